@@ -1,0 +1,168 @@
+"""The hot paths, each as requests against the demo business."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+
+import asyncpg
+
+from deploy.bench import exports, imports, orders
+from deploy.bench.figures import Figure
+from deploy.bench.load import http, measure
+from deploy.bench.system import System
+
+_JSON = {"Content-Type": "application/json"}
+_WORDS = "wool linen oak brass coffee mug lantern bowl scarf kettle apron basket rope jumper blanket candle".split()
+CALLBACKS = 20_000
+_STOCK_ROWS = 10_000
+
+
+def storefront_list(system: System) -> Figure:
+    request = http("GET", "/v1/shops/main/offers?first=20", system.headers("storefront"))
+    return _load("storefront list", system, [request])
+
+
+def storefront_search(system: System) -> Figure:
+    """No two queries within reach of an answer cache are alike."""
+    headers = system.headers("storefront")
+    requests = [
+        http("GET", f"/v1/shops/main/offers?first=20&q={one}+{other}&price_min={number}", headers)
+        for number in range(400)
+        for one in _WORDS
+        for other in _WORDS[:6]
+    ]
+    return _load("storefront search, every query new", system, requests, once=True)
+
+
+def product_page(system: System) -> Figure:
+    items = system.ask("GET", "/v1/shops/main/offers?first=50", party="storefront")["items"]
+    headers = system.headers("storefront")
+    requests = [http("GET", f"/v1/shops/main/offers/{item['slug']}", headers) for item in items]
+    return _load("product page", system, requests)
+
+
+def graphql_list(system: System) -> Figure:
+    document = (
+        "query($shop: String!) { offers(shop: $shop, first: 20) { edges { node { slug title brand sku available"
+        " availableQuantity price { amount currency } variants { sku available } } } pageInfo { hasNextPage } } }"
+    )
+    body = json.dumps({"query": document, "variables": {"shop": "main"}}).encode()
+    request = http("POST", "/graphql", {**system.headers("storefront"), **_JSON}, body)
+    return _load("GraphQL list", system, [request])
+
+
+def callback(system: System) -> Figure:
+    """Signed as Stripe signs, every event a new one: verified, stored with its verdict, answered."""
+    gateway = system.credentials["payment_gateways"]["stripe"]
+    mark, stamp = time.time_ns(), int(time.time())
+    requests = []
+    for number in range(CALLBACKS):
+        event = {
+            "id": f"evt_bench_{mark}_{number}",
+            "object": "event",
+            "type": "payment_intent.created",
+            "created": stamp,
+            "data": {"object": {"id": f"pi_bench_{number}", "object": "payment_intent", "amount": 100}},
+        }
+        body = json.dumps(event).encode()
+        signature = hmac.new(gateway["secret"].encode(), b"%d." % stamp + body, hashlib.sha256).hexdigest()
+        headers = {**_JSON, "Stripe-Signature": f"t={stamp},v1={signature}"}
+        requests.append(http("POST", f"/callbacks/{gateway['id']}", headers, body))
+    return _load("callback", system, requests, once=True)
+
+
+def bulk_stock(system: System) -> Figure:
+    """Counts that change every SKU they name, beside a bare COPY and merge of as many rows in the same run."""
+    headers = {**system.headers("supplier"), **_JSON}
+    requests = []
+    for number in range(40):
+        rows = [{"sku": f"BENCH-{row:05}", "centre": "main", "on_hand": number + row} for row in range(_STOCK_ROWS)]
+        requests.append(http("POST", "/v1/stock/bulk", headers, json.dumps(rows).encode()))
+    bare = asyncio.run(_copy_and_merge(system))
+    measured = measure(system.server, requests, seconds=5, connections=2, processes=1)
+    rate = measured.per_second * _STOCK_ROWS
+    note = f"{rate / bare:.3f} of COPY and merge"
+    if measured.failures:
+        note += f"; {measured.failures} failed: {measured.sample[-200:]}"
+    return Figure(f"bulk stock, {_STOCK_ROWS:,} rows a call", rate, "rows", measured, note)
+
+
+async def _copy_and_merge(system: System) -> float:
+    """Rows a second of COPY into a staging table and a merge into one with the same key, one call after the other."""
+    connection = await asyncpg.connect(system.admin_url())
+    try:
+        columns = "sku text, centre text, on_hand integer"
+        await connection.execute(f"CREATE TABLE bare_stock ({columns}, PRIMARY KEY (sku, centre))")
+        await connection.execute(f"CREATE UNLOGGED TABLE bare_staged ({columns})")
+        started, count = time.perf_counter(), 0
+        while time.perf_counter() - started < 3:
+            rows = [(f"BENCH-{row:05}", "main", count + row) for row in range(_STOCK_ROWS)]
+            async with connection.transaction():
+                await connection.execute("TRUNCATE bare_staged")
+                await connection.copy_records_to_table("bare_staged", records=rows)
+                await connection.execute(
+                    "INSERT INTO bare_stock SELECT * FROM bare_staged"
+                    " ON CONFLICT (sku, centre) DO UPDATE SET on_hand = excluded.on_hand"
+                )
+            count += 1
+        return count * _STOCK_ROWS / (time.perf_counter() - started)
+    finally:
+        await connection.execute("DROP TABLE IF EXISTS bare_stock, bare_staged")
+        await connection.close()
+
+
+def freshness(system: System) -> Figure:
+    """From the answer to a stock write until the product page shows it."""
+    sku, slug = _one_offer(system)
+    seconds = []
+    for number in range(40):
+        wanted = 500_000 + number
+        row = {"sku": sku, "centre": "main", "on_hand": wanted}
+        system.ask("POST", "/v1/stock/bulk", json=[row])
+        started = time.perf_counter()
+        while not _shows(system, slug, sku, wanted):
+            time.sleep(0.002)
+        seconds.append(time.perf_counter() - started)
+    seconds.sort()
+    median, late = seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.95)]
+    return Figure(
+        "stock write to product page", None, "", None, f"p50 {median * 1000:.0f} ms, p95 {late * 1000:.0f} ms"
+    )
+
+
+SCENARIOS: tuple[Callable[[System], Figure], ...] = (
+    storefront_list,
+    storefront_search,
+    product_page,
+    graphql_list,
+    orders.quote,
+    orders.order,
+    orders.order_of_one_sku,
+    callback,
+    bulk_stock,
+    imports.import_first,
+    imports.import_repeated,
+    imports.import_changed,
+    exports.export_products,
+    freshness,
+)
+
+
+def _load(name: str, system: System, requests: list[bytes], *, once: bool = False) -> Figure:
+    measured = measure(system.server, requests, once=once)
+    note = f"{measured.failures} failed: {measured.sample[-200:]}" if measured.failures else ""
+    return Figure(name, measured.per_second, "requests", measured, note)
+
+
+def _one_offer(system: System) -> tuple[str, str]:
+    item = system.ask("GET", "/v1/shops/main/offers?first=1", party="storefront")["items"][0]
+    return item["variants"][0]["sku"], item["slug"]
+
+
+def _shows(system: System, slug: str, sku: str, wanted: int) -> bool:
+    page = system.ask("GET", f"/v1/shops/main/offers/{slug}", party="storefront")
+    levels = [variant["available_quantity"] for variant in page["variants"] if variant["sku"] == sku]
+    return bool(levels) and abs(levels[0] - wanted) < 100_000 and levels[0] % 1000 >= wanted % 1000

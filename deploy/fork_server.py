@@ -1,0 +1,118 @@
+"""The process that `deploy.nursery` forks programs from: it has imported everything, and does nothing else.
+
+    fork_server.py CONTROL        CONTROL: the number of an inherited socket
+
+It says `{"services"}` when it is ready. In come lines `{"id", "words", "environment", "log"}`; out go
+`{"id", "process"}` and `{"id", "exit_code"}`. At the end of the conversation it ends, and with it, by their leash, its
+children.
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+from deploy import cli, topology
+from deploy.leash import follow_parent, load_kernel
+
+
+class ForkServer:
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.bell, ring = socket.socketpair()
+        ring.setblocking(False)
+        self.ring = ring
+        self.ids: dict[int, int] = {}
+        self.kernel = load_kernel()
+        self.own_process = os.getpid()
+
+    def serve(self) -> None:
+        """Bear children until the other side hangs up. In a child it returns as well, to become the program."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.ring.fileno())
+        self.tell(services=topology.SERVICES)
+        rest = b""
+        while True:
+            readable, _, _ = select.select([self.control, self.bell], [], [])
+            if self.bell in readable:
+                self.bell.recv(4096)
+                self.report_endings()
+            if self.control in readable:
+                received = self.control.recv(65536)
+                if not received:
+                    os._exit(0)
+                *lines, rest = (rest + received).split(b"\n")
+                for line in lines:
+                    self.bear(json.loads(line))
+
+    def bear(self, request: dict[str, Any]) -> None:
+        child = os.fork()
+        if child == 0:
+            self.become(request)
+        self.ids[child] = request["id"]
+        self.tell(id=request["id"], process=child)
+
+    def report_endings(self) -> None:
+        while self.ids:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if process == 0:
+                return
+            self.tell(id=self.ids.pop(process), exit_code=os.waitstatus_to_exitcode(status))
+
+    def tell(self, **fact: object) -> None:
+        self.control.sendall(json.dumps(fact).encode() + b"\n")
+
+    def become(self, request: dict[str, Any]) -> None:
+        """Turn this child into the program `crossdock <words>`, and leave by SystemExit when that has ended."""
+        os.setpgid(0, 0)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        follow_parent(self.kernel, signal.SIGTERM, self.own_process)
+        for end in (self.control, self.bell, self.ring):
+            end.close()
+        speak_to(request["log"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        words = request["words"]
+        sys.argv = ["crossdock", *words]
+        show_command_line(sys.argv)
+        gc.unfreeze()
+        cli.app(words, prog_name="crossdock")
+
+
+def speak_to(log: str) -> None:
+    """Let everything this process says go to the end of the file `log`."""
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+
+
+def show_command_line(words: list[str]) -> None:
+    """Show `words` in the process list in place of what we were started with, as far as that is long enough (proc(5),
+    `arg_start`). Where the system has no /proc the old words stay.
+    """
+    try:
+        with open("/proc/self/stat") as stat, open("/proc/self/mem", "r+b", buffering=0) as memory:
+            # After the closing parenthesis of field 2 begins field 3.
+            start, end = (int(field) for field in stat.read().rpartition(")")[2].split()[45:47])
+            memory.seek(start)
+            memory.write(b"\0".join(os.fsencode(word) for word in words)[: end - start - 1].ljust(end - start, b"\0"))
+    except OSError:
+        return
+
+
+def main() -> None:
+    # What lives now is shared with every child: kept out of collections, it stays shared.
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        ForkServer(control).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Builds the web application from a bus: what answers it, and where, is not known here."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route, WebSocketRoute
+from starlette.types import ASGIApp, Lifespan, Scope
+
+from gateway import errors, openapi, storefront
+from gateway.browsers import Browsers
+from gateway.console import pages
+from gateway.docs import pages as docs
+from gateway.graphql.app import schema
+from gateway.graphql.http import GraphqlEndpoint
+from gateway.graphql.websocket import GraphqlSocket
+from gateway.methods import HeadAsGet
+from gateway.middleware import BodyLimits, Conditional, RequestRecords, Timeouts, client_went_away
+from gateway.oauth import endpoints as oauth
+from gateway.openapi import PlainRoute, Rights
+from gateway.parameters import known_parameters
+from gateway.rest import (
+    accounts,
+    arrivals,
+    attributes,
+    carriers,
+    catalog,
+    categories,
+    channel_content,
+    customers,
+    exports,
+    health,
+    import_templates,
+    imports,
+    inventory,
+    lists,
+    operations,
+    order_changes,
+    order_connections,
+    order_lists,
+    orders,
+    payments,
+    people,
+    picking,
+    prices,
+    returns,
+    search,
+    shipments,
+    sourcing,
+    suppliers,
+    variants,
+)
+from gateway.settings import gateway_settings
+from gateway.sparse import Sparse
+
+# One router per service or subject; each is a module of `gateway.rest`.
+ROUTERS: tuple[APIRouter, ...] = (
+    orders.hot_router,
+    health.router,
+    accounts.router,
+    catalog.router,
+    channel_content.router,
+    prices.router,
+    variants.router,
+    attributes.router,
+    categories.router,
+    exports.router,
+    imports.router,
+    import_templates.router,
+    inventory.router,
+    order_connections.router,
+    order_lists.router,
+    sourcing.router,
+    orders.router,
+    customers.router,
+    order_changes.router,
+    payments.router,
+    people.router,
+    lists.router,
+    operations.router,
+    search.router,
+    shipments.router,
+    picking.router,
+    returns.router,
+    arrivals.router,
+    carriers.router,
+    suppliers.router,
+)
+
+# Hot routes in plain Starlette.
+PLAIN_ROUTES: tuple[PlainRoute, ...] = storefront.PLAIN_ROUTES
+
+
+class _PlainPath(Route):
+    """A Starlette route that, like FastAPI's, tells the request which one it is."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        return match, {**child, "route": self}
+
+
+def create_app(
+    lifespan: Lifespan[FastAPI], mounts: Sequence[tuple[str, ASGIApp]] = (), rights: Rights | None = None
+) -> FastAPI:
+    """The gateway. `mounts` are entries that are not its own; `rights`, the scopes by message, are documented.
+
+    `lifespan` puts into `app.state`: `bus`, `identities`, `budgets`, `checks`, what readiness asks by name, and
+    `backlogs`, what waits, for the metrics, and `live`, the events that are followed.
+    """
+    settings = gateway_settings()
+    app = FastAPI(
+        title="Crossdock",
+        version="1",
+        middleware=[
+            Middleware(RequestRecords),
+            Middleware(Timeouts, settings=settings),
+            Middleware(BodyLimits, settings=settings),
+            Middleware(Browsers),
+            Middleware(Conditional),
+            Middleware(HeadAsGet),
+            Middleware(Sparse),
+        ],
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        lifespan=lifespan,
+    )
+    errors.install(app)
+    app.add_exception_handler(ClientDisconnect, client_went_away)
+    # First, for routes are tried in turn: the callbacks' entry shall not wait for all of REST to decline.
+    for path, mounted in mounts:
+        app.mount(path, mounted)
+    for plain in PLAIN_ROUTES:
+        app.router.routes.append(
+            _PlainPath(plain.path, plain.endpoint, methods=[plain.method], name=plain.message.__name__)
+        )
+    # OAuth has its own words for what is wrong, and ignores parameters it does not know (RFC 6749 §3.2).
+    app.include_router(oauth.router)
+    for router in ROUTERS:
+        app.include_router(router, dependencies=[Depends(known_parameters)])
+    for page in (*pages.ROUTES, *docs.ROUTES, docs.schema_route(schema())):
+        named = _PlainPath(page.path, page.endpoint, methods=["GET"], include_in_schema=page.include_in_schema)
+        app.router.routes.append(named)
+    # Plain Starlette: a class endpoint is handed the request as it came.
+    graphql = docs.GraphqlPage(GraphqlEndpoint(schema()))
+    app.router.routes.append(_PlainPath("/graphql", graphql, methods=["GET", "POST"], name="graphql"))
+    app.router.routes.append(WebSocketRoute("/graphql", GraphqlSocket(schema())))
+    openapi.install(app, PLAIN_ROUTES, rights or {})
+    return app

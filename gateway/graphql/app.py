@@ -1,0 +1,55 @@
+"""Assembles the schema from every service's module. Add yours here."""
+
+from functools import cache
+from types import ModuleType
+
+import strawberry
+
+from gateway.graphql import (
+    accounts,
+    catalog,
+    channel_content,
+    customers,
+    exports,
+    fulfilment,
+    imports,
+    inventory,
+    lists,
+    order_connections,
+    orders,
+    payments,
+    people,
+    platform,
+    search,
+    sourcing,
+    supplying,
+)
+from gateway.graphql.schema import build
+from gateway.graphql.streams import STREAMS
+
+# One module of `gateway.graphql` per service, each with its FIELDS.
+MODULES: tuple[ModuleType, ...] = (
+    platform,
+    accounts,
+    catalog,
+    channel_content,
+    exports,
+    inventory,
+    fulfilment,
+    supplying,
+    sourcing,
+    orders,
+    order_connections,
+    customers,
+    payments,
+    people,
+    lists,
+    imports,
+    search,
+)
+
+
+@cache
+def schema() -> strawberry.Schema:
+    """The schema of this process, built once."""
+    return build((module.FIELDS for module in MODULES), STREAMS)

@@ -1,0 +1,13 @@
+"""GraphQL of what shops show of products differently from the master."""
+
+from gateway.graphql.fields import connection, mutation, query
+from shared.contracts.catalog import channel_content as messages
+
+FIELDS = (
+    query("channelContent", messages.GetChannelContent),
+    connection("channelContents", messages.ListChannelContent),
+    mutation("changeChannelContent", messages.ChangeChannelContent),
+    mutation("changeChannelContents", messages.ChangeChannelContents),
+    mutation("handOverChannelContent", messages.HandOverChannelContent),
+    mutation("handOverChannelContents", messages.HandOverChannelContents),
+)

@@ -1,0 +1,13 @@
+"""GraphQL of offers and search indexes."""
+
+from gateway.graphql.fields import connection, mutation, query
+from shared.contracts.search import messages
+from shared.contracts.search.shapes import FoundOffers, OfferDetails
+
+FIELDS = (
+    connection("offers", messages.SearchOffers, answer=FoundOffers),
+    query("offer", messages.GetOffer, answer=OfferDetails),
+    query("offerExplanation", messages.ExplainOffer),
+    connection("searchIndexes", messages.ListSearchIndexes),
+    mutation("rebuildSearchIndex", messages.RebuildSearchIndex),
+)

@@ -1,0 +1,97 @@
+"""One request: its id, who sent it, and the `ask` bound to both."""
+
+import time
+from collections.abc import MutableMapping
+from typing import Annotated, Any, TypeVar, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection, Request
+
+from gateway.browsers import spend
+from gateway.identity import Identities
+from shared import metrics
+from shared.bus.ask import Asker, Bus
+from shared.bus.envelope import Caller, Envelope
+from shared.contracts.base import Message
+from shared.errors import CrossdockError, Invalid
+
+A = TypeVar("A")
+_WITHDRAWING = "accounts"
+
+
+class InvalidIdempotencyKey(Invalid):
+    """An Idempotency-Key is 1 to 255 visible characters."""
+
+
+class _NotedBus:
+    """The bus, with every question counted and the answer's version noted for the `ETag`.
+
+    Whatever accounts was told to change may have been somebody's right: that is said before the answer goes out.
+    """
+
+    def __init__(self, bus: Bus, state: MutableMapping[str, Any], identities: Identities) -> None:
+        self._bus = bus
+        self._state = state
+        self._identities = identities
+
+    async def ask(self, message: Message[A], envelope: Envelope) -> A:
+        began, outcome = time.perf_counter(), "cancelled"
+        try:
+            answer = await self._bus.ask(message, envelope)
+            outcome = "ok"
+        except CrossdockError as error:
+            outcome = error.code
+            raise
+        finally:
+            metrics.count_ask(message.wire_name, outcome, time.perf_counter() - began)
+            # After an error, too: that no answer came does not say that nothing was done.
+            if message.is_command and message.service == _WITHDRAWING:
+                await self._identities.withdrawn()
+        version = getattr(answer, "version", None)
+        if isinstance(version, int):
+            self._state["version"] = version
+        return answer
+
+
+async def asker(request: HTTPConnection) -> Asker:
+    """The request's `ask`. Raises Unauthenticated for a credential that does not hold (and none for no credential)."""
+    known: Asker | None = getattr(request.state, "asker", None)
+    if known is None:
+        caller = await identities(request).caller(request)
+        await spend(request.state, request.app.state.budgets)
+        known = request.state.asker = asker_for(request, caller)
+    return known
+
+
+def asker_for(request: HTTPConnection, caller: Caller) -> Asker:
+    """An `ask` for somebody who is known already."""
+    return Asker(
+        bus=_NotedBus(bus(request), request.scope["state"], identities(request)),
+        caller=caller,
+        request_id=request.state.request_id,
+        idempotency_key=_idempotency_key(request),
+        traceparent=request.headers.get("traceparent"),
+    )
+
+
+def bus(request: HTTPConnection) -> Bus:
+    return cast(Bus, request.app.state.bus)
+
+
+def identities(request: HTTPConnection) -> Identities:
+    return cast(Identities, request.app.state.identities)
+
+
+async def caller(request: Request) -> Caller:
+    return (await asker(request)).caller
+
+
+def _idempotency_key(request: HTTPConnection) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= 255 and key.isprintable()):
+        raise InvalidIdempotencyKey("An Idempotency-Key is 1 to 255 visible characters.")
+    return key
+
+
+Ask = Annotated[Asker, Depends(asker)]
+CurrentCaller = Annotated[Caller, Depends(caller)]

@@ -1,0 +1,125 @@
+"""Products over REST; prices, categories and imports have modules of their own."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from gateway.request import Ask
+from gateway.rest.preconditions import ExpectedVersion, tagged
+from shared.contracts.base import Page
+from shared.contracts.catalog import messages
+from shared.contracts.catalog.history import HistoryEntry, ListProductHistory
+from shared.contracts.catalog.shapes import (
+    Product,
+    ProductChange,
+    ProductDraft,
+    ProductStatus,
+    ProductText,
+)
+from shared.pagination import First
+
+router = APIRouter(prefix="/v1", tags=["catalog"])
+
+After = Annotated[str | None, Query(description="The `next` of the page before.")]
+
+
+# --- products
+
+
+@router.get("/products")
+async def list_products(
+    ask: Ask,
+    status: ProductStatus | None = None,
+    slug: str | None = None,
+    sku: str | None = None,
+    category_id: UUID | None = None,
+    first: First = 50,
+    after: After = None,
+) -> Page[Product]:
+    """Your products with their variants, newest first."""
+    return await ask(
+        messages.ListProducts(status=status, slug=slug, sku=sku, category_id=category_id, first=first, after=after)
+    )
+
+
+@router.get("/products/{product_id}")
+async def get_product(product_id: UUID, ask: Ask, response: Response) -> Product:
+    """One product. Its `ETag` goes into `If-Match` when you change it."""
+    return tagged(await ask(messages.GetProduct(product_id=product_id)), response)
+
+
+@router.post("/products", status_code=201)
+async def create_product(draft: ProductDraft, ask: Ask, response: Response) -> Product:
+    """Create a product with its variants. It is a draft until it is published."""
+    product = await ask(messages.CreateProduct(draft=draft))
+    response.headers["Location"] = f"/v1/products/{product.id}"
+    return tagged(product, response)
+
+
+@router.patch("/products/{product_id}")
+async def update_product(
+    product_id: UUID,
+    change: ProductChange,
+    ask: Ask,
+    response: Response,
+    version: ExpectedVersion,
+) -> Product:
+    """Change what is given. With `If-Match`, only if nobody changed the product since you read it (412 otherwise)."""
+    message = messages.UpdateProduct(product_id=product_id, change=change, version=version)
+    return tagged(await ask(message), response)
+
+
+@router.post("/products/{product_id}/publish")
+async def publish_product(product_id: UUID, ask: Ask, response: Response, version: ExpectedVersion) -> Product:
+    """Make a draft or paused product sellable in every shop its categories are assigned to."""
+    return tagged(await ask(messages.PublishProduct(product_id=product_id, version=version)), response)
+
+
+@router.post("/products/{product_id}/pause")
+async def pause_product(product_id: UUID, ask: Ask, response: Response, version: ExpectedVersion) -> Product:
+    """Take an active product out of sale for a while, in every shop."""
+    return tagged(await ask(messages.PauseProduct(product_id=product_id, version=version)), response)
+
+
+@router.post("/products/{product_id}/archive")
+async def archive_product(product_id: UUID, ask: Ask, response: Response, version: ExpectedVersion) -> Product:
+    """Take a product out of sale in every shop. Its variants, prices and history stay."""
+    return tagged(await ask(messages.ArchiveProduct(product_id=product_id, version=version)), response)
+
+
+@router.post("/products/{product_id}/restore")
+async def restore_product(product_id: UUID, ask: Ask, response: Response, version: ExpectedVersion) -> Product:
+    """Take a product out of the archive. It is a draft again, until it is published."""
+    return tagged(await ask(messages.RestoreProduct(product_id=product_id, version=version)), response)
+
+
+@router.get("/products/{product_id}/texts")
+async def list_product_texts(product_id: UUID, ask: Ask, first: First = 50, after: After = None) -> Page[ProductText]:
+    """A product's texts in other languages, by locale."""
+    return await ask(messages.ListProductTexts(product_id=product_id, first=first, after=after))
+
+
+@router.put("/products/{product_id}/texts")
+async def set_product_text(product_id: UUID, text: ProductText, ask: Ask, version: ExpectedVersion) -> ProductText:
+    """Set a product's texts in one locale. Shops in that locale, or its language, show them.
+
+    `If-Match` takes the product's `ETag`.
+    """
+    return await ask(messages.SetProductText(product_id=product_id, text=text, version=version))
+
+
+@router.get("/products/{product_id}/history")
+async def list_product_history(
+    product_id: UUID,
+    ask: Ask,
+    field: str | None = None,
+    sku: str | None = None,
+    first: First = 50,
+    after: After = None,
+) -> Page[HistoryEntry]:
+    """The values that a product, its variants, prices, texts and places had, since when, and who or what wrote them.
+
+    Newest first; with `field` (`title`, `weight_grams`, `price` …) or `sku`, of that alone.
+    """
+    return await ask(ListProductHistory(product_id=product_id, field=field, sku=sku, first=first, after=after))

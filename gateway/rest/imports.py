@@ -1,0 +1,483 @@
+"""Imports over REST: files in, by upload or by address, and all that came of them."""
+
+import csv
+import io
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.responses import StreamingResponse
+
+from gateway.errors import MalformedJson
+from gateway.request import Ask, CurrentCaller
+from shared import blobs
+from shared.bus.ask import Asker
+from shared.bus.envelope import Caller
+from shared.contracts.accounts.lists import ListImports
+from shared.contracts.base import Page
+from shared.contracts.catalog.drop_folders import DropFolder, ListDropFolders, SetDropFolder
+from shared.contracts.platform import imports as messages
+from shared.contracts.platform.imports import (
+    GuardPercent,
+    Import,
+    ImportConflict,
+    ImportFile,
+    ImportFromUrl,
+    ImportRemark,
+    ImportSample,
+    ImportState,
+    MissingPolicy,
+    OnError,
+    SampleKind,
+    StartImport,
+)
+from shared.errors import CrossdockError, IdempotencyKeyReused, Invalid, TooLarge, ValidationFailed
+from shared.identifiers import derived_id, new_id
+from shared.pagination import First
+
+router = APIRouter(prefix="/v1", tags=["imports"])
+
+# FEATURES CAT-5: an upload of up to 1 GB.
+UPLOAD_BYTES = 1 << 30
+# What names an address is no file, and small.
+_URL_BYTES = 64 * 1024
+
+After = Annotated[str | None, Query(description="The `next` of the page before.")]
+Word = Annotated[str | None, Query(max_length=100)]
+
+
+class EmptyUpload(ValidationFailed):
+    """The request had no file in it."""
+
+    title = "The file is empty"
+
+
+class UploadTooLarge(TooLarge):
+    """A file is at most 1 GB."""
+
+
+class MalformedUpload(Invalid):
+    """A multipart body that is not one, or has no file in it."""
+
+
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_MEDIA_TYPES = (
+    "text/csv",
+    "application/x-ndjson",
+    "application/vnd.apache.parquet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/zip",
+    "application/octet-stream",
+)
+
+
+@router.post(
+    "/imports",
+    status_code=202,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                **dict.fromkeys(_MEDIA_TYPES, _FILE),
+                "multipart/form-data": {
+                    "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+                },
+                "application/json": {
+                    "schema": {
+                        "oneOf": [
+                            {
+                                "type": "object",
+                                "required": ["url"],
+                                "additionalProperties": False,
+                                "properties": {"url": {"type": "string", "format": "uri"}},
+                            },
+                            {"type": "array", "items": {"type": "object"}, "description": "The rows themselves."},
+                        ]
+                    },
+                    "example": {"url": "https://supplier.example/catalog/products.csv"},
+                },
+            },
+        }
+    },
+)
+async def start_import(
+    request: Request,
+    ask: Ask,
+    caller: CurrentCaller,
+    response: Response,
+    group: Annotated[str, Query(max_length=100)] = "products",
+    profile: Word = None,
+    mode: Annotated[str, Query(max_length=100)] = "merge",
+    missing: MissingPolicy = "keep",
+    on_error: OnError = "skip",
+    format: Word = None,
+    encoding: Word = None,
+    delimiter: Word = None,
+    sheet: Word = None,
+    guard_percent: GuardPercent | None = None,
+    dry_run: bool = False,
+    shop: Word = None,
+    rerun_of: UUID | None = None,
+) -> Import:
+    """Upload a file of up to 1 GB, as the body or as multipart, and import it in the background; or give its address.
+
+    `group` is `products` (with variants, categories, prices and stock), `prices`, `variants`, `categories` or `stock`.
+    `profile` is `shopify`, `woocommerce`, `magento`, `supplier` or `crossdock`, by the headings when it is not named.
+    Prices go to the price list of `shop`. CSV, NDJSON, JSON arrays, Parquet and XLSX, each also as the one file of a
+    zip, are told apart by their content unless `format` says otherwise, as are encoding and delimiter; `sheet` names a
+    workbook's sheet.
+
+    `mode`: `merge` (an empty cell says nothing), `insert-only`, `update-only`, `replace` (an empty cell empties its
+    field; what the file does not name is kept, or with `missing=archive` archived), `delete` (what the rows name goes:
+    products are archived). With `on_error=abort` nothing is taken when one row cannot be. An import that would take
+    away more than `guard_percent` of what is there is `held` until it is confirmed. A dry run counts what would happen,
+    shows samples of it, and changes nothing. `rerun_of` says whose corrected error file this is.
+
+    A JSON body `{"url": …}` names a file that is fetched over HTTP. Follow `Location` for the job, and
+    `GET /v1/imports/{id}` for what came of it.
+    """
+    options = {
+        "group": group,
+        "profile": profile,
+        "mode": mode,
+        "missing": missing,
+        "on_error": on_error,
+        "format": format,
+        "encoding": encoding,
+        "delimiter": delimiter,
+        "sheet": sheet,
+        "guard_percent": guard_percent,
+        "dry_run": dry_run,
+        "shop": shop,
+    }
+    caller.require(f"{messages.service_of_group(group)}:write")
+    beginning, pieces = await _begun(request.stream())
+    if _is_json(request) and beginning != b"[":
+        started = await ask(await _from_url(pieces, options))
+    else:
+        started = await _upload(request, pieces, ask, caller, options, rerun_of)
+    response.headers["Location"] = f"/v1/jobs/{started.job_id}"
+    return started
+
+
+def _is_json(request: Request) -> bool:
+    """Whether the body names a file, where it is not an array of rows: NDJSON has a media type of its own."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json"
+
+
+async def _begun(stream: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
+    """The first byte that is not blank, and the whole stream again."""
+    read = b""
+    async for piece in stream:
+        read += piece
+        if read.strip():
+            break
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield read
+        async for piece in stream:
+            yield piece
+
+    return read.lstrip()[:1], whole()
+
+
+async def _from_url(pieces: AsyncIterator[bytes], options: dict[str, Any]) -> ImportFromUrl:
+    body = b""
+    async for piece in pieces:
+        body += piece
+        if len(body) > _URL_BYTES:
+            raise UploadTooLarge("A JSON object names the address of a file; rows are sent as an array, or as NDJSON.")
+    try:
+        named = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedJson(f"The body is not JSON: {error}.") from None
+    if not isinstance(named, dict) or set(named) != {"url"}:
+        raise ValidationFailed(
+            'The body has to be {"url": "https://…"}, or an array of rows.',
+            [{"pointer": "/url", "code": "missing", "message": "Name the address of the file, and nothing else."}],
+        )
+    return _checked(ImportFromUrl, {**options, "url": named["url"]})
+
+
+def _checked(message: type[Any], values: dict[str, Any]) -> Any:
+    try:
+        return message.model_validate(values)
+    except ValidationError as error:
+        errors = [
+            {"pointer": "/" + "/".join(map(str, each["loc"])), "code": each["type"], "message": each["msg"]}
+            for each in error.errors(include_url=False)
+        ]
+        raise ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors) from None
+
+
+async def _upload(
+    request: Request,
+    pieces: AsyncIterator[bytes],
+    ask: Asker,
+    caller: Caller,
+    options: dict[str, Any],
+    rerun_of: UUID | None,
+) -> Import:
+    assert caller.organization_id is not None
+    _refuse_announced_size(request)
+    import_id = _import_id(request, options["group"], caller.organization_id, caller.id)
+    arriving = f"imports/{import_id}/arriving-{new_id()}"
+    stored, file_name = await _store(request, pieces, caller.organization_id, arriving)
+    key = f"imports/{import_id}/{stored.sha256}"
+    await blobs.rename(caller.organization_id, arriving, key)
+    try:
+        message: StartImport = _checked(
+            StartImport,
+            {
+                **options,
+                "import_id": import_id,
+                "key": key,
+                "size": stored.size,
+                "sha256": stored.sha256,
+                "file_name": file_name,
+                "origin": "upload" if caller.kind == "user" else "api",
+                "rerun_of": rerun_of,
+            },
+        )
+        return await ask(message)
+    except CrossdockError as error:
+        # Refused for certain, so nobody will ever read it. After anything else it may have been accepted, and where
+        # the Idempotency-Key came before, an import with this file has been.
+        if error.status in (400, 404, 422) and error.code != IdempotencyKeyReused.code:
+            await blobs.delete(caller.organization_id, key)
+        raise
+
+
+def _refuse_announced_size(request: Request) -> None:
+    """Refuse before reading what says itself that it is too large. Raises UploadTooLarge."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > UPLOAD_BYTES + (1 << 20):
+        raise UploadTooLarge(f"A file is at most {UPLOAD_BYTES} bytes; split it.")
+
+
+def _import_id(request: Request, group: str, organization_id: UUID, client_id: UUID | None) -> UUID:
+    """The same for the same client and Idempotency-Key, so that a repeated upload is the same command."""
+    key = request.headers.get("idempotency-key")
+    return messages.import_id_for(group, derived_id("import", organization_id, client_id, key) if key else None)
+
+
+async def _store(
+    request: Request, pieces: AsyncIterator[bytes], organization_id: UUID, key: str
+) -> tuple[blobs.Stored, str | None]:
+    """Write the uploaded file to the blob store as it arrives; returns its name where it has one.
+
+    Whatever is not multipart is the file: what a client calls it is not asked (curl calls every body a web form).
+    Raises EmptyUpload, UploadTooLarge, MalformedUpload; nothing is kept then.
+    """
+    file_name = None
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        upload = await _multipart_file(request, pieces)
+        file_name, pieces = _plain_name(upload.filename), _pieces(upload)
+    try:
+        stored = await blobs.put_stream(organization_id, key, pieces, limit=UPLOAD_BYTES)
+    except blobs.BlobTooLarge:
+        raise UploadTooLarge(f"A file is at most {UPLOAD_BYTES} bytes; split it.") from None
+    if not stored.size:
+        await blobs.delete(organization_id, key)
+        raise EmptyUpload("The request has no content: send the file as its body, or as multipart.")
+    return stored, file_name
+
+
+async def _multipart_file(request: Request, pieces: AsyncIterator[bytes]) -> UploadFile:
+    """The one file of a multipart body, on disk. Raises MalformedUpload, UploadTooLarge."""
+    parser = MultiPartParser(request.headers, _limited(pieces), max_files=1, max_fields=10)
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError) as error:
+        raise MalformedUpload(f"The multipart body cannot be read: {getattr(error, 'message', error)}.") from None
+    upload = form.get("file")
+    if isinstance(upload, str):
+        raise MalformedUpload("The part 'file' has no file name, which makes it a form's field: give it one.")
+    if not isinstance(upload, UploadFile):
+        named = ", ".join(repr(name) for name, _ in form.multi_items()) or "none"
+        raise MalformedUpload(f"The file has to be the part named 'file'; the multipart body has {named[:200]}.")
+    return upload
+
+
+async def _limited(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    size = 0
+    async for piece in stream:
+        size += len(piece)
+        if size > UPLOAD_BYTES + (1 << 20):
+            raise UploadTooLarge(f"A file is at most {UPLOAD_BYTES} bytes; split it.")
+        yield piece
+
+
+async def _pieces(upload: UploadFile) -> AsyncIterator[bytes]:
+    while piece := await upload.read(1 << 20):
+        yield piece
+
+
+def _plain_name(name: str | None) -> str | None:
+    """The last part of a file name as a browser sends it, shortened, without control characters."""
+    plain = "".join(c for c in (name or "").replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())
+    return plain[:200] or None
+
+
+# --- what came of them
+
+
+@router.get("/imports")
+async def list_imports(
+    ask: Ask,
+    group: Word = None,
+    state: ImportState | None = None,
+    shop: Word = None,
+    requested_by: UUID | None = None,
+    first: First = 50,
+    after: After = None,
+) -> Page[Import]:
+    """Every file that came in, by whatever way, and what came of it, newest first."""
+    return await ask(
+        ListImports(group=group, state=state, shop=shop, requested_by=requested_by, first=first, after=after)
+    )
+
+
+@router.get("/imports/{import_id}")
+async def get_import(import_id: UUID, ask: Ask) -> Import:
+    """One import: its state and how many things it inserted, updated, left as they were, or refused."""
+    return await ask(messages.GetImport(import_id=import_id))
+
+
+@router.get("/imports/{import_id}/remarks")
+async def list_import_remarks(
+    import_id: UUID, ask: Ask, kind: Literal["error", "notice"] = "error", first: First = 50, after: After = None
+) -> Page[ImportRemark]:
+    """What was wrong with single rows, or was done to them that you should know, such as SKUs that were made."""
+    return await ask(messages.ListImportRemarks(import_id=import_id, kind=kind, first=first, after=after))
+
+
+@router.get("/imports/{import_id}/samples")
+async def list_import_samples(
+    import_id: UUID, ask: Ask, kind: SampleKind | None = None, first: First = 50, after: After = None
+) -> Page[ImportSample]:
+    """Some of what a dry run would insert, update (each field before and after), skip and delete."""
+    return await ask(messages.ListImportSamples(import_id=import_id, kind=kind, first=first, after=after))
+
+
+@router.get("/imports/{import_id}/errors", response_class=StreamingResponse)
+async def download_import_errors(import_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
+    """The refused rows in the format you uploaded, each with its reason: correct them and upload the file again."""
+    return _download(caller, await ask(messages.GetImportErrorFile(import_id=import_id)))
+
+
+@router.get("/imports/{import_id}/file", response_class=StreamingResponse)
+async def download_import_file(import_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
+    """The file as it came."""
+    return _download(caller, await ask(messages.GetImportFile(import_id=import_id)))
+
+
+def _download(caller: Caller, file: ImportFile) -> StreamingResponse:
+    assert caller.organization_id is not None
+    return StreamingResponse(
+        blobs.get_stream(caller.organization_id, file.key),
+        media_type=file.media_type,
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}",
+            "Content-Length": str(file.size),
+        },
+    )
+
+
+@router.get("/imports/{import_id}/conflicts", response_model=Page[ImportConflict])
+async def list_import_conflicts(
+    import_id: UUID, ask: Ask, request: Request, first: First = 50, after: After = None
+) -> Page[ImportConflict] | Response:
+    """What the undoing of an import left as it is, because somebody touched it since. `Accept: text/csv`: as a file."""
+    message = messages.ListImportConflicts(import_id=import_id, first=first, after=after)
+    if "text/csv" in request.headers.get("accept", ""):
+        return await _conflicts_file(ask, message)
+    return await ask(message)
+
+
+async def _conflicts_file(ask: Asker, message: messages.ListImportConflicts) -> Response:
+    first_page = await ask(message.model_copy(update={"first": 200, "after": None}))
+
+    async def lines() -> AsyncIterator[str]:
+        page = first_page
+        yield _csv([list(ImportConflict.model_fields)])
+        while True:
+            yield _csv([_cells(conflict) for conflict in page.items])
+            if page.next is None:
+                return
+            page = await ask(message.model_copy(update={"first": 200, "after": page.next}))
+
+    headers = {"Content-Disposition": 'attachment; filename="conflicts.csv"'}
+    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cells(conflict: ImportConflict) -> list[str]:
+    """Cells that a spreadsheet would take for a formula begin with an apostrophe."""
+    values = conflict.model_dump(mode="json").values()
+    cells = ["" if v is None else v if isinstance(v, str) else orjson.dumps(v).decode() for v in values]
+    return [f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell for cell in cells]
+
+
+def _csv(rows: list[list[str]]) -> str:
+    written = io.StringIO()
+    csv.writer(written).writerows(rows)
+    return written.getvalue()
+
+
+# --- what is done about them
+
+
+@router.post("/imports/{import_id}/apply", status_code=202)
+async def apply_import(import_id: UUID, ask: Ask, response: Response) -> Import:
+    """Import the file of a dry run for real, with the same options. Answers the new import."""
+    return _accepted(await ask(messages.ApplyImport(import_id=import_id)), response)
+
+
+@router.post("/imports/{import_id}/confirm", status_code=202)
+async def confirm_import(import_id: UUID, ask: Ask, response: Response) -> Import:
+    """Let a `held` import go on: yes, it is to take away as much as `harms` says."""
+    return _accepted(await ask(messages.ConfirmImport(import_id=import_id)), response)
+
+
+@router.post("/imports/{import_id}/rerun", status_code=202)
+async def rerun_import(import_id: UUID, ask: Ask, response: Response) -> Import:
+    """Import the refused rows once more, as they were: for rows that came too early. Answers the new import.
+
+    Corrected rows are uploaded: `POST /v1/imports?rerun_of=…` with the error file as its body.
+    """
+    return _accepted(await ask(messages.RerunImport(import_id=import_id)), response)
+
+
+@router.post("/imports/{import_id}/undo", status_code=202)
+async def undo_import(import_id: UUID, ask: Ask, response: Response) -> Import:
+    """Take back what an import wrote. What somebody touched since stays, and is listed under `conflicts`."""
+    undone = await ask(messages.UndoImport(import_id=import_id))
+    assert undone.undo is not None
+    response.headers["Location"] = f"/v1/jobs/{undone.undo.job_id}"
+    return undone
+
+
+def _accepted(imported: Import, response: Response) -> Import:
+    response.headers["Location"] = f"/v1/jobs/{imported.job_id}"
+    return imported
+
+
+# --- drop folders
+
+
+@router.get("/drop-folders")
+async def list_drop_folders(ask: Ask, first: First = 50, after: After = None) -> Page[DropFolder]:
+    """The folders of your shops whose files are imported by themselves, each with its rules."""
+    return await ask(ListDropFolders(first=first, after=after))
+
+
+@router.put("/drop-folders")
+async def set_drop_folder(folder: SetDropFolder, ask: Ask) -> DropFolder:
+    """Set the rules of a shop's drop folder, in their order: the first whose pattern fits a file's name is its."""
+    return await ask(SetDropFolder(shop=folder.shop, rules=folder.rules))

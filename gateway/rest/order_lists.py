@@ -1,0 +1,153 @@
+"""Lists of orders: which, how many, as a file."""
+
+from typing import Annotated
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime
+from starlette.responses import StreamingResponse
+
+from gateway.request import Ask, CurrentCaller
+from shared import blobs
+from shared.contracts.base import Page
+from shared.contracts.orders.customers import Email
+from shared.contracts.orders.lists import (
+    MOST_SETS,
+    CountOrders,
+    DateSet,
+    GetOrderExportFile,
+    ListOrders,
+    OrderCounts,
+    OrderFilter,
+    OrderSort,
+    StartOrderExport,
+    Word,
+)
+from shared.contracts.orders.shapes import OrderStatus, OrderSummary, PaymentStatus, Sku
+from shared.contracts.platform.shapes import Job
+from shared.pagination import First
+
+router = APIRouter(prefix="/v1", tags=["orders"])
+
+Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
+Statuses = Annotated[list[OrderStatus] | None, Query(max_length=7, description="In one of these.")]
+PaymentStatuses = Annotated[list[PaymentStatus] | None, Query(max_length=5, description="Paid in one of these ways.")]
+ShopFilter = Annotated[Word | None, Query(description="Of the shop with this code.")]
+CustomerFilter = Annotated[UUID | None, Query(description="Of this customer.")]
+EmailFilter = Annotated[Email | None, Query(description="Of the customer with this e-mail address.")]
+NumberFilter = Annotated[Word | None, Query(description="The one with this number.")]
+PrefixFilter = Annotated[Word | None, Query(description="Whose number begins so.")]
+SkuFilter = Annotated[Sku | None, Query(description="With this SKU in a line.")]
+FromTime = Annotated[AwareDatetime | None, Query(alias="from", description="Placed at this moment or later.")]
+ToTime = Annotated[AwareDatetime | None, Query(alias="to", description="Placed before this moment.")]
+Sets = Annotated[
+    list[DateSet],
+    Query(
+        alias="set",
+        max_length=MOST_SETS,
+        description="Placed on these days in the time zone of the shop: `today`, `yesterday`, `last_week`,"
+        " `this_month`, `this_year`, a year (`2026`), a month (`2026-03`). Several intersect.",
+    ),
+]
+
+
+@router.get("/orders")
+async def list_orders(
+    ask: Ask,
+    status: Statuses = None,
+    payment_status: PaymentStatuses = None,
+    shop: ShopFilter = None,
+    customer_id: CustomerFilter = None,
+    email: EmailFilter = None,
+    number: NumberFilter = None,
+    number_prefix: PrefixFilter = None,
+    sku: SkuFilter = None,
+    from_time: FromTime = None,
+    to_time: ToTime = None,
+    sets: Sets = [],  # noqa: B006
+    sort: OrderSort = "latest",
+    first: First = 50,
+    after: Cursor = None,
+) -> Page[OrderSummary]:
+    """Orders for which everything holds that is given. A storefront sees those it placed itself.
+
+    Pages follow each other without doubling or leaving out, also while orders come in.
+    """
+    return await ask(
+        ListOrders(
+            status=status,
+            payment_status=payment_status,
+            shop=shop,
+            customer_id=customer_id,
+            email=email,
+            number=number,
+            number_prefix=number_prefix,
+            sku=sku,
+            from_time=from_time,
+            to_time=to_time,
+            sets=sets,
+            sort=sort,
+            first=first,
+            after=after,
+        )
+    )
+
+
+@router.get("/orders/counts")
+async def count_orders(
+    ask: Ask,
+    status: Statuses = None,
+    payment_status: PaymentStatuses = None,
+    shop: ShopFilter = None,
+    customer_id: CustomerFilter = None,
+    email: EmailFilter = None,
+    number: NumberFilter = None,
+    number_prefix: PrefixFilter = None,
+    sku: SkuFilter = None,
+    from_time: FromTime = None,
+    to_time: ToTime = None,
+    sets: Sets = [],  # noqa: B006
+) -> OrderCounts:
+    """How many orders there are for which everything holds that is given, by status and by how they are paid."""
+    return await ask(
+        CountOrders(
+            status=status,
+            payment_status=payment_status,
+            shop=shop,
+            customer_id=customer_id,
+            email=email,
+            number=number,
+            number_prefix=number_prefix,
+            sku=sku,
+            from_time=from_time,
+            to_time=to_time,
+            sets=sets,
+        )
+    )
+
+
+@router.post("/orders/exports", status_code=202)
+async def start_order_export(filter: OrderFilter, ask: Ask, response: Response) -> Job:
+    """Write orders into a CSV file, one row per line, in the background.
+
+    Takes the same filters as the list. Follow `Location`; then download `GET /v1/orders/exports/{id}/file`.
+    """
+    job = await ask(StartOrderExport(filter=filter))
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+@router.get("/orders/exports/{order_export_id}/file", response_class=StreamingResponse)
+async def download_order_export(order_export_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
+    """The file of a finished export of orders. It is kept for a week; no cell of it is a formula to a spreadsheet."""
+    file = await ask(GetOrderExportFile(job_id=order_export_id))
+    assert caller.organization_id is not None
+    return StreamingResponse(
+        blobs.get_stream(caller.organization_id, file.key),
+        media_type=file.media_type,
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}",
+            "Content-Length": str(file.size),
+        },
+    )

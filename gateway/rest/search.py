@@ -1,0 +1,61 @@
+"""Explanations of offers, and the search indexes. The offers themselves are read in `gateway/storefront.py`."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+
+from gateway.request import Ask
+from shared.contracts.base import Page, Shape
+from shared.contracts.platform.shapes import Job
+from shared.contracts.search.messages import ExplainOffer, ListSearchIndexes, RebuildSearchIndex, ShopCode, Sku
+from shared.contracts.search.shapes import OfferExplanation, SearchIndex
+from shared.pagination import First
+
+router = APIRouter(prefix="/v1", tags=["search"])
+
+Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
+
+
+class Rebuild(Shape):
+    """Which products to build anew; without any, all of the shop."""
+
+    product_ids: Annotated[list[UUID], Field(max_length=1000)] | None = None
+    skus: Annotated[list[Sku], Field(max_length=1000)] | None = None
+
+
+@router.get("/shops/{shop_code}/offer-explanations")
+async def explain_offer(shop_code: ShopCode, sku: Sku, ask: Ask) -> OfferExplanation:
+    """Why a SKU is, or is not, an offer of a shop: each condition, what it was judged by, and whether it holds."""
+    return await ask(ExplainOffer(shop=shop_code, sku=sku))
+
+
+@router.get("/search-indexes")
+async def list_search_indexes(ask: Ask, first: First = 50, after: Cursor = None) -> Page[SearchIndex]:
+    """The index of each shop: how many offers it has, and how many changed products wait to be built."""
+    return await ask(ListSearchIndexes(first=first, after=after))
+
+
+@router.post("/search-indexes/rebuild", status_code=202)
+async def rebuild_search_indexes(response: Response, ask: Ask) -> Job:
+    """Build the offers of every shop anew from their sources. While that runs, asking again answers the same job."""
+    return _begun(await ask(RebuildSearchIndex()), response)
+
+
+@router.post("/search-indexes/{shop_code}/rebuild", status_code=202)
+async def rebuild_search_index(
+    shop_code: ShopCode, response: Response, ask: Ask, rebuild: Rebuild | None = None
+) -> Job:
+    """Build a shop's offers anew, all or those of some products or SKUs; other shops are not touched.
+
+    While that runs, asking for the same again answers the same job.
+    """
+    wanted = rebuild or Rebuild()
+    job = await ask(RebuildSearchIndex(shop=shop_code, product_ids=wanted.product_ids, skus=wanted.skus))
+    return _begun(job, response)
+
+
+def _begun(job: Job, response: Response) -> Job:
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job

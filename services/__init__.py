@@ -1,0 +1,1 @@
+"""Seven services. None imports another; `deploy/topology.py` knows them all."""

@@ -1,0 +1,1 @@
+"""Messages in: one short function per message, one module per subject."""

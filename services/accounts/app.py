@@ -1,0 +1,8 @@
+"""Assembles the accounts service."""
+
+from services.accounts import listeners, tasks
+from services.accounts.answers import clients, lists, organizations, people, shops, tokens
+from shared import platform_answers
+from shared.service import Service
+
+service = Service("accounts", platform_answers, organizations, shops, clients, tokens, people, lists, listeners, tasks)

@@ -1,0 +1,1 @@
+"""The tables of accounts and the rules that keep them true: organizations, credentials, people, lists."""

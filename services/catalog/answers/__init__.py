@@ -1,0 +1,1 @@
+"""What catalog is asked, by subject: one short function per message."""

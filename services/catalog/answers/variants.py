@@ -1,0 +1,35 @@
+"""Variants by themselves."""
+
+from services.catalog.repository import variants as repository
+from services.catalog.use_cases import variants
+from shared.contracts.base import Page
+from shared.contracts.catalog.variants import GetVariant, ListVariants, UpdateVariant, VariantDetails
+from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.service import answers
+from shared.unit_of_work import UnitOfWork
+
+
+@answers(ListVariants, scope="catalog:read")
+async def list_variants(message: ListVariants, uow: UnitOfWork) -> Page[VariantDetails]:
+    position = cursor_values(message.after, 1)
+    found = await repository.list_newest(
+        uow,
+        sku=message.sku,
+        barcode=message.barcode,
+        mpn=message.mpn,
+        product_id=message.product_id,
+        before=cursor_id(position[0]) if position else None,
+        first=message.first + 1,
+    )
+    items = found[: message.first]
+    return Page(items=items, next=cursor_for(str(items[-1].id)) if len(found) > message.first else None)
+
+
+@answers(GetVariant, scope="catalog:read")
+async def get_variant(message: GetVariant, uow: UnitOfWork) -> VariantDetails:
+    return await repository.get(uow, message.variant_id)
+
+
+@answers(UpdateVariant, scope="catalog:write")
+async def update_variant(message: UpdateVariant, uow: UnitOfWork) -> VariantDetails:
+    return await variants.change(uow, message.variant_id, message.change, message.version)

@@ -1,0 +1,94 @@
+"""Offers and lines as a shop shows them, made of those that the master alone would give it (CAT-4)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.catalog.repository import channel_content
+from services.catalog.repository.shops import KnownShop
+from services.catalog.use_cases.channel_view import ChannelView
+from shared.contracts.catalog.channel_content import TEXT_FIELDS
+from shared.contracts.catalog.offers import ImagePart, LinePrice, MediaPart, PriceTier, ProductPart, VariantPart
+from shared.unit_of_work import UnitOfWork
+
+Views = Mapping[UUID, ChannelView]
+Row = Mapping[str, Any]
+
+_OF_VARIANT = ("weight_grams", "length_mm", "width_mm", "height_mm", "backorder", "order_limits")
+_OF_LINE = ("weight_grams", "backorder", "order_limits")
+
+
+async def views_of(uow: UnitOfWork, line: Sequence[KnownShop], product_ids: Iterable[UUID]) -> Views:
+    """Of those products that the first shop of `line`, or one it inherits from, has anything of its own of.
+
+    One statement; none where no shop of the line has anything of any product.
+    """
+    channels = [shop.id for shop in line if shop.has_content]
+    contents = await channel_content.of_products(uow, channels, list(product_ids))
+    return {product_id: ChannelView(line, own) for product_id, own in contents.items()}
+
+
+def shown_places(category_ids: Mapping[UUID, list[UUID]], views: Views) -> dict[UUID, list[UUID]]:
+    """The categories of each product, as the shop has them."""
+    own = {id_: view.of_product("category_ids", category_ids.get(id_, [])).value for id_, view in views.items()}
+    return {**category_ids, **own}
+
+
+def shown_parts(parts: Sequence[ProductPart], texts: Mapping[UUID, Row], views: Views) -> list[ProductPart]:
+    """`parts` with what the shop shows in place of the master's. `texts`: by product, in the shop's language."""
+    return [
+        part if part.id not in views else _shown_part(part, texts.get(part.id) or {}, views[part.id]) for part in parts
+    ]
+
+
+def _shown_part(part: ProductPart, said: Row, view: ChannelView) -> ProductPart:
+    shown = {
+        name: view.of_product(name, getattr(part, name), None if said.get(name) is None else getattr(part, name)).value
+        for name in TEXT_FIELDS
+    }
+    images = view.of_product("images", None)
+    if images.source != "master":
+        shown["images"] = [ImagePart(url=image["url"], alt=image.get("alt")) for image in images.value]
+        pictures = [MediaPart(kind="image", url=image.url, alt=image.alt) for image in shown["images"]]
+        shown["media"] = [*pictures, *(medium for medium in part.media if medium.kind != "image")]
+    return part.model_copy(update={**shown, "variants": [_shown_variant(each, view) for each in part.variants]})
+
+
+def _shown_variant(part: VariantPart, view: ChannelView) -> VariantPart:
+    shown = {name: view.of_variant(part.id, name, getattr(part, name)).value for name in _OF_VARIANT}
+    # Channels say whole grams and millimetres; what the merchant said in units of his own is the master's alone.
+    if shown["weight_grams"] != part.weight_grams:
+        shown["weight"] = None
+    if any(shown[side] != getattr(part, side) for side in ("length_mm", "width_mm", "height_mm")):
+        shown["dimensions"] = None
+    return part.model_copy(update={**shown, "tiers": [_shown_tier(part.id, tier, view) for tier in part.tiers]})
+
+
+def _shown_tier(variant_id: UUID, tier: PriceTier, view: ChannelView) -> PriceTier:
+    return tier.model_copy(update={"list_price": view.list_price(variant_id, tier.list_price).value})
+
+
+def shown_rows(rows: Mapping[str, asyncpg.Record], views: Views) -> dict[str, Row]:
+    """Variants by SKU, with what the shop shows of each and of its product; limits and backorders in one value each."""
+    return {sku: _shown_row(row, views.get(row["product_id"])) for sku, row in rows.items()}
+
+
+def _shown_row(row: asyncpg.Record, view: ChannelView | None) -> Row:
+    master = {name: row.get(name) for name in _OF_LINE} | {"order_limits": channel_content.order_limits(row)}
+    if view is None:
+        return {**row, **master}
+    shown = {name: view.of_variant(row["id"], name, value).value for name, value in master.items()}
+    return {**row, **shown, "title": view.of_product("title", row["title"]).value}
+
+
+def shown_line(line: LinePrice, row: Row | None, views: Views) -> LinePrice:
+    """A line with what the shop shows of its variant, whose shown row is `row`."""
+    if row is None:
+        return line
+    shown = {name: row[name] for name in _OF_LINE}
+    view = views.get(row["product_id"])
+    if view is not None and line.unit_price is not None:
+        shown["list_price"] = view.list_price(row["id"], line.list_price).value
+    return line.model_copy(update=shown)

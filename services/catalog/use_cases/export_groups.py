@@ -1,0 +1,336 @@
+"""What can be exported: for each group its profiles, the filters that mean something for it, and its rows."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.catalog.repository import exports
+from services.catalog.repository.exports import Wanted
+from services.catalog.use_cases.price_file import HEADINGS as PRICE_HEADINGS
+from services.catalog.use_cases.price_file import KnownList
+from shared.contracts.catalog.exports import ExportFilter
+from shared.contracts.inventory.messages import CountStock, ReadStock
+from shared.impex.profiles.crossdock import LOCALIZED
+from shared.impex.writing_products import (
+    CrossdockWriter,
+    Localized,
+    PricePair,
+    ProductToWrite,
+    ProductWriter,
+    VariantWriter,
+    major,
+)
+from shared.impex.writing_shopify import ShopifyWriter
+from shared.impex.writing_words import escaped_word, joined_words, path_text
+from shared.money import exponent
+from shared.unit_of_work import UnitOfWork
+
+Rows = Iterable[list[str]]
+_OF_PRODUCTS = frozenset(ExportFilter.model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The list that prices come from, and the digits of its currency after the point."""
+
+    list_id: UUID
+    digits: int
+
+
+@dataclass(slots=True)
+class Portion:
+    """Things that were read at one moment. `after` is the last of them; None when there are no more."""
+
+    after: UUID | str | None
+    number: int = 0
+    products: Sequence[asyncpg.Record] = ()
+    variants: Mapping[UUID, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    paths: Mapping[UUID, Sequence[Sequence[str]]] = field(default_factory=dict)
+    texts: Mapping[UUID, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    tiers: Sequence[Mapping[str, Any]] = ()
+    categories: Sequence[tuple[Sequence[str], Mapping[str, Any]]] = ()
+    stock: Sequence[tuple[Any, ...]] = ()
+
+    def to_write(self) -> Iterator[ProductToWrite]:
+        """Products as writers take them."""
+        prices: dict[UUID, PricePair] = exports.single_prices(self.tiers)
+        for row in self.products:
+            own = dict(row)
+            own |= {name: orjson.loads(own[name]) for name in _JSON if name in own}
+            yield ProductToWrite(
+                own,
+                [dict(v) | {"attributes": orjson.loads(v["attributes"])} for v in self.variants.get(row["id"], ())],
+                self.paths.get(row["id"], ()),
+                prices,
+                {text["locale"]: _text(text) for text in self.texts.get(row["id"], ())},
+            )
+
+
+_JSON = ("attributes", "images", "media", "alts")
+
+
+def _text(row: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(row) | {name: orjson.loads(row[name]) for name in ("attributes", "option_names", "option_values")}
+
+
+class GroupExport(ABC):
+    """How one export reads and writes its rows. `counted` is what its things are called."""
+
+    headings: Sequence[str]
+    counted: ClassVar[str] = "products"
+    # Another service is asked for the things: with no transaction open.
+    asks: ClassVar[bool] = False
+
+    @abstractmethod
+    async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:
+        """How many things there are now, and the last of them."""
+
+    @abstractmethod
+    async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
+        """The next things, by id or as `Portion.after` said."""
+
+    @abstractmethod
+    def rows(self, portion: Portion) -> Rows:
+        """Their rows. Plain Python: in a thread."""
+
+
+class ProductExport(GroupExport):
+    """Products, with as much of what belongs to them as `writer` has columns for: with `whole`, all."""
+
+    def __init__(self, writer: ProductWriter, wanted: Wanted, prices: Prices | None, *, whole: bool = True) -> None:
+        self._writer = writer
+        self._wanted = wanted
+        self._prices = prices
+        self._whole = whole
+        self.headings: Sequence[str] = writer.headings
+
+    async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:
+        return await exports.extent(uow, self._wanted)
+
+    async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
+        portion = await _read(uow, self._wanted, self._prices, after, last, first, whole=self._whole)
+        if self._whole:
+            ids = [row["id"] for row in portion.products]
+            portion.paths = await exports.paths_of(uow, ids)
+            portion.texts = await exports.texts_of(uow, ids)
+        return portion
+
+    def rows(self, portion: Portion) -> Rows:
+        for product in portion.to_write():
+            yield from self._writer.rows(product)
+
+
+@dataclass(frozen=True, slots=True)
+class ListToWrite:
+    """A price list as a file names it: nothing for a standing one, which its group alone says."""
+
+    id: UUID
+    label: str
+    customer_group: str
+    digits: int
+
+
+def lists_to_write(lists: Sequence[KnownList]) -> list[ListToWrite]:
+    """A list's name, where it is the only one of the shop that is called so, else its id."""
+    names = Counter(each.name for each in lists)
+    return [
+        ListToWrite(
+            each.id,
+            "" if each.is_standing else each.name if names[each.name] == 1 else str(each.id),
+            each.customer_group or "",
+            exponent(each.currency),
+        )
+        for each in lists
+    ]
+
+
+class PriceExport(GroupExport):
+    """The prices of a shop's lists, by product, variant and list, with a row for each quantity, centre and time."""
+
+    headings: Sequence[str] = PRICE_HEADINGS
+
+    def __init__(self, wanted: Wanted, lists: Sequence[ListToWrite]) -> None:
+        self._wanted = wanted
+        self._lists = {each.id: each for each in lists}
+
+    async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:
+        return await exports.extent(uow, self._wanted) if self._lists else (0, None)
+
+    async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
+        portion = await _read(uow, self._wanted, None, after, last, first, whole=False)
+        variant_ids = [row["id"] for rows in portion.variants.values() for row in rows]
+        portion.tiers = await exports.all_tiers_of(uow, list(self._lists), variant_ids)
+        return portion
+
+    def rows(self, portion: Portion) -> Rows:
+        tiers: dict[UUID, list[Mapping[str, Any]]] = {}
+        for row in portion.tiers:
+            tiers.setdefault(row["variant_id"], []).append(row)
+        for product in portion.products:
+            for variant in portion.variants.get(product["id"], ()):
+                for tier in tiers.get(variant["id"], ()):
+                    yield _price_cells(variant["sku"], tier, self._lists[tier["price_list_id"]])
+
+
+def _price_cells(sku: str, tier: Mapping[str, Any], of: ListToWrite) -> list[str]:
+    cells = {
+        "sku": sku,
+        "minimum_quantity": str(tier["minimum_quantity"]),
+        **{name: major(tier[name], of.digits) for name in ("price", "list_price")},
+        "on_request": "true" if tier["price"] is None else "",
+        "centre": tier["centre"],
+        **{name: "" if tier[name] is None else tier[name].isoformat() for name in ("starts_at", "ends_at")},
+        "price_list": of.label,
+        "customer_group": of.customer_group,
+    }
+    return [cells[heading] for heading in PRICE_HEADINGS]
+
+
+class CategoryExport(GroupExport):
+    """Categories with their paths; shops as far as whoever asked for the export may see them."""
+
+    counted = "categories"
+    headings: Sequence[str] = (
+        *("path", "slug", "name", "names", "slugs", "enabled", "valid from", "valid until", "position", "shops"),
+    )
+
+    def __init__(self, within: list[UUID] | None, shop_ids: list[UUID] | None) -> None:
+        self._within = within
+        self._shop_ids = shop_ids
+
+    async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:
+        return await exports.category_extent(uow, self._within)
+
+    async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
+        position = _id(after)
+        found = await exports.list_categories(uow, self._within, self._shop_ids, position, UUID(last), first)
+        return Portion(found[-1][1]["id"] if len(found) == first else None, len(found), categories=found)
+
+    def rows(self, portion: Portion) -> Rows:
+        for path, row in portion.categories:
+            yield [
+                path_text(path),
+                row["slug"],
+                row["name"],
+                *(_by_language(orjson.loads(row[name])) for name in ("names", "slugs")),
+                "true" if row["enabled"] else "false",
+                *("" if moment is None else moment.isoformat() for moment in (row["valid_from"], row["valid_until"])),
+                str(row["position"]),
+                joined_words(row["shops"]),
+            ]
+
+
+class StockExport(GroupExport):
+    """Stock by SKU and centre, as inventory tells it: each portion as it is when it is read."""
+
+    headings: Sequence[str] = ("sku", "centre", "on_hand", "policy")
+    counted = "places"
+    asks = True
+
+    def __init__(self, skus: list[str] | None) -> None:
+        self._skus = skus
+
+    async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:
+        places = (await uow.ask(CountStock(skus=self._skus))).places
+        return places, _ANY if places else None
+
+    async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
+        found = await uow.ask(ReadStock(skus=self._skus, after=after, first=first))
+        return Portion(found.next, len(found.rows), stock=found.rows)
+
+    def rows(self, portion: Portion) -> Rows:
+        for sku, centre, on_hand, policy in portion.stock:
+            yield [sku, centre, str(on_hand), policy]
+
+
+# Stands for a last thing where things have no ids.
+_ANY = UUID(int=0)
+
+
+def _id(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)
+
+
+def _by_language(said: Mapping[str, str]) -> str:
+    return " | ".join(f"{escaped_word(locale)}={escaped_word(word)}" for locale, word in said.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    profiles: tuple[str, ...]
+    filters: frozenset[str]
+
+
+GROUPS: Mapping[str, Group] = {
+    "products": Group(("crossdock", "shopify"), _OF_PRODUCTS),
+    "variants": Group(("crossdock",), _OF_PRODUCTS),
+    "prices": Group(("crossdock",), _OF_PRODUCTS),
+    "categories": Group(("crossdock",), frozenset({"category_id"})),
+    "stock": Group(("crossdock",), frozenset({"skus"})),
+}
+
+
+async def columns_in_languages(uow: UnitOfWork, group: str, profile: str, wanted: Wanted) -> list[Localized]:
+    """The columns for other languages that an export needs: for what is said in one, in a fixed order."""
+    if (group, profile) != ("products", "crossdock"):
+        return []
+    languages = await exports.languages_of(uow, wanted)
+    return [
+        (heading, locale)
+        for locale, said in sorted(languages.items())
+        for heading, name in LOCALIZED.items()
+        if name in said
+    ]
+
+
+def group_export(
+    group: str,
+    profile: str,
+    wanted: Wanted,
+    prices: Prices | None,
+    shop_ids: list[UUID] | None,
+    localized: Sequence[Localized] = (),
+    lists: Sequence[ListToWrite] = (),
+    skus: list[str] | None = None,
+) -> GroupExport:
+    """What `GROUPS` promises. `shop_ids` are those whose codes may be told; None: all."""
+    digits = prices.digits if prices else None
+    match group:
+        case "products":
+            writer = ShopifyWriter(digits) if profile == "shopify" else CrossdockWriter(digits, localized)
+            return ProductExport(writer, wanted, prices)
+        case "variants":
+            return ProductExport(VariantWriter(digits), wanted, prices, whole=False)
+        case "prices":
+            return PriceExport(wanted, lists)
+        case "stock":
+            return StockExport(skus)
+        case _:
+            return CategoryExport(wanted.category_ids, shop_ids)
+
+
+async def _read(
+    uow: UnitOfWork,
+    wanted: Wanted,
+    prices: Prices | None,
+    after: str | None,
+    last: str,
+    first: int,
+    *,
+    whole: bool,
+) -> Portion:
+    """Products with their variants, and their prices where there is a list."""
+    products = await exports.list_products(uow, wanted, _id(after), UUID(last), first, whole=whole)
+    ids = [row["id"] for row in products]
+    variants = await exports.variants_of(uow, ids)
+    portion = Portion(ids[-1] if len(ids) == first else None, len(ids), products, variants)
+    if prices is not None:
+        variant_ids = [row["id"] for rows in variants.values() for row in rows]
+        portion.tiers = await exports.tiers_of(uow, prices.list_id, variant_ids)
+    return portion

@@ -1,0 +1,316 @@
+"""What one shop shows of products, and what lines cost in it: the parts that offers and quotes are made of.
+
+A product is sold in a shop when it is active and stands in an open category that is assigned to the shop; a category
+stands for its whole branch. A sub-shop without assignments of its own has its parent's. Prices: see `price_resolution`.
+What a shop has of its own of a product (CAT-4): see `channel_view`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.catalog.errors import TooManyProducts
+from services.catalog.models.attributes import Definition, plain_part
+from services.catalog.models.media import together
+from services.catalog.repository import attributes, channel_content, offers, price_terms, shops
+from services.catalog.repository.offers import KnownCategory, Texts
+from services.catalog.repository.price_terms import PriceTerms
+from services.catalog.repository.products import dimensions_of, weight_of
+from services.catalog.repository.shops import KnownShop
+from services.catalog.use_cases import channel_offers, price_resolution
+from services.catalog.use_cases.price_resolution import Situation, Standing, resolve_price
+from shared import clock
+from shared.contracts.catalog.messages import PriceLine, PriceLines
+from shared.contracts.catalog.offers import (
+    AttributePart,
+    CategoryPart,
+    ImagePart,
+    LinePrice,
+    MediaPart,
+    OfferParts,
+    PriceTier,
+    ProductPart,
+    VariantPart,
+)
+from shared.money import Money
+from shared.unit_of_work import UnitOfWork
+
+MOST_PRODUCTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """How a shop sells."""
+
+    shop: KnownShop
+    standing: Standing
+    assigned: set[UUID]
+    # Itself, and whom it inherits from.
+    line: list[KnownShop]
+
+    @property
+    def locales(self) -> list[str]:
+        """The shop's locale, then its bare language."""
+        return self.shop.locales
+
+
+async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> OfferParts:
+    """These products as one shop shows them; those that are gone, and all in a shop that is gone, are left out."""
+    if len(product_ids) > MOST_PRODUCTS:
+        raise TooManyProducts(f"At most {MOST_PRODUCTS} products at a time.")
+    setting = await _setting(uow, shop_id, Situation(clock.now()))
+    if setting is None:
+        return OfferParts(products=[])
+    product_ids = list(dict.fromkeys(product_ids))
+    rows = await offers.list_products(uow, product_ids)
+    texts = await offers.texts_of_products(uow, product_ids, setting.locales)
+    variants = await offers.variants_of_products(uow, product_ids)
+    views = await channel_offers.views_of(uow, setting.line, product_ids)
+    memberships = channel_offers.shown_places(await offers.category_ids_of_products(uow, product_ids), views)
+    categories = await offers.categories_with_ancestors(uow, _all(memberships.values()))
+    variant_ids = [variant["id"] for variant in _all(variants.values())]
+    prices = await price_terms.price_terms(uow, list(setting.standing.ranks), variant_ids)
+    words = _Words(setting.locales, await attributes.definitions_for(uow, [*rows, *_all(variants.values())]))
+    products = []
+    for row in rows:
+        said = texts.get(row["id"], {})
+        media = _media(row, words.locales)
+        variant_parts = [
+            _variant_part(variant, _options(row, variant, said), prices.get(variant["id"], ()), setting, words, media)
+            for variant in variants.get(row["id"], ())
+        ]
+        in_categories = _category_parts(memberships.get(row["id"], ()), categories, setting)
+        products.append(_product_part(row, said, variant_parts, in_categories, words, media))
+    shown = channel_offers.shown_parts(products, texts, views)
+    return OfferParts(products=shown, shop_version=setting.shop.version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What attributes are called in a shop."""
+
+    locales: list[str]
+    definitions: Mapping[str, Definition]
+
+    def parts(self, stored: str, said: Mapping[str, str]) -> list[AttributePart]:
+        """Attributes as they are shown; `said` are translations of texts."""
+        return [self._part(code, said.get(code, text)) for code, text in sorted(orjson.loads(stored).items())]
+
+    def _part(self, code: str, text: str) -> AttributePart:
+        definition = self.definitions.get(code)
+        return plain_part(code, text) if definition is None else definition.part(text, self.locales)
+
+
+async def price_together(uow: UnitOfWork, asked: Sequence[PriceLines]) -> list[list[LinePrice]]:
+    """As `price_lines`, for each: those of one shop and kind of buyer are looked up together, each line once."""
+    alike: dict[tuple[UUID, str | None, str | None], list[PriceLines]] = {}
+    for message in asked:
+        alike.setdefault(_situation_of(message), []).append(message)
+    told: dict[tuple[object, str, int], LinePrice] = {}
+    for situation, messages in alike.items():
+        lines = list({(line.sku, line.quantity): line for message in messages for line in message.lines}.values())
+        prices = await price_lines(uow, messages[0].model_copy(update={"lines": lines}))
+        told |= {(situation, line.sku, line.quantity): price for line, price in zip(lines, prices, strict=True)}
+    return [[told[_situation_of(message), line.sku, line.quantity] for line in message.lines] for message in asked]
+
+
+def _situation_of(message: PriceLines) -> tuple[UUID, str | None, str | None]:
+    return message.shop_id, message.customer_group, message.centre
+
+
+async def price_lines(uow: UnitOfWork, asked: PriceLines) -> list[LinePrice]:
+    """What each line costs in a shop now, in the order of the lines."""
+    situation = Situation(clock.now(), asked.customer_group, asked.centre)
+    setting = await _setting(uow, asked.shop_id, situation)
+    if setting is None:
+        return [_refused(line.sku, "unknown_shop") for line in asked.lines]
+    stored = await offers.variants_by_sku(uow, list({line.sku for line in asked.lines}))
+    product_ids = {row["product_id"] for row in stored.values()}
+    views = await channel_offers.views_of(uow, setting.line, product_ids)
+    found = channel_offers.shown_rows(stored, views)
+    sold = await _sold_product_ids(uow, setting, product_ids, views)
+    variant_ids = [row["id"] for row in found.values()]
+    prices = await price_terms.price_terms(uow, list(setting.standing.ranks), variant_ids)
+    priced = [_line_price(line, found.get(line.sku), sold, prices, setting) for line in asked.lines]
+    return [channel_offers.shown_line(price, found.get(price.sku), views) for price in priced]
+
+
+async def _setting(uow: UnitOfWork, shop_id: UUID, situation: Situation) -> _Setting | None:
+    line = await shops.list_line(uow, shop_id)
+    if not line:
+        return None
+    lists = await price_terms.list_terms_in_force(uow, line, situation.customer_group, situation.at)
+    assigned = await offers.assigned_category_ids(uow, await shops.assigning_shop(uow, line))
+    return _Setting(line[0], price_resolution.stand(line, lists, situation), assigned, line)
+
+
+async def _sold_product_ids(
+    uow: UnitOfWork, setting: _Setting, product_ids: set[UUID], views: channel_offers.Views
+) -> set[UUID]:
+    places = await offers.category_ids_of_products(uow, list(product_ids))
+    memberships = channel_offers.shown_places(places, views)
+    categories = await offers.categories_with_ancestors(uow, _all(memberships.values()))
+    return {
+        product_id
+        for product_id, category_ids in memberships.items()
+        if offers.assigned_paths(category_ids, categories, setting.assigned)
+    }
+
+
+def _line_price(
+    line: PriceLine,
+    row: Mapping[str, Any] | None,
+    sold: set[UUID],
+    prices: Mapping[UUID, list[PriceTerms]],
+    setting: _Setting,
+) -> LinePrice:
+    if row is None:
+        return _refused(line.sku, "unknown_sku")
+    price = resolve_price(setting.standing, prices.get(row["id"], ()), line.quantity)
+    known = {"product_id": row["product_id"], "title": _line_title(row)}
+    known |= {"weight_grams": row["weight_grams"], "tax_class": row["tax_class"]}
+    if row["status"] != "active":
+        return _refused(line.sku, "not_active", **known)
+    if row["product_id"] not in sold:
+        return _refused(line.sku, "not_assigned", **known)
+    if row["price_on_request"] or (price is not None and price.price is None):
+        return _refused(line.sku, "price_on_request", **known)
+    if price is None:
+        return _refused(line.sku, "no_price", **known)
+    currency = setting.shop.currency
+    return LinePrice(
+        sku=line.sku, unit_price=_money(price.price, currency), list_price=_money(price.list_price, currency), **known
+    )
+
+
+def _refused(sku: str, reason: str, **known: Any) -> LinePrice:
+    return LinePrice(sku=sku, unit_price=None, reason=reason, **{"product_id": None, "title": None, **known})
+
+
+def _line_title(row: Mapping[str, Any]) -> str:
+    values = " / ".join(row["option_values"])
+    return f"{row['title']} ({values})" if values else row["title"]
+
+
+def _product_part(
+    row: Mapping[str, Any],
+    said: Texts,
+    variants: list[VariantPart],
+    categories: list[CategoryPart],
+    words: _Words,
+    media: list[MediaPart],
+) -> ProductPart:
+    typed = words.parts(row["attributes"], said.get("attributes", {}))
+    return ProductPart(
+        **{name: said.get(name, row[name]) for name in _AS_STORED},
+        attributes={attribute.code: attribute.text for attribute in typed},
+        typed_attributes=typed,
+        updated_at=row["updated_at"].isoformat(),
+        is_assigned=bool(categories),
+        categories=categories,
+        images=[ImagePart(url=medium.url, alt=medium.alt) for medium in media if medium.kind == "image"],
+        media=media,
+        variants=variants,
+    )
+
+
+_AS_STORED = (
+    *("id", "slug", "title", "description_html", "brand", "product_type", "tags", "status", "featured"),
+    *("seo_title", "seo_description", "content_html", "version"),
+)
+
+
+def _media(row: Mapping[str, Any], locales: Iterable[str]) -> list[MediaPart]:
+    """A product's pictures and other media, with alt texts in the shop's language where there are any."""
+    alts = orjson.loads(row["alts"]) if row["alts"] != "{}" else {}
+    media = []
+    for medium in together(orjson.loads(row["images"]), orjson.loads(row["media"])):
+        by_locale = alts.get(medium["url"], {})
+        local = next((by_locale[locale] for locale in locales if locale in by_locale), None)
+        media.append(MediaPart(**medium if local is None else {**medium, "alt": local}))
+    return media
+
+
+def _options(product: Mapping[str, Any], variant: Mapping[str, Any], said: Texts) -> dict[str, str]:
+    """A variant's options in the shop's words; where two would be called the same, in the product's own."""
+    names, values = product["options"], variant["option_values"]
+    if not said:
+        return dict(zip(names, values, strict=False))
+    local = {
+        said["option_names"].get(name, name): said["option_values"].get(name, {}).get(value, value)
+        for name, value in zip(names, values, strict=False)
+    }
+    return local if len(local) == len(values) else dict(zip(names, values, strict=False))
+
+
+def _variant_part(
+    row: asyncpg.Record,
+    options: dict[str, str],
+    prices: Sequence[PriceTerms],
+    setting: _Setting,
+    words: _Words,
+    media: Iterable[MediaPart],
+) -> VariantPart:
+    found = [] if row["price_on_request"] else price_resolution.tiers(setting.standing, prices)
+    return VariantPart(
+        **{name: row[name] for name in _VARIANT_AS_STORED},
+        options=options,
+        tiers=[tier for quantity, price in found if (tier := _tier(quantity, price, setting.shop.currency))],
+        price_on_request=row["price_on_request"] or any(price.price is None for _, price in found),
+        weight=weight_of(row),
+        dimensions=dimensions_of(row),
+        image=_variant_image(row["image_url"], media),
+        typed_attributes=words.parts(row["attributes"], {}),
+        order_limits=channel_content.order_limits(row),
+    )
+
+
+def _tier(quantity: int, terms: PriceTerms, currency: str) -> PriceTier | None:
+    """A price from a quantity on; None where it is told on request."""
+    price = _money(terms.price, currency)
+    if price is None:
+        return None
+    return PriceTier(minimum_quantity=quantity, price=price, list_price=_money(terms.list_price, currency))
+
+
+_VARIANT_AS_STORED = (
+    *("id", "sku", "barcode", "barcodes", "mpn", "weight_grams", "length_mm", "width_mm", "height_mm"),
+)
+
+
+def _variant_image(url: str | None, media: Iterable[MediaPart]) -> ImagePart | None:
+    """A variant's picture says what the product's own says of it."""
+    if url is None:
+        return None
+    return ImagePart(url=url, alt=next((medium.alt for medium in media if medium.url == url), None))
+
+
+def _category_parts(
+    category_ids: Iterable[UUID], known: Mapping[UUID, KnownCategory], setting: _Setting
+) -> list[CategoryPart]:
+    found = []
+    for path in offers.assigned_paths(category_ids, known, setting.assigned):
+        names = [_name(category, setting.locales) for category in path]
+        slugs = [_slug(category, setting.locales) for category in path]
+        found.append(CategoryPart(id=path[-1].id, slug=slugs[-1], name=names[-1], path=slugs, names=names))
+    return sorted(found, key=lambda part: part.path)
+
+
+def _name(category: KnownCategory, locales: Iterable[str]) -> str:
+    return next((category.names[locale] for locale in locales if locale in category.names), category.name)
+
+
+def _slug(category: KnownCategory, locales: Iterable[str]) -> str:
+    return next((category.slugs[locale] for locale in locales if locale in category.slugs), category.slug)
+
+
+def _money(amount: int | None, currency: str) -> Money | None:
+    return None if amount is None else Money(amount=amount, currency=currency)
+
+
+def _all(groups: Iterable[Iterable[Any]]) -> list[Any]:
+    return [member for group in groups for member in group]

@@ -1,0 +1,41 @@
+"""Assembles the inventory service."""
+
+from services.inventory import listeners, tasks
+from services.inventory.answers import (
+    arrivals,
+    carriers,
+    centres,
+    checks,
+    kits,
+    orders,
+    picking,
+    returns,
+    shipments,
+    sourcing,
+    stock,
+    suppliers,
+)
+from services.inventory.use_cases.importing import IMPORTING
+from shared import platform_answers
+from shared.imports.service import importing
+from shared.service import Service
+
+service = Service(
+    "inventory",
+    platform_answers,
+    centres,
+    checks,
+    kits,
+    sourcing,
+    stock,
+    orders,
+    shipments,
+    picking,
+    returns,
+    arrivals,
+    carriers,
+    suppliers,
+    importing(IMPORTING),
+    listeners,
+    tasks,
+)

@@ -1,0 +1,92 @@
+"""Bulk updates: what comes once per SKU and centre is judged and written by the database in one statement."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import asyncpg
+
+from services.inventory.models import Place, Stock
+from services.inventory.repository import balances, bulk
+from services.inventory.repository.bulk import BulkRow
+from services.inventory.use_cases import alerts, ledger, levels
+from services.inventory.use_cases.stock_rows import ReadRow
+from shared import clock
+from shared.contracts.inventory.shapes import StockRowResult
+from shared.identifiers import new_id
+from shared.unit_of_work import UnitOfWork
+
+
+async def lock(uow: UnitOfWork, places: Sequence[Place]) -> None:
+    """Make the stock there is none of, and lock all, in the order in which everybody does."""
+    ordered = sorted(set(places))
+    await bulk.look_up_by_keys(uow)
+    await balances.make_stock(uow, ordered)
+    await bulk.lock(uow, ordered)
+
+
+async def apply(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResult]:
+    """Apply rows to locked stock, each for a place of its own."""
+    wanted = [
+        BulkRow(r.number, r.sku, r.centre_id, r.on_hand, r.delta, r.reference, r.as_of, r.policy, new_id())
+        for r in rows
+    ]
+    done = await bulk.apply(uow, wanted, clock.now())
+    await _tell(uow, rows, done)
+    return [_result(row, record) for row, record in zip(rows, done, strict=True)]
+
+
+async def _tell(uow: UnitOfWork, rows: Sequence[ReadRow], done: Sequence[asyncpg.Record]) -> None:
+    """Announce what may sell differently, and what is short or low now or is not any more."""
+    changed: set[str] = set()
+    short: list[Stock] = []
+    was_short: set[Place] = set()
+    served: list[Place] = []
+    crossing: list[Stock] = []
+    was_low: set[Place] = set()
+    for row, record in zip(rows, done, strict=True):
+        moved = record["before"] != record["after"]
+        if not moved and record["policy_before"] == record["policy_after"]:
+            continue
+        changed.add(row.sku)
+        if record["backordered"] or record["reserved"] > record["after"]:
+            before, after = _stocks(row.sku, row.centre_id, record)
+            short.append(after)
+            was_short |= {before.place} if before.is_short else set()
+            if after.backordered < before.backordered:
+                served.append(after.place)
+        if record["warning_level"] is not None:
+            before, after = _stocks(row.sku, row.centre_id, record)
+            crossing.append(after)
+            was_low |= {before.place} if before.is_low else set()
+    if changed:
+        await ledger.announce_with_kits(uow, sorted(changed))
+    ledger.leave_serving(uow, served)
+    levels.tell_of_crossed(uow, crossing, was_low)
+    await alerts.tell_of_short_stock(uow, short, was_short)
+
+
+def _stocks(sku: str, centre_id: UUID, record: asyncpg.Record) -> tuple[Stock, Stock]:
+    """A place before and after."""
+    known = {name: record[name] for name in ("reserved", "warning_level", "ideal_level")}
+    short = max(record["reserved"] - record["after"], 0)
+    before = Stock(
+        sku, centre_id, record["before"], backordered=record["backordered"], policy=record["policy_before"], **known
+    )
+    return before, Stock(sku, centre_id, record["after"], backordered=short, policy=record["policy_after"], **known)
+
+
+_FAILURES: Mapping[str, str] = {
+    "reference_reused": "This reference was used for another change of this stock.",
+    "too_much_stock": "That is beyond all bounds.",
+}
+
+
+def _result(row: ReadRow, record: asyncpg.Record) -> StockRowResult:
+    verdict, on_hand, reserved = record["verdict"], record["after"], record["reserved"]
+    if verdict == "negative_stock":
+        message = f"Only {on_hand} are on hand."
+        return row.result("failed", on_hand=on_hand, code=verdict, message=message)
+    if verdict in _FAILURES:
+        known = on_hand if verdict == "too_much_stock" else None
+        return row.result("failed", on_hand=known, code=verdict, message=_FAILURES[verdict])
+    return row.result(verdict, on_hand=on_hand, reserved=reserved, available=max(on_hand - reserved, 0))

@@ -1,0 +1,67 @@
+"""Proof that stock adds up: balances, promises and reservations against the ledger."""
+
+from dataclasses import dataclass
+
+from shared.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """A SKU in a centre whose figures do not agree, and how."""
+
+    sku: str
+    centre_id: object
+    what: str
+    stored: int
+    expected: int
+
+
+async def check(uow: UnitOfWork, most: int = 1000) -> list[Discrepancy]:
+    """Every disagreement within one organization; an empty list is the proof.
+
+    On hand and reserved equal the last movement and the sum of all; movements follow each other without a gap; what is
+    reserved equals what open reservations hold; incoming equals what open arrivals expect.
+    """
+    rows = [row for question in (_SUMS, _CHAIN, _HELD, _INCOMING) for row in await uow.fetch(question, most)]
+    return [Discrepancy(**dict(row)) for row in rows]
+
+
+_SUMS = """
+SELECT s.sku, s.centre_id, f.what, f.stored, f.expected::integer
+FROM stock s
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(on_hand_after - on_hand_before), 0) AS on_hand,
+        coalesce(sum(reserved_after - reserved_before), 0) AS reserved, count(*) AS movements
+    FROM stock_movements m WHERE (m.sku, m.centre_id) = (s.sku, s.centre_id)) l ON true
+CROSS JOIN LATERAL (VALUES ('on_hand', s.on_hand, l.on_hand), ('reserved', s.reserved, l.reserved),
+    ('movements', s.version::integer, l.movements)) AS f (what, stored, expected)
+WHERE f.stored <> f.expected LIMIT $1
+"""
+
+_CHAIN = """
+SELECT m.sku, m.centre_id, 'chain' AS what, m.on_hand_before AS stored, p.on_hand_after AS expected
+FROM stock_movements m
+LEFT JOIN stock_movements p ON (p.sku, p.centre_id, p.number) = (m.sku, m.centre_id, m.number - 1)
+WHERE (m.number > 1 AND p.number IS NULL)
+    OR (coalesce(p.on_hand_after, 0), coalesce(p.reserved_after, 0)) <> (m.on_hand_before, m.reserved_before)
+LIMIT $1
+"""
+
+_HELD = """
+SELECT s.sku, s.centre_id, 'held' AS what, s.reserved AS stored, coalesce(h.open, 0)::integer AS expected
+FROM stock s
+LEFT JOIN (
+    SELECT l.sku, l.centre_id, sum(l.quantity - l.shipped) AS open
+    FROM reservation_lines l JOIN reservations r ON r.id = l.reservation_id
+    WHERE r.state IN ('held', 'confirmed') GROUP BY 1, 2) h ON (h.sku, h.centre_id) = (s.sku, s.centre_id)
+WHERE s.reserved <> coalesce(h.open, 0) LIMIT $1
+"""
+
+_INCOMING = """
+SELECT s.sku, s.centre_id, 'incoming' AS what, s.incoming AS stored, coalesce(e.expected, 0)::integer AS expected
+FROM stock s
+LEFT JOIN (
+    SELECT a.sku, a.centre_id, sum(a.quantity - a.received) AS expected
+    FROM arrivals a WHERE a.state = 'open' GROUP BY 1, 2) e ON (e.sku, e.centre_id) = (s.sku, s.centre_id)
+WHERE s.incoming <> coalesce(e.expected, 0) LIMIT $1
+"""

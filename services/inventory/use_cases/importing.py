@@ -1,0 +1,159 @@
+"""Stock files: counts (`on_hand`) or changes (`delta`) by SKU and centre, applied as a bulk update applies them.
+
+| heading | what it holds |
+|---|---|
+| `sku` | the variant |
+| `centre` | a centre's code; the default centre when empty |
+| `on_hand` | a count: what is there |
+| `delta` | a change of it; a row has one or the other |
+| `policy` | standard, backorder, preorder, always or showroom |
+| `reference`, `as_of` | a change that is applied once; when it was counted, with a time zone |
+
+With all rows or none (`on_error=abort`) a file is written in one transaction: stock moves on at once, so that there is
+no taking it back afterwards. For the same reason an import of stock is not undone; import the old counts.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from services.inventory.errors import StockBelongsToCentres
+from services.inventory.repository import counted, shop_centres
+from services.inventory.use_cases import centres, stock
+from services.inventory.use_cases.supplier_files import LINKS, SUPPLIERS
+from shared.contracts.inventory.shapes import StockRowResult
+from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleField, SampleKind
+from shared.impex import cells
+from shared.imports.errors import UnsupportedProfile
+from shared.imports.groups import Group, GroupFile, Importing, Opening
+from shared.imports.tables import Column, TableChunk, TableFile, TableRow
+from shared.jobs import RunningJob
+from shared.unit_of_work import UnitOfWork
+
+CHUNK_ROWS = 5000
+_COLUMNS = (
+    Column("sku", is_required=True),
+    Column("centre"),
+    Column("on_hand", cells.integer),
+    Column("delta", cells.integer),
+    Column("policy"),
+    Column("reference"),
+    Column("as_of"),
+)
+Place = tuple[str, str]
+
+
+async def check(_uow: UnitOfWork, options: ImportOptions) -> UUID | None:
+    """Raises StockBelongsToCentres, UnsupportedProfile."""
+    if options.shop is not None:
+        raise StockBelongsToCentres("Stock lies in fulfilment centres, not in shops: name them in the column 'centre'.")
+    if options.profile not in (None, "crossdock"):
+        names = ", ".join(column.name for column in _COLUMNS)
+        raise UnsupportedProfile(f"A stock file has the columns {names}; name no profile.")
+    return None
+
+
+class StockFile(GroupFile):
+    """A file of stock."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._file = TableFile(opening.source, _COLUMNS, "stock", ("sku", "centre"))
+        self._mode: str = opening.row["mode"]
+        self._is_dry: bool = opening.row["dry_run"]
+        self._samples: list[ImportSample] = []
+        self.layout: Any = self._file.layout
+
+    def chunks(self) -> Iterator[TableChunk]:
+        return self._file.chunks(CHUNK_ROWS)
+
+    async def apply(self, uow: UnitOfWork, job: RunningJob, chunk: TableChunk, _number: int) -> None:
+        default = await self._default(uow)
+        before = await counted.list_on_hand(uow, [item.values["sku"] for item in chunk.items])
+        items = chunk.items
+        if self._mode == "update-only":
+            items = [item for item in items if _place(item, default) in before]
+            job.count("stock_skipped", len(chunk.items) - len(items))
+        if not items:
+            return
+        updated = await stock.apply(uow, [_row(item) for item in items])
+        inserted = 0
+        for result in updated.results:
+            item = items[result.row - 1]
+            if result.status == "failed":
+                message = result.message or "It cannot be applied."
+                chunk.errors.append(self._file.refused(item, _column_of(result), result.code or "failed", message))
+            elif result.status == "applied":
+                inserted += _place(item, default) not in before
+        job.count("stock_inserted", inserted)
+        job.count("stock_updated", updated.applied - inserted)
+        job.count("stock_unchanged", updated.unchanged)
+        if self._is_dry:
+            self._samples = [_sample(result, before) for result in updated.results if result.status == "applied"]
+
+    async def _default(self, uow: UnitOfWork) -> str:
+        default_id = await centres.ensure_default(uow)
+        known = await shop_centres.get_centre_ids(uow)
+        return next(code for code, centre_id in known.items() if centre_id == default_id)
+
+    async def harms(self, uow: UnitOfWork) -> list[Harm]:
+        """Places that have something and would be counted as empty."""
+        zeroed = 0
+        reading = self._file.chunks(CHUNK_ROWS)
+        default = await shop_centres.find_default_code(uow)
+        while (chunk := await asyncio.to_thread(next, reading, None)) is not None:
+            zero = [_place(item, default or "") for item in chunk.items if item.values.get("on_hand") == 0]
+            zeroed += await counted.count_stocked(uow, zero)
+        return [Harm(what="stock_zeroed", count=zeroed, of=await counted.count_stocked(uow, None))]
+
+    async def skipped(self, uow: UnitOfWork, chunk: TableChunk, most: int) -> list[ImportSample]:
+        if self._mode != "update-only":
+            return []
+        default = await shop_centres.find_default_code(uow) or ""
+        before = await counted.list_on_hand(uow, [item.values["sku"] for item in chunk.items])
+        left = [place for item in chunk.items if (place := _place(item, default)) not in before]
+        return [ImportSample(kind="skip", part="stock", name=_name(*place), fields=[]) for place in left[:most]]
+
+    async def samples(self, _uow: UnitOfWork, wanted: Mapping[SampleKind, int]) -> list[ImportSample]:
+        found: list[ImportSample] = []
+        for kind in ("insert", "update"):
+            found += [sample for sample in self._samples if sample.kind == kind][: wanted.get(kind, 0)]
+        return found
+
+
+def _row(item: TableRow) -> dict[str, Any]:
+    return {name: value for name, value in item.values.items() if value is not None}
+
+
+def _place(item: TableRow, default: str) -> Place:
+    return item.values["sku"], item.values.get("centre") or default
+
+
+def _name(sku: str, centre: str) -> str:
+    return f"{sku} in {centre}"
+
+
+def _column_of(result: StockRowResult) -> str:
+    """The column that a refused row is most likely wrong in."""
+    columns = {
+        "centre_not_found": "centre",
+        "as_of_in_future": "as_of",
+        "unknown_policy": "policy",
+        "reference_reused": "reference",
+        "negative_stock": "delta",
+    }
+    named = (result.message or "").split(":")[0]
+    return columns.get(result.code or "", named if named in {column.name for column in _COLUMNS} else "sku")
+
+
+def _sample(result: StockRowResult, before: Mapping[Place, int]) -> ImportSample:
+    assert result.sku is not None
+    assert result.centre is not None
+    place = (result.sku, result.centre)
+    changed = SampleField(field="on_hand", before=before.get(place), after=result.on_hand)
+    kind: SampleKind = "update" if place in before else "insert"
+    return ImportSample(kind=kind, part="stock", name=_name(*place), fields=[changed])
+
+
+GROUP = Group(name="stock", modes=("merge", "update-only"), open=StockFile, check=check)
+IMPORTING = Importing("inventory", {group.name: group for group in (GROUP, SUPPLIERS, LINKS)})

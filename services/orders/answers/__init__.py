@@ -1,0 +1,1 @@
+"""Messages in, by subject: one short function per message."""

@@ -1,0 +1,22 @@
+"""Assembles the orders service."""
+
+from services.orders import listeners, tasks
+from services.orders.answers import aftercare, buying, connections, handling, lists, people
+from services.orders.use_cases.importing import IMPORTING
+from shared import platform_answers
+from shared.imports.service import importing
+from shared.service import Service
+
+service = Service(
+    "orders",
+    platform_answers,
+    buying,
+    handling,
+    aftercare,
+    lists,
+    people,
+    connections,
+    importing(IMPORTING),
+    listeners,
+    tasks,
+)

@@ -1,0 +1,190 @@
+"""Queries of connections and of the orders they bring."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.orders.errors import ImportedOrderNotFound, OrderConnectionNotFound
+from shared.contracts.orders.imported import ListImportedOrders, OrderConnectionDraft, RemoteOrder
+from shared.identifiers import derived_id, new_id
+from shared.unit_of_work import UnitOfWork
+
+# --- connections
+
+_CONNECTION = (
+    "SELECT c.id, c.shop_id, s.code AS shop, s.currency, s.is_removed, c.name, c.status_map, c.stock_missing,"
+    " c.recheck_limit, c.created_at, c.version FROM order_connections c JOIN shops s ON s.id = c.shop_id"
+)
+_SEEN = "($1::uuid[] IS NULL OR c.shop_id = ANY($1))"
+
+
+def _limit(uow: UnitOfWork) -> list[UUID] | None:
+    return None if uow.caller.shop_ids is None else list(uow.caller.shop_ids)
+
+
+async def add_connection(uow: UnitOfWork, shop_id: UUID, draft: OrderConnectionDraft) -> UUID:
+    connection_id = new_id()
+    await uow.execute(
+        "INSERT INTO order_connections (organization_id, id, shop_id, name, status_map, stock_missing, recheck_limit)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        uow.organization_id,
+        connection_id,
+        shop_id,
+        draft.name,
+        orjson.dumps(draft.status_map).decode(),
+        draft.stock_missing,
+        draft.recheck_limit,
+    )
+    return connection_id
+
+
+async def get_connection(uow: UnitOfWork, connection_id: UUID, *, lock: bool = False) -> asyncpg.Record:
+    """A connection of a shop the caller may see. Raises OrderConnectionNotFound."""
+    row = await uow.fetchrow(
+        f"{_CONNECTION} WHERE {_SEEN} AND c.id = $2{' FOR NO KEY UPDATE OF c' if lock else ''}",
+        _limit(uow),
+        connection_id,
+    )
+    if row is None:
+        raise OrderConnectionNotFound("There is no such connection.")
+    return row
+
+
+async def put_connection(uow: UnitOfWork, connection_id: UUID, values: dict[str, Any]) -> None:
+    changes = ", ".join(f"{name} = ${place}" for place, name in enumerate(values, 2))
+    await uow.execute(
+        f"UPDATE order_connections SET version = version + 1{', ' * bool(changes)}{changes} WHERE id = $1",  # noqa: S608
+        connection_id,
+        *values.values(),
+    )
+
+
+async def list_connections(uow: UnitOfWork, before: UUID | None, most: int) -> list[asyncpg.Record]:
+    return await uow.fetch(
+        f"{_CONNECTION} WHERE {_SEEN} AND ($2::uuid IS NULL OR c.id < $2) ORDER BY c.id DESC LIMIT $3",
+        _limit(uow),
+        before,
+        most,
+    )
+
+
+# --- orders of connections
+
+_IMPORTED = (
+    "SELECT i.id, i.connection_id, i.external_id, i.number, i.status, i.is_paid, i.updated_at, i.state, i.reason,"
+    " i.detail, i.order_id, i.checks, i.next_check_at, i.escalated_at, i.received_at, i.acted_at, i.remote"
+    " FROM imported_orders i JOIN order_connections c ON c.id = i.connection_id"
+)
+
+
+async def receive(uow: UnitOfWork, connection_id: UUID, orders: Sequence[RemoteOrder]) -> list[asyncpg.Record]:
+    """Keep what is new or newer, in one statement. Returns those: `id`, `external_id`, `is_new`.
+
+    What was imported keeps the content it was imported with; only its status is taken.
+    """
+    orders = sorted(orders, key=lambda order: order.external_id)
+    return await uow.fetch(
+        _RECEIVE,
+        uow.organization_id,
+        connection_id,
+        [imported_id(uow, connection_id, order.external_id) for order in orders],
+        [order.external_id for order in orders],
+        [order.number for order in orders],
+        [order.status for order in orders],
+        [order.is_paid for order in orders],
+        [order.updated_at for order in orders],
+        [order.model_dump_json() for order in orders],
+    )
+
+
+def imported_id(uow: UnitOfWork, connection_id: UUID, external_id: str) -> UUID:
+    """The id an order of a connection has here: the same each time it comes."""
+    return derived_id("imported order", uow.organization_id, connection_id, external_id)
+
+
+_RECEIVE = """
+INSERT INTO imported_orders AS i (organization_id, connection_id, id, external_id, number, status, is_paid, updated_at,
+    remote, state)
+SELECT $1, $2, g.id, g.external_id, g.number, g.status, g.is_paid, g.updated_at, g.remote::json, 'waiting'
+FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::timestamptz[], $9::text[])
+    AS g (id, external_id, number, status, is_paid, updated_at, remote)
+ON CONFLICT (organization_id, connection_id, external_id) DO UPDATE SET status = excluded.status,
+    is_paid = excluded.is_paid, updated_at = excluded.updated_at,
+    number = CASE WHEN i.order_id IS NULL THEN excluded.number ELSE i.number END,
+    remote = CASE WHEN i.order_id IS NULL THEN excluded.remote ELSE i.remote END,
+    checks = 0, escalated_at = NULL
+WHERE i.updated_at < excluded.updated_at
+RETURNING id, external_id, xmax = 0 AS is_new
+"""
+
+
+async def find(uow: UnitOfWork, imported_order_id: UUID, *, lock: bool = False) -> asyncpg.Record | None:
+    return await uow.fetchrow(
+        f"{_IMPORTED} WHERE {_SEEN} AND i.id = $2{' FOR NO KEY UPDATE OF i' if lock else ''}",
+        _limit(uow),
+        imported_order_id,
+    )
+
+
+async def get(uow: UnitOfWork, imported_order_id: UUID, *, lock: bool = False) -> asyncpg.Record:
+    """Raises ImportedOrderNotFound."""
+    row = await find(uow, imported_order_id, lock=lock)
+    if row is None:
+        raise ImportedOrderNotFound("There is no such order of a connection.")
+    return row
+
+
+async def put(uow: UnitOfWork, imported_order_id: UUID, values: dict[str, Any]) -> None:
+    changes = ", ".join(f"{name} = ${place}" for place, name in enumerate(values, 2))
+    await uow.execute(
+        f"UPDATE imported_orders SET {changes} WHERE id = $1",  # noqa: S608
+        imported_order_id,
+        *values.values(),
+    )
+
+
+async def list_page(
+    uow: UnitOfWork, message: ListImportedOrders, before: tuple[datetime, UUID] | None
+) -> list[asyncpg.Record]:
+    """One more than a page, latest received first."""
+    conditions: list[str] = [_SEEN]
+    arguments: list[Any] = [_limit(uow), message.first + 1]
+    wanted: tuple[tuple[str, Any], ...] = (
+        ("i.connection_id =", message.connection_id),
+        ("i.state =", message.state),
+        ("i.external_id =", message.external_id),
+    )
+    for condition, value in wanted:
+        if value is not None:
+            arguments.append(value)
+            conditions.append(f"{condition} ${len(arguments)}")
+    if before is not None:
+        arguments += before
+        conditions.append(f"(i.received_at, i.id) < (${len(arguments) - 1}, ${len(arguments)})")
+    order = "ORDER BY i.received_at DESC, i.id DESC LIMIT $2"
+    return await uow.fetch(f"{_IMPORTED} WHERE {' AND '.join(conditions)} {order}", *arguments)
+
+
+async def wake(uow: UnitOfWork, connection_id: UUID) -> list[UUID]:
+    """Those of a connection that are set aside, or left out, because of their status."""
+    rows = await uow.fetch(
+        "UPDATE imported_orders SET checks = 0, escalated_at = NULL WHERE connection_id = $1"
+        " AND (state = 'ignored' OR state = 'set_aside' AND reason IN ('status', 'unknown_status')) RETURNING id",
+        connection_id,
+    )
+    return [row["id"] for row in rows]
+
+
+async def mark_order(uow: UnitOfWork, order_id: UUID, row: asyncpg.Record) -> None:
+    """Say of an order where it came from."""
+    await uow.execute(
+        "UPDATE orders SET connection_id = $2, external_id = $3, external_number = $4 WHERE id = $1",
+        order_id,
+        row["connection_id"],
+        row["external_id"],
+        row["number"],
+    )

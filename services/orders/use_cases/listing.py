@@ -1,0 +1,127 @@
+"""Orders by any combination of what can be asked of them: listed, counted."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from services.orders.repository import customers, lists, shops
+from services.orders.repository.lists import Question, Window
+from shared import clock
+from shared.contracts.base import Page
+from shared.contracts.orders.lists import CountOrders, ListOrders, OrderCounts, OrderFilter
+from shared.contracts.orders.shapes import OrderSummary
+from shared.money import Money
+from shared.pagination import InvalidCursor, cursor_for, cursor_id, cursor_time, cursor_values
+from shared.unit_of_work import UnitOfWork
+
+Days = tuple[date, date]
+
+
+async def list_page(uow: UnitOfWork, message: ListOrders) -> Page[OrderSummary]:
+    """Raises CustomerNotFound, InvalidCursor."""
+    if message.customer_id is not None:
+        await customers.get(uow, message.customer_id)
+    question = await _shown(uow, message)
+    sorting = lists.SORTINGS[message.sort]
+    position = cursor_values(message.after, 2)
+    if position is not None:
+        value = _total(position[0]) if sorting.column == "total" else cursor_time(position[0])
+        sorting.after(question, value, cursor_id(position[1]))
+    rows = await lists.list_summaries(uow, question, sorting, message.first + 1)
+    page = rows[: message.first]
+    following = None
+    if len(rows) > message.first:
+        last = page[-1][sorting.column]
+        following = cursor_for(last if isinstance(last, int) else last.isoformat(), str(page[-1]["id"]))
+    return Page(items=[_summary(row) for row in page], next=following)
+
+
+def _total(value: str | int) -> int:
+    if not isinstance(value, int) or abs(value) >= 2**63:
+        raise InvalidCursor("The cursor is not one that this collection gave out.")
+    return value
+
+
+def _summary(row: asyncpg.Record) -> OrderSummary:
+    money = ("total", "paid")
+    values = {name: row[name] for name in OrderSummary.model_fields if name not in money}
+    return OrderSummary(**values, **{name: Money(amount=row[name], currency=row["currency"]) for name in money})
+
+
+async def count(uow: UnitOfWork, message: CountOrders) -> OrderCounts:
+    by_status: dict[str, int] = defaultdict(int)
+    by_payment_status: dict[str, int] = defaultdict(int)
+    for row in await lists.count(uow, await _shown(uow, message)):
+        by_status[row["status"]] += row["orders"]
+        by_payment_status[row["payment_status"]] += row["orders"]
+    return OrderCounts(total=sum(by_status.values()), by_status=by_status, by_payment_status=by_payment_status)
+
+
+async def _shown(uow: UnitOfWork, asked: OrderFilter) -> Question:
+    """The orders a filter means, of those that the caller may see."""
+    question = lists.question_of(asked, await windows_of(uow, asked))
+    lists.shown_to(question, uow, own_only=not uow.caller.holds("orders:read"))
+    return question
+
+
+# --- days of placing
+
+
+async def windows_of(uow: UnitOfWork, asked: OrderFilter) -> list[Window] | None:
+    """When the orders of a filter's date sets were placed, by the time zones of their shops; None without sets."""
+    if not asked.sets:
+        return None
+    zones: dict[str, list[UUID]] = defaultdict(list)
+    for row in await shops.list_time_zones(uow, asked.shop):
+        zones[row["time_zone"]].append(row["id"])
+    now = clock.now()
+    found = []
+    for name, shop_ids in zones.items():
+        zone = ZoneInfo(name)
+        days = intersection([days_of(each, now.astimezone(zone).date()) for each in asked.sets])
+        if days is not None:
+            found.append(
+                Window(_midnight(days[0], zone), _midnight(days[1], zone), None if len(zones) == 1 else shop_ids)
+            )
+    return found
+
+
+def days_of(name: str, today: date) -> Days:
+    """The days of a set: the first, and the one after the last."""
+    monday = today - timedelta(days=today.weekday())
+    match name:
+        case "today":
+            return today, today + timedelta(days=1)
+        case "yesterday":
+            return today - timedelta(days=1), today
+        case "last_week":
+            return monday - timedelta(days=7), monday
+        case "this_month":
+            return _month(today.year, today.month)
+        case "this_year":
+            return date(today.year, 1, 1), date(today.year + 1, 1, 1)
+    year, _, month = name.partition("-")
+    return _month(int(year), int(month)) if month else (date(int(year), 1, 1), _first_of_year(int(year) + 1))
+
+
+def _month(year: int, month: int) -> Days:
+    return date(year, month, 1), date(year, month + 1, 1) if month < 12 else _first_of_year(year + 1)
+
+
+def _first_of_year(year: int) -> date:
+    """The calendar ends with the year 9999."""
+    return date(year, 1, 1) if year <= date.max.year else date.max
+
+
+def intersection(sets: Sequence[Days]) -> Days | None:
+    """The days that are in all of these; None for none."""
+    first, end = max(days[0] for days in sets), min(days[1] for days in sets)
+    return (first, end) if first < end else None
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

@@ -1,0 +1,171 @@
+"""Quotes: what an order would cost and what stands in its way, told line by line."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.orders.errors import QuoteExpired, QuoteNotFound
+from services.orders.models import totals
+from services.orders.models.totals import Charges, LineSum
+from services.orders.repository import quotes
+from services.orders.repository.quotes import NewQuote
+from services.orders.settings import settings
+from services.orders.use_cases import pricing
+from services.orders.use_cases.outcomes import Outcomes, raised
+from services.orders.use_cases.pricing import Basket, Known, SellingShop
+from shared import clock
+from shared.bus.envelope import Caller
+from shared.contracts.catalog.offers import LinePrice
+from shared.contracts.inventory.shapes import Availability
+from shared.contracts.orders.messages import CreateQuote
+from shared.contracts.orders.shapes import CustomerDraft, OrderedLine, Quote, QuoteLine
+from shared.errors import CrossdockError
+from shared.identifiers import new_id
+from shared.money import Money
+from shared.service import Asked
+from shared.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What somebody wants to know the price of."""
+
+    asked: Asked[CreateQuote]
+    basket: Basket
+
+
+async def quote(uow: UnitOfWork, asked: Sequence[Asked[CreateQuote]]) -> list[Any]:
+    """Ask catalog and inventory at once, and remember what they said. One quote for each, or its refusal.
+
+    Refusals: ShopNotFound, WrongCurrency, TooManyUnits, DiscountExceedsAmount, TaxExceedsAmount, AmountTooLarge.
+    """
+    results = Outcomes(len(asked))
+    async with uow.beforehand() as earlier:
+        messages = [each.message for each in asked]
+        known = await pricing.look_up(earlier, (m.shop for m in messages), (m.customer for m in messages))
+    wanted = results.go_on(dict(enumerate(asked)), partial(_wanted, known=known))
+    baskets = [each.basket for each in wanted.values()]
+    prices, availabilities = await asyncio.gather(
+        pricing.ask_prices(uow, baskets), pricing.ask_availabilities(uow, baskets)
+    )
+    told = dict(zip(wanted, zip(wanted.values(), prices, availabilities, strict=True), strict=True))
+    made = results.go_on(told, _made)
+    if made:
+        await quotes.add_quotes(uow, [_kept(wanted[place], quote) for place, quote in made.items()])
+    for place, quote in made.items():
+        results.set(place, quote)
+    return results.all()
+
+
+def _wanted(asked: Asked[CreateQuote], known: Known) -> _Wanted:
+    message = asked.message
+    shop = known.shop(asked.caller, message.shop, message.currency)
+    return _Wanted(asked, Basket(shop, known.group(message.customer), pricing.merged(message.lines)))
+
+
+def _made(told: tuple[_Wanted, list[LinePrice] | CrossdockError, list[Availability] | CrossdockError]) -> Quote:
+    wanted, prices, availabilities = told
+    basket = wanted.basket
+    return _quote(wanted.asked.message, basket.shop, basket.lines, raised(prices), raised(availabilities))
+
+
+def _kept(wanted: _Wanted, quote: Quote) -> NewQuote:
+    caller = wanted.asked.caller
+    return NewQuote(quote.id, wanted.basket.shop.id, caller.id, quote.model_dump_json(), quote.valid_until)
+
+
+def _quote(
+    message: CreateQuote,
+    shop: SellingShop,
+    lines: Sequence[OrderedLine],
+    prices: Sequence[LinePrice],
+    availabilities: Sequence[Availability],
+) -> Quote:
+    sums = pricing.line_sums(shop, lines, prices)
+    quoted = [_line(shop, *parts) for parts in zip(lines, prices, availabilities, sums, strict=True)]
+    charges = Charges(message.discounts, message.taxes, message.shipping)
+    whole = totals.of_order(shop.currency, [line for line in sums if line is not None], charges).shape(shop.currency)
+    quote_id = new_id()
+    return Quote(
+        id=quote_id,
+        quote_id=quote_id,
+        shop=shop.code,
+        currency=shop.currency,
+        lines=quoted,
+        total=whole.total,
+        can_be_placed=not any(line.problem for line in quoted),
+        valid_until=clock.now() + settings().quote_lifetime,
+        customer=message.customer,
+        shipping_address=message.shipping_address,
+        discounts=message.discounts,
+        taxes=message.taxes,
+        shipping=message.shipping,
+        totals=whole,
+    )
+
+
+def _line(
+    shop: SellingShop, line: OrderedLine, price: LinePrice, availability: Availability, whole: LineSum | None
+) -> QuoteLine:
+    problem, text = _problem(line, price, availability)
+    return QuoteLine(
+        sku=line.sku,
+        quantity=line.quantity,
+        title=price.title,
+        unit_price=price.unit_price,
+        total=None if whole is None else Money(amount=whole.total, currency=shop.currency),
+        available=availability.available,
+        available_quantity=availability.available_quantity,
+        problem=problem,
+        message=text,
+        discounts=line.discounts,
+        taxes=line.taxes,
+    )
+
+
+def _problem(line: OrderedLine, price: LinePrice, availability: Availability) -> tuple[str | None, str | None]:
+    if price.product_id is None:
+        return "unknown_sku", "The shop knows no such SKU."
+    if price.unit_price is None:
+        return "not_sellable", f"The shop does not sell this: {price.reason or 'it has no price'}."
+    refusal = price.order_limits and price.order_limits.refusal(line.quantity)
+    if refusal:
+        return "outside_order_limits", refusal
+    there = availability.available_quantity
+    promised = availability.policy == "always" or (availability.policy != "standard" and price.backorder != "deny")
+    if there >= line.quantity or (availability.available and promised):
+        return None, None
+    return "insufficient_stock", f"Only {there} can be had now." if there else "It is out of stock."
+
+
+async def get(uow: UnitOfWork, quote_id: UUID) -> Quote:
+    """A quote of the caller's own (or any, for who may read orders). Raises QuoteNotFound, QuoteExpired."""
+    return read(await quotes.list_quotes(uow, [quote_id]), quote_id, uow.caller)
+
+
+def read(known: Mapping[UUID, asyncpg.Record], quote_id: UUID, caller: Caller) -> Quote:
+    """The same of one that was looked up. Raises QuoteNotFound, QuoteExpired."""
+    row = known.get(quote_id)
+    if row is None or not caller.sees_shop(row["shop_id"]):
+        raise QuoteNotFound("There is no such quote.")
+    if row["client_id"] != caller.id and not caller.holds("orders:read"):
+        raise QuoteNotFound("There is no such quote.")
+    found = Quote.model_validate_json(row["quote"])
+    if found.valid_until <= clock.now():
+        raise QuoteExpired(f"The quote was valid until {found.valid_until.isoformat()}; ask for a new one.")
+    return found
+
+
+def buyer(row: asyncpg.Record) -> CustomerDraft | None:
+    """Who buys, as far as a quote that was looked up knows."""
+    return Quote.model_validate_json(row["quote"]).customer
+
+
+async def forget_old(uow: UnitOfWork) -> None:
+    """Across tenants: drop quotes that ended a day ago."""
+    await uow.execute("DELETE FROM quotes WHERE valid_until < now() - interval '1 day'")

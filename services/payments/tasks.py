@@ -1,0 +1,164 @@
+"""Clock in: stored callbacks take effect, waits come to their end, and old forged bytes are dropped."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from services.payments import repository
+from services.payments.arrivals import CHECK, PROCESS
+from services.payments.errors import ProcessingGaveUp
+from services.payments.models import Callback
+from services.payments.settings import payments_settings
+from services.payments.use_cases import alerting, bulk_triage, checking, processing
+from shared import clock
+from shared.jobs import RunningJob
+from shared.service import every, performs, runs
+from shared.unit_of_work import UnitOfWork
+
+_GIVE_UP = "payments.give_up"
+# How long repeats and overflows are rows of their own, which the intake adds without waiting for anybody.
+ROWS_KEPT = timedelta(hours=1)
+# What another attempt may cure: a deadlock, a lock not given, a neighbour who was a moment faster.
+_RETRYABLE = (
+    asyncpg.TransactionRollbackError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IntegrityConstraintViolationError,
+)
+
+
+@performs(PROCESS, together=True)
+async def process_callbacks(payloads: list[dict[str, Any]], uow: UnitOfWork) -> None:
+    """Let stored callbacks take effect. Does nothing for one that somebody has let take effect already."""
+    retries = {UUID(payload["callback_id"]): payload.get("retries", 0) for payload in payloads}
+    callbacks = await repository.lock_callbacks(uow, list(retries))
+    due = [callback for callback in callbacks if _is_to_be_processed(callback)]
+    if len(due) == 1:
+        await _try(uow, due[0], retries[due[0].id], _may_wait)
+    elif due:
+        # What the database refuses here undoes the group, and the worker comes back with each alone.
+        await _process(uow, due, _may_wait)
+
+
+@performs(CHECK)
+async def check_callback(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Find out what the network has to tell about a callback, then let it take effect."""
+    async with uow.beforehand() as earlier:
+        unchecked = await checking.find(earlier, payload)
+    if unchecked is not None:
+        findings = await checking.look(unchecked)
+        await checking.take_in(uow, unchecked, findings, payload.get("checks", 0))
+
+
+@performs(processing.END_WAIT)
+async def end_wait(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Look once more; what is still missing makes the callback a matter for a person."""
+    callback = await repository.find_callback(uow, UUID(payload["callback_id"]))
+    if callback is not None and callback.status == "waiting":
+        await _try(uow, callback, 0, _may_not_wait)
+
+
+@performs(_GIVE_UP)
+async def give_up(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Hand a callback that keeps failing on our side to a person."""
+    callback_id = await checking.find_callback_id(uow, payload)
+    callback = None if callback_id is None else await repository.find_callback(uow, callback_id)
+    if callback is None or callback.status not in ("received", "retrying"):
+        return
+    gateway = await repository.get_gateway(uow, callback.gateway_id)
+    error = ProcessingGaveUp("Processing kept failing on our side; replay it once that is mended.")
+    callback.settle("failed", error.code, f"{error.detail} ({callback.detail})" if callback.detail else error.detail)
+    await processing.note(uow, [callback], "processing")
+    alerting.callback_failed(uow, callback, gateway)
+
+
+@runs(bulk_triage.JOB)
+async def triage_callbacks(job: RunningJob) -> None:
+    """Do to many callbacks what a person wants done to them."""
+    await bulk_triage.run(job)
+
+
+@every(60)
+async def hand_over_parked_callbacks(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """No callback stays `received` for good: one whose task was given up becomes `failed`."""
+    await uow.execute(
+        "WITH parked AS (DELETE FROM tasks WHERE kind = ANY($1) AND parked_at IS NOT NULL RETURNING *)"
+        " INSERT INTO tasks (organization_id, id, kind, payload, due_at)"
+        " SELECT organization_id, gen_random_uuid(), $2, payload, now() FROM parked",
+        [PROCESS, CHECK, processing.END_WAIT],
+        _GIVE_UP,
+    )
+
+
+@every(3600)
+async def drop_old_bytes(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Drop the bytes of callbacks after their retention, those that were never genuine sooner.
+
+    That they came, when and from where, what became of them and what makes a repeat of them stays.
+    """
+    settings, now = payments_settings(), clock.now()
+    await repository.drop_bytes(uow, ["invalid"], now - settings.invalid_retention, now)
+    await repository.drop_bytes(uow, ["processed", "ignored", "rejected"], now - settings.callback_retention, now)
+
+
+@every(600)
+async def add_up(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Rows of repeats and of what was not kept become numbers, so that no flood of them stays for good."""
+    now = clock.now()
+    await repository.add_up_repeats(uow, now - ROWS_KEPT)
+    await repository.add_up_overflows(uow, now - ROWS_KEPT, now - payments_settings().invalid_retention)
+
+
+def _is_to_be_processed(callback: Callback) -> bool:
+    """Received, waiting or retrying; or failed for want of something that has come since."""
+    was_missing = callback.awaited_order is not None or callback.awaited_payment is not None
+    return callback.status in ("received", "waiting", "retrying") or (callback.status == "failed" and was_missing)
+
+
+def _may_wait(callback: Callback) -> bool:
+    return not processing.has_waited_enough(callback)
+
+
+def _may_not_wait(_callback: Callback) -> bool:
+    return False
+
+
+async def _process(uow: UnitOfWork, callbacks: Sequence[Callback], may_wait: Callable[[Callback], bool]) -> None:
+    await uow.execute("SET LOCAL lock_timeout = '10s'")
+    gateways = await repository.get_gateways(uow, [callback.gateway_id for callback in callbacks])
+    await processing.process(uow, callbacks, gateways, may_wait=may_wait)
+
+
+async def _try(uow: UnitOfWork, callback: Callback, retries: int, may_wait: Callable[[Callback], bool]) -> None:
+    """Process one callback; what the database refuses is written down, and tried again later."""
+    try:
+        async with uow.savepoint():
+            await _process(uow, [callback], may_wait)
+    except (*_RETRYABLE, DBAPIError) as error:
+        refusal = _refusal(error)
+        if not isinstance(refusal, _RETRYABLE):
+            raise
+        (await uow.session()).expunge_all()
+        await _try_later(uow, callback.id, retries, refusal)
+
+
+def _refusal(error: BaseException) -> BaseException | None:
+    """What PostgreSQL said, also from below SQLAlchemy."""
+    return error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
+
+
+async def _try_later(uow: UnitOfWork, callback_id: UUID, retries: int, refusal: BaseException) -> None:
+    await repository.note_retry(uow, callback_id, clock.now(), type(refusal).__name__, str(refusal))
+    payload = {"callback_id": str(callback_id), "retries": retries + 1}
+    if retries >= processing.MOST_RETRIES:
+        uow.defer(_GIVE_UP, payload)
+        return
+    uow.defer(PROCESS, payload, due_at=_later(retries), key=str(callback_id))
+
+
+def _later(retries: int) -> datetime:
+    return clock.now() + timedelta(seconds=checking.wait_seconds(retries, longest=300, first=1))

@@ -1,0 +1,81 @@
+"""What needs a person: one alert per cause, cleared when the cause is gone."""
+
+from collections.abc import Iterable
+
+from services.payments import repository
+from services.payments.models import Callback, Gateway, Order, Payment, Refund
+from shared.contracts.platform.events import AlertCleared, AlertRaised
+from shared.unit_of_work import UnitOfWork
+
+_SERVICE = "payments"
+
+
+def callback_failed(uow: UnitOfWork, callback: Callback, gateway: Gateway) -> None:
+    """One alert per gateway and reason, however many callbacks fail for it."""
+    uow.record(
+        AlertRaised(
+            service=_SERVICE,
+            cause=_callback_cause(callback, callback.reason),
+            severity="error",
+            title=f"A callback of {gateway.provider} could not be processed ({callback.reason})",
+            detail=callback.detail or "",
+            shop_id=gateway.shop_id,
+            subject_kind="callback",
+            subject_id=str(callback.id),
+            data={"gateway_id": str(gateway.id), "event": callback.event, "reason": callback.reason},
+        )
+    )
+
+
+async def callback_recovered(uow: UnitOfWork, callback: Callback, reason: str) -> None:
+    """Clear the alert once no callback of the gateway is left failed for `reason`."""
+    if not await repository.has_failed_callbacks(uow, callback.gateway_id, reason, but=callback.id):
+        uow.record(AlertCleared(service=_SERVICE, cause=_callback_cause(callback, reason)))
+
+
+def _callback_cause(callback: Callback, reason: str | None) -> str:
+    return f"payments.callback.{callback.gateway_id}.{reason}"
+
+
+def refund_requested(uow: UnitOfWork, payment: Payment, refund: Refund) -> None:
+    uow.record(
+        AlertRaised(
+            service=_SERVICE,
+            cause=f"payments.refund.{refund.id}",
+            severity="warning",
+            title=f"A refund is to be made for order {payment.order_number}",
+            detail=f"{refund.amount} {payment.currency} (minor units) at {payment.provider}: {refund.reason}",
+            shop_id=payment.shop_id,
+            subject_kind="refund",
+            subject_id=str(refund.id),
+            data={"order_id": str(payment.order_id), "payment_id": str(payment.id)},
+        )
+    )
+
+
+def refund_settled(uow: UnitOfWork, refund: Refund) -> None:
+    uow.record(AlertCleared(service=_SERVICE, cause=f"payments.refund.{refund.id}"))
+
+
+def watch_order_sum(uow: UnitOfWork, order: Order, payments: Iterable[Payment]) -> None:
+    """Tell when an order was paid more than once over, until what is too much has gone back."""
+    paid = [payment for payment in payments if payment.currency == order.currency]
+    captured = sum(payment.captured for payment in paid)
+    if order.total is None or captured <= order.total:
+        return
+    cause = f"payments.overpaid.{order.id}"
+    if captured - sum(payment.refunded for payment in paid) <= order.total:
+        uow.record(AlertCleared(service=_SERVICE, cause=cause))
+        return
+    uow.record(
+        AlertRaised(
+            service=_SERVICE,
+            cause=cause,
+            severity="error",
+            title=f"Order {order.number} was paid more than its total",
+            detail=f"{captured} {order.currency} (minor units) came in for a total of {order.total}.",
+            shop_id=order.shop_id,
+            subject_kind="order",
+            subject_id=str(order.id),
+        )
+    )

@@ -1,0 +1,136 @@
+"""The books opened for a group of notices: all that they are about is locked and read at once, and written at once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from services.payments import repository
+from services.payments.models import Callback, Capture, Dispute, Gateway, Order, Payment, Refund
+from services.payments.notices import Notice
+from shared.unit_of_work import UnitOfWork
+
+# A payment as its gateway knows it: the gateway and the id there.
+PaymentName = tuple[UUID, str]
+Part = TypeVar("Part", Capture, Refund, Dispute)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one callback says."""
+
+    callback: Callback
+    gateway: Gateway
+    said: Notice
+
+    @property
+    def names(self) -> list[PaymentName]:
+        """All that the payment is called, its own name first."""
+        return [(self.gateway.id, name) for name in dict.fromkeys((self.said.payment, *self.said.aliases))]
+
+    @property
+    def at(self) -> datetime:
+        """When it became true, by the gateway's clock where that is told."""
+        return self.said.occurred_at or self.callback.received_at
+
+
+class Books:
+    """Orders with their payments, refunds and disputes, as they stand once the notices so far were taken in."""
+
+    def __init__(
+        self,
+        owners: Mapping[PaymentName, tuple[UUID, str]],
+        orders: Iterable[Order],
+        payments: Iterable[Payment],
+        captures: Iterable[Capture],
+        refunds: Iterable[Refund],
+        disputes: Iterable[Dispute],
+        parents: Mapping[UUID, UUID | None],
+    ) -> None:
+        # Which payment a name means, and the number of its order.
+        self.owners = dict(owners)
+        self.orders = {order.number: order for order in orders}
+        self.parents = parents
+        self.payments: defaultdict[UUID, list[Payment]] = defaultdict(list)
+        self.captures: defaultdict[UUID, list[Capture]] = defaultdict(list)
+        self.refunds: defaultdict[UUID, list[Refund]] = defaultdict(list)
+        self.disputes: defaultdict[UUID, list[Dispute]] = defaultdict(list)
+        self._touched: dict[UUID, Payment | Capture | Refund | Dispute] = {}
+        self._names: dict[PaymentName, UUID] = {}
+        self.changed: dict[UUID, Payment] = {}
+        # Those that something may be waiting for under a name that is new.
+        self.named: dict[UUID, Payment] = {}
+        for payment in payments:
+            self.payments[payment.order_id].append(payment)
+        for capture in captures:
+            self.captures[capture.payment_id].append(capture)
+        for refund in refunds:
+            self.refunds[refund.payment_id].append(refund)
+        for dispute in disputes:
+            self.disputes[dispute.payment_id].append(dispute)
+
+    def find_payment(self, order: Order, names: Sequence[PaymentName]) -> Payment | None:
+        """The order's payment that one of these names means."""
+        owners = {self.owners[name][0] for name in names if name in self.owners}
+        return next((payment for payment in self.payments[order.id] if payment.id in owners), None)
+
+    def enter(self, payment: Payment, aliases: Iterable[str] = (), *, heard_as: str | None = None) -> None:
+        """Write this payment at the end; from now on it is its order's, and known by these names."""
+        if payment.id not in {known.id for known in self.payments[payment.order_id]}:
+            self.payments[payment.order_id].append(payment)
+        self._touched[payment.id] = payment
+        for name in (payment.external_id, heard_as, *aliases):
+            if name is not None and (payment.gateway_id, name) not in self.owners:
+                self.owners[payment.gateway_id, name] = payment.id, payment.order_number
+                if name != payment.external_id:
+                    self._names[payment.gateway_id, name] = payment.id
+                    self.named[payment.id] = payment
+
+    def enter_parts(self, captures: Iterable[Capture], refunds: Iterable[Refund], disputes: Iterable[Dispute]) -> bool:
+        """Write these at the end where they are new or have moved. Returns whether any has."""
+        news = [self._enter_part(self.captures[row.payment_id], row) for row in captures]
+        news += [self._enter_part(self.refunds[row.payment_id], row) for row in refunds]
+        news += [self._enter_part(self.disputes[row.payment_id], row) for row in disputes]
+        return any(news)
+
+    def enter_refund(self, refund: Refund) -> None:
+        """Write this refund at the end; it takes the place of what was known of it."""
+        self._enter_part(self.refunds[refund.payment_id], refund, always=True)
+
+    def _enter_part(self, known: list[Part], row: Part, *, always: bool = False) -> bool:
+        if not always and any(other.id == row.id and other.state == row.state for other in known):
+            return False
+        self._touched[row.id] = row
+        known[:] = [other for other in known if other.id != row.id]
+        known.append(row)
+        return True
+
+    async def write(self, uow: UnitOfWork) -> None:
+        """Write what was entered."""
+        for kind in (Payment, Capture, Refund, Dispute):
+            await repository.write(uow, [row for row in self._touched.values() if isinstance(row, kind)])
+        await repository.add_names(uow, self._names)
+
+
+async def open_books(uow: UnitOfWork, heard: Sequence[Heard]) -> Books:
+    """Lock and read all that is spoken of. Locks are always taken in this order, and by name within each kind."""
+    names = {name for each in heard for name in each.names}
+    await repository.lock_names(uow, names)
+    owners = await repository.list_owners(uow, names) if names else {}
+    numbers = {number for _, number in owners.values()}
+    numbers |= {each.said.order_number for each in heard if each.said.order_number is not None}
+    await repository.lock_names(uow, [("order", number) for number in numbers])
+    orders = await repository.lock_orders(uow, numbers)
+    payments = await repository.lock_payments(uow, [order.id for order in orders])
+    # Of what nothing was said yet there is nothing to look up.
+    spoken_of = {payment_id for payment_id, _ in owners.values()}
+    told = [row.id for row in payments if row.version and row.id in spoken_of]
+    captures = await repository.list_captures_of(uow, told)
+    refunds = await repository.list_refunds_of(uow, told)
+    disputes = await repository.list_disputes_of(uow, told)
+    shops = {order.shop_id for order in orders}
+    are_alike = all(shops <= {each.gateway.shop_id} for each in heard)
+    parents = {} if are_alike else await repository.list_parents(uow)
+    return Books(owners, orders, payments, captures, refunds, disputes, parents)

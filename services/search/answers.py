@@ -1,0 +1,68 @@
+"""Messages in."""
+
+from services.search.repository import shops
+from services.search.use_cases import explaining, finding, rebuilding
+from services.search.use_cases.reading import Reader, Readers
+from shared.contracts.base import Page
+from shared.contracts.platform.shapes import Job
+from shared.contracts.search.messages import (
+    ExplainOffer,
+    GetOffer,
+    ListSearchIndexes,
+    RebuildSearchIndex,
+    SearchOffers,
+)
+from shared.contracts.search.shapes import OfferExplanation, SearchIndex
+from shared.pagination import cursor_for, cursor_values
+from shared.service import answers
+from shared.unit_of_work import UnitOfWork
+
+# A storefront's client, an operator, or a publishable key.
+_READING = ("storefront", "search:read", "offers:read")
+
+
+@answers(SearchOffers, scope=_READING)
+async def search_offers(message: SearchOffers, uow: UnitOfWork) -> bytes:
+    return finding.search(await _reader(uow, message.shop), message)
+
+
+@answers(GetOffer, scope=_READING)
+async def get_offer(message: GetOffer, uow: UnitOfWork) -> bytes:
+    return finding.page(await _reader(uow, message.shop), message.slug)
+
+
+@answers(ExplainOffer, scope="search:read")
+async def explain_offer(message: ExplainOffer, uow: UnitOfWork) -> OfferExplanation:
+    return await explaining.explain(uow, message)
+
+
+@answers(ListSearchIndexes, scope="search:read")
+async def list_search_indexes(message: ListSearchIndexes, uow: UnitOfWork) -> Page[SearchIndex]:
+    after = cursor_values(message.after, 1)
+    rows = await shops.list_indexes(uow, None if after is None else str(after[0]), message.first)
+    items = [
+        SearchIndex(
+            shop=row["code"],
+            shop_id=row["id"],
+            offers=row["offers"],
+            sequence=row["sequence"],
+            generation=row["generation"],
+            pending=row["pending"],
+            failed=row["failed"],
+            oldest_pending_at=row["oldest"],
+            rebuilt_at=row["rebuilt_at"],
+        )
+        for row in rows[: message.first]
+    ]
+    return Page(items=items, next=cursor_for(items[-1].shop) if len(rows) > message.first else None)
+
+
+@answers(RebuildSearchIndex, scope="search:write")
+async def rebuild_search_index(message: RebuildSearchIndex, uow: UnitOfWork) -> Job:
+    return await rebuilding.request(uow, message)
+
+
+async def _reader(uow: UnitOfWork, code: str) -> Reader:
+    reader = await uow.resident(Readers).reader(uow.organization_id, code)
+    uow.caller.require_shop(reader.shop.id)
+    return reader

@@ -1,0 +1,82 @@
+"""What an engine takes and gives. An engine keeps one shop's offers; whoever follows the documents feeds it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.search.models import StoredOffer
+from shared.contracts.search.shapes import OfferFilter, OfferSort
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a result a page begins: behind a sort key, or so far down the ranking of one state of the index."""
+
+    behind: int
+    stage: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked for."""
+
+    words: str
+    filter: OfferFilter
+    sort: OfferSort
+    first: int
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Ready documents of one page, where the next begins, how much there is in all, and the facets' counts."""
+
+    documents: list[bytes]
+    next: Place | None
+    total: int
+    facets: "FacetCounts"
+
+
+@dataclass(frozen=True, slots=True)
+class FacetCounts:
+    """How many of the found have what. Each leaves its own filter out. Prices are (from, to, count), in minor units."""
+
+    categories: dict[str, int] = field(default_factory=dict)
+    brands: dict[str, int] = field(default_factory=dict)
+    options: dict[str, int] = field(default_factory=dict)
+    prices: list[tuple[int, int | None, int]] = field(default_factory=list)
+    lowest_price: int | None = None
+    highest_price: int | None = None
+
+
+class OfferIndex(Protocol):
+    """One shop's offers in one place. `apply` and opening may take long and block; the others do not."""
+
+    @property
+    def sequence(self) -> int:
+        """The sequence of the last row taken over."""
+        ...
+
+    def apply(self, offers: Sequence[StoredOffer], sequence: int) -> None:
+        """Take over rows up to `sequence`; repeating is harmless. Found from then on, and after a restart.
+
+        Raises IndexUnreadable; what was found before is found still.
+        """
+        ...
+
+    def search(self, question: Question) -> Found: ...
+
+    def page(self, slug: str) -> bytes | None:
+        """The ready page of one offer."""
+        ...
+
+    def rest(self) -> None:
+        """Give back what is only needed for taking over rows."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class IndexUnreadable(Exception):
+    """The place does not hold what was left there; it must be filled again from the rows."""

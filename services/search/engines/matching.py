@@ -1,0 +1,114 @@
+"""What words ask for: how they must match, stage by stage, and the filter's conditions, as tantivy's queries."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import tantivy
+from tantivy import FieldType, Occur, Query
+
+from services.search.engines.analysis import Analysis
+from shared.contracts.search.shapes import OfferFilter
+
+# More words than these only make a query slow: they are left out.
+_MOST_WORDS = 16
+_SHORTEST_BEGINNING = 2
+_SHORTEST_CODE = 3
+# What a word of this length may differ by. Words with digits (sizes, models, codes) must be right.
+_DISTANCES = ((8, 2), (4, 1))
+
+_IN_TITLE, _IN_NAMES, _IN_TEXT, _AS_BEGINNING, _NEARLY = 6.0, 3.0, 1.0, 1.5, 0.4
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Makes queries for one index."""
+
+    schema: tantivy.Schema
+    analysis: Analysis
+
+    def stages(self, text: str) -> "dict[str, Query]":
+        """How `text` may match, the strictest first: its code alone, all words, all words nearly, any word.
+
+        Without words there is one stage, everything. A text of no words at all matches nothing.
+        """
+        if not text.strip():
+            return {"all": self.term("kind", "offer")}
+        code = next(iter(self.analysis.codes.analyze(text.strip())), "")
+        words = self.analysis.words(text)[:_MOST_WORDS]
+        stages = {"code": self.term("codes", code)}
+        if words:
+            exact = [self._word(word, is_last=word == words[-1]) for word in words]
+            nearly = [self._nearly(word, query) for word, query in zip(words, exact, strict=True)]
+            stages["words"] = _any([_all(exact), *self._code_beginning(code)])
+            stages["nearly"] = _all(nearly)
+            stages["any"] = _any(exact)
+        return stages
+
+    def _word(self, word: str, *, is_last: bool) -> Query:
+        stem = self.analysis.stem(word)
+        ways = [
+            Query.boost_query(self.term("title", stem), _IN_TITLE),
+            Query.boost_query(self.term("names", word), _IN_NAMES),
+            self.term("text", stem),
+            Query.boost_query(self.term("codes", word), _IN_TITLE),
+        ]
+        if is_last and len(word) >= _SHORTEST_BEGINNING:
+            beginning = Query.fuzzy_term_query(self.schema, "names", word, distance=0, prefix=True)
+            ways.append(Query.boost_query(beginning, _AS_BEGINNING))
+        return Query.disjunction_max_query(ways, 0.3)
+
+    def _nearly(self, word: str, exact: Query) -> Query:
+        distance = next((distance for length, distance in _DISTANCES if len(word) >= length), 0)
+        if distance == 0 or not word.isalpha():
+            return exact
+        near = Query.fuzzy_term_query(self.schema, "names", word, distance=distance)
+        return Query.disjunction_max_query([exact, Query.boost_query(near, _NEARLY)], 0.1)
+
+    def _code_beginning(self, code: str) -> list[Query]:
+        if len(code) < _SHORTEST_CODE or " " in code:
+            return []
+        return [Query.fuzzy_term_query(self.schema, "codes", code, distance=0, prefix=True)]
+
+    def conditions(self, wanted: OfferFilter) -> dict[str, Query]:
+        """The filter's conditions by the facet they belong to: `category`, `brand`, `price`, `option:<name>`."""
+        found: dict[str, Query] = {}
+        if wanted.category:
+            found["category"] = self._one_of("categories", (path.strip("/") for path in wanted.category))
+        if wanted.brand:
+            found["brand"] = self._one_of("brand_key", map(str.casefold, wanted.brand))
+        if wanted.price_min is not None or wanted.price_max is not None:
+            found["price"] = Query.range_query(
+                self.schema, "price", FieldType.Unsigned, wanted.price_min, wanted.price_max
+            )
+        if wanted.in_stock is not None:
+            found["in_stock"] = self.term("kind", "available" if wanted.in_stock else "unavailable")
+        for name in dict.fromkeys(option.name.casefold() for option in wanted.options):
+            own = [option for option in wanted.options if option.name.casefold() == name]
+            values = (option_key(name, value) for option in own for value in option.values)
+            found[f"option:{name}"] = self._one_of("option_keys", values)
+        return found
+
+    def term(self, field: str, value: str) -> Query:
+        return Query.term_query(self.schema, field, value)
+
+    def _one_of(self, field: str, values: Iterable[str]) -> Query:
+        return Query.term_set_query(self.schema, field, list(values))
+
+
+def option_key(name: str, value: str) -> str:
+    """What an option's value is filtered by: upper and lower case are the same."""
+    return f"{name}\x1f{value}".casefold()
+
+
+def _all(queries: Sequence[Query]) -> Query:
+    return Query.boolean_query([(Occur.Must, query) for query in queries])
+
+
+def _any(queries: Sequence[Query]) -> Query:
+    return Query.boolean_query([(Occur.Should, query) for query in queries])
+
+
+def narrowed(query: Query, conditions: Iterable[Query]) -> Query:
+    """`query` within conditions that do not count for the ranking."""
+    inner = [(Occur.Must, Query.const_score_query(condition, 0.0)) for condition in conditions]
+    return Query.boolean_query([(Occur.Must, query), *inner]) if inner else query

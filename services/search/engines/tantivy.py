@@ -1,0 +1,391 @@
+"""The embedded engine: a tantivy index per shop in a folder of its own.
+
+A folder has one user at a time. Whoever takes rows over does so in one thread; everybody else reads the last state that
+was committed, which is replaced as a whole.
+"""
+
+import contextlib
+import os
+import shutil
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tantivy
+from tantivy import FieldType, Order, Query
+
+from services.search.engines.analysis import analysis_of, language_of
+from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Place, Question
+from services.search.engines.matching import Matching, narrowed, option_key
+from services.search.models import OfferFields, StoredOffer
+
+# Fields or analysis changed: folders of another version are filled anew.
+VERSION = 1
+# Fewer exact matches than these are few: nearly matching offers are shown with them.
+FEW = 3
+
+_WRITER_BYTES = 30_000_000
+_NUMBER_BITS = 28
+_PRICES = (1 << 35) - 1
+# Ages in ticks of 64 ms since 2020, 34 bits of them: until 2054.
+_TICKS = (1 << 34) - 1
+_FIRST_MILLISECOND = 1_577_836_800_000
+_ORDERS = {"relevance": "by_rank", "price_asc": "by_price", "price_desc": "by_price_falling", "newest": "by_newest"}
+# The upper ends of price ranges, in minor units of a currency with two decimals; the same for all, as numbers.
+_PRICE_STEPS = (1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
+_MOST_VALUES = {"brand": 1000, "category": 2000, "options": 5000}
+_KEPT_SUMMARIES = 500
+_KEPT_STATES = 8
+_STATE_SECONDS = 60.0
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    for name in ("key", "kind", "slug", "brand_key", "categories", "option_keys"):
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    for name in ("brand", "category", "options"):
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic", fast=True)
+    builder.add_text_field("title", tokenizer_name="stemmed", index_option="freq")
+    builder.add_text_field("text", tokenizer_name="stemmed", index_option="freq")
+    builder.add_text_field("names", tokenizer_name="plain", index_option="freq")
+    builder.add_text_field("codes", tokenizer_name="codes", index_option="basic")
+    builder.add_unsigned_field("price", indexed=True, fast=True)
+    for name in _ORDERS.values():
+        builder.add_unsigned_field(name, fast=True)
+    builder.add_float_field("boost", fast=True)
+    builder.add_bytes_field("document", stored=True)
+    builder.add_bytes_field("page", stored=True)
+    return builder.build()
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """What is the same for every page of a result."""
+
+    query: Query
+    total: int
+    facets: FacetCounts
+
+
+@dataclass(frozen=True)
+class _State:
+    """The index as of one commit, and what was found out about it."""
+
+    searcher: tantivy.Searcher
+    sequence: int
+    stages: dict[str, str] = field(default_factory=dict)
+    summaries: dict[tuple[str, str, str], _Summary] = field(default_factory=dict)
+
+
+class TantivyIndex:
+    """An `OfferIndex` in one folder."""
+
+    def __init__(self, folder: Path, locale: str) -> None:
+        """Open or make the index. Blocks. Raises IndexUnreadable when something else lies there."""
+        self._folder = folder
+        self._schema = _schema()
+        analysis = analysis_of(language_of(locale))
+        self._matching = Matching(self._schema, analysis)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._index = tantivy.Index(self._schema, path=str(folder))
+            self._index.register_tokenizer("plain", analysis.plain)
+            self._index.register_tokenizer("stemmed", analysis.stemmed)
+            self._index.register_tokenizer("codes", analysis.codes)
+            self._writer: tantivy.IndexWriter | None = None
+            self._state = _State(self._index.searcher(), _read_sequence(folder))
+        except (ValueError, OSError) as error:
+            raise IndexUnreadable(str(error)) from error
+        self._earlier: OrderedDict[int, tuple[float, _State]] = OrderedDict()
+
+    @property
+    def sequence(self) -> int:
+        return self._state.sequence
+
+    def apply(self, offers: Sequence[StoredOffer], sequence: int) -> None:
+        try:
+            self._apply(offers, sequence)
+        except (ValueError, OSError) as error:
+            # tantivy raises ValueError for whatever went wrong with a file.
+            raise IndexUnreadable(str(error)) from error
+
+    def _apply(self, offers: Sequence[StoredOffer], sequence: int) -> None:
+        if self._writer is None:
+            self._writer = self._index.writer(heap_size=_WRITER_BYTES, num_threads=1)
+        for offer in offers:
+            self._writer.delete_documents_by_term("key", offer.product_id)
+            if offer.fields is not None:
+                self._writer.add_document(_offer_document(offer, offer.fields))
+                self._writer.add_document(_page_document(offer))
+        self._writer.commit()
+        _write_sequence(self._folder, sequence)
+        self._index.reload()
+        self._state = _State(self._index.searcher(), sequence)
+
+    def rest(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.wait_merging_threads()
+
+    def close(self) -> None:
+        self.rest()
+
+    # --- reading
+
+    def page(self, slug: str) -> bytes | None:
+        searcher = self._state.searcher
+        hits = searcher.search(self._matching.term("slug", slug), 1, count=False).hits
+        return _stored(searcher, hits[0][1], "page") if hits else None
+
+    def search(self, question: Question) -> Found:
+        state = self._state_of(question.place)
+        stages = self._matching.stages(question.words)
+        stage = question.place.stage if question.place else self._stage(state, question.words, stages)
+        summary = self._summary(state, question, stage, stages.get(stage) or Query.empty_query())
+        if question.sort == "relevance" and question.words.strip():
+            documents, following = self._ranked(state, question, summary)
+        else:
+            documents, following = self._ordered(state, question, summary)
+        place = None if following is None else Place(following, stage, state.sequence)
+        return Found(documents, place, summary.total, summary.facets)
+
+    def _state_of(self, place: Place | None) -> _State:
+        """The state a ranking was begun in, for a minute: within it, every offer has its place."""
+        state, now = self._state, time.monotonic()
+        while self._earlier and next(iter(self._earlier.values()))[0] < now:
+            self._earlier.popitem(last=False)
+        if place is None or place.sequence == state.sequence:
+            return state
+        return self._earlier[place.sequence][1] if place.sequence in self._earlier else state
+
+    def _keep(self, state: _State) -> None:
+        self._earlier[state.sequence] = (time.monotonic() + _STATE_SECONDS, state)
+        self._earlier.move_to_end(state.sequence)
+        while len(self._earlier) > _KEPT_STATES:
+            self._earlier.popitem(last=False)
+
+    def _stage(self, state: _State, words: str, stages: dict[str, Query]) -> str:
+        """The strictest stage that finds enough. The filter has no say, or narrowing it would widen the words."""
+        known = state.stages.get(words)
+        if known is None:
+            known = _first_that_finds(state.searcher, stages)
+            if len(state.stages) < _KEPT_SUMMARIES:
+                state.stages[words] = known
+        return known
+
+    def _summary(self, state: _State, question: Question, stage: str, query: Query) -> _Summary:
+        key = (question.words, stage, question.filter.model_dump_json())
+        known = state.summaries.get(key)
+        if known is None:
+            conditions = self._matching.conditions(question.filter)
+            within = narrowed(query, conditions.values())
+            facets = _facets(state.searcher, query, within, conditions)
+            known = _Summary(within, _count(state.searcher, within), facets)
+            if len(state.summaries) < _KEPT_SUMMARIES:
+                state.summaries[key] = known
+        return known
+
+    def _ranked(self, state: _State, question: Question, summary: _Summary) -> tuple[list[bytes], int | None]:
+        offset = question.place.behind if question.place else 0
+        if offset >= summary.total:
+            return [], None
+        hits = state.searcher.search(
+            summary.query, question.first, count=False, offset=offset, weight_by_field="boost"
+        ).hits
+        following = offset + len(hits)
+        if not hits or following >= summary.total:
+            return _documents(state.searcher, hits), None
+        self._keep(state)
+        return _documents(state.searcher, hits), following
+
+    def _ordered(self, state: _State, question: Question, summary: _Summary) -> tuple[list[bytes], int | None]:
+        name = _ORDERS[question.sort]
+        query = summary.query
+        if question.place:
+            behind = Query.range_query(
+                self._schema, name, FieldType.Unsigned, lower_bound=question.place.behind, include_lower=False
+            )
+            query = narrowed(query, [behind])
+        hits = state.searcher.search(query, question.first + 1, count=False, order_by_field=name, order=Order.Asc).hits
+        page = hits[: question.first]
+        return _documents(state.searcher, page), page[-1][0] if len(hits) > len(page) else None
+
+
+# --- what lies in the folder
+
+
+def open_index(folder: Path, locale: str, *, afresh: bool = False) -> TantivyIndex:
+    """The index in `folder`, emptied when it cannot be read, or `afresh`. Blocks."""
+    if afresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        return TantivyIndex(folder, locale)
+    except IndexUnreadable:
+        shutil.rmtree(folder, ignore_errors=True)
+        return TantivyIndex(folder, locale)
+
+
+def _read_sequence(folder: Path) -> int:
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return int((folder / "sequence").read_text())
+    return 0
+
+
+def _write_sequence(folder: Path, sequence: int) -> None:
+    """After the commit: killed in between, rows are taken over twice, which changes nothing."""
+    beside = folder / "sequence.new"
+    beside.write_text(str(sequence))
+    os.replace(beside, folder / "sequence")
+
+
+def _offer_document(offer: StoredOffer, fields: OfferFields) -> tantivy.Document:
+    document = tantivy.Document()
+    document.add_text("key", offer.product_id)
+    document.add_text("kind", "offer")
+    document.add_text("kind", "available" if fields.is_available else "unavailable")
+    document.add_text("title", fields.title)
+    document.add_text("names", f"{fields.title} {fields.names}")
+    document.add_text("text", f"{fields.title} {fields.names} {fields.text}")
+    for code in fields.codes:
+        document.add_text("codes", code)
+    if fields.brand:
+        document.add_text("brand", fields.brand)
+        document.add_text("brand_key", fields.brand.casefold())
+    _add_categories(document, fields.categories)
+    for option in fields.options:
+        document.add_text("options", option)
+        document.add_text("option_keys", option_key(*option.split("\x1f", 1)))
+    if fields.price is not None:
+        document.add_unsigned("price", max(fields.price, 0))
+    for name, key in _sort_keys(offer.number, fields).items():
+        document.add_unsigned(name, key)
+    document.add_float("boost", (1.3 if fields.is_featured else 1.0) * (1.0 if fields.is_available else 0.7))
+    document.add_bytes("document", offer.document)
+    return document
+
+
+def _page_document(offer: StoredOffer) -> tantivy.Document:
+    """Kept apart, so that a list does not unpack the descriptions of its neighbours."""
+    document = tantivy.Document()
+    document.add_text("key", offer.product_id)
+    document.add_text("slug", offer.slug)
+    document.add_bytes("page", offer.page)
+    return document
+
+
+def _add_categories(document: tantivy.Document, categories: Iterable[str]) -> None:
+    terms = set()
+    for category in categories:
+        document.add_text("category", category)
+        path = category.split("\x1f", 1)[0]
+        terms |= {path, path.rsplit("/", 1)[-1]}
+    for term in terms:
+        document.add_text("categories", term)
+
+
+def _sort_keys(number: int, fields: OfferFields) -> dict[str, int]:
+    """One number per order, rising, and different for each offer of a shop: a cursor needs nothing else."""
+    price = _PRICES if fields.price is None else min(max(fields.price, 0), _PRICES)
+    falling = _PRICES if fields.price is None else _PRICES - price
+    age = _TICKS - min(max((fields.created_milliseconds - _FIRST_MILLISECOND) >> 6, 0), _TICKS)
+    rank = (not fields.is_featured) << 35 | (not fields.is_available) << 34 | age
+    keys = {"by_rank": rank, "by_price": price, "by_price_falling": falling, "by_newest": age}
+    return {name: key << _NUMBER_BITS | number for name, key in keys.items()}
+
+
+# --- counting
+
+
+def _first_that_finds(searcher: tantivy.Searcher, stages: dict[str, Query]) -> str:
+    if "all" in stages or _count(searcher, stages["code"]) > 0 or "words" not in stages:
+        return next(iter(stages))
+    exactly = _count(searcher, stages["words"])
+    if exactly >= FEW:
+        return "words"
+    nearly = _count(searcher, stages["nearly"])
+    if nearly > 0:
+        return "nearly" if nearly > exactly else "words"
+    return "words" if exactly else "any"
+
+
+def _count(searcher: tantivy.Searcher, query: Query) -> int:
+    # `count` is there, though the stubs of 0.27 do not say so.
+    result: Any = searcher.search(query, 1)
+    return int(result.count)
+
+
+def _documents(searcher: tantivy.Searcher, hits: Iterable[tuple[Any, Any]]) -> list[bytes]:
+    return [_stored(searcher, address, "document") for _, address in hits]
+
+
+def _stored(searcher: tantivy.Searcher, address: tantivy.DocAddress, name: str) -> bytes:
+    value: bytes = searcher.doc(address)[name][0]
+    return value
+
+
+_AGGREGATIONS: dict[str, dict[str, Any]] = {
+    "category": {"category": {"terms": {"field": "category", "size": _MOST_VALUES["category"]}}},
+    "brand": {"brand": {"terms": {"field": "brand", "size": _MOST_VALUES["brand"]}}},
+    "options": {"options": {"terms": {"field": "options", "size": _MOST_VALUES["options"]}}},
+    "price": {
+        "price": {"stats": {"field": "price"}},
+        "ranges": {
+            "range": {
+                "field": "price",
+                "ranges": [
+                    {"from": low, "to": high} if high else {"from": low}
+                    for low, high in zip((0, *_PRICE_STEPS), (*_PRICE_STEPS, None), strict=True)
+                ],
+            }
+        },
+    },
+}
+
+
+def _facets(searcher: tantivy.Searcher, query: Query, within: Query, conditions: dict[str, Query]) -> FacetCounts:
+    """Counts of `within`; a facet with a condition of its own is counted as if that were not there."""
+    together = {
+        name: part for key, value in _AGGREGATIONS.items() if key not in conditions for name, part in value.items()
+    }
+    counts = searcher.aggregate(within, together)
+    for key in conditions:
+        others = narrowed(query, [condition for name, condition in conditions.items() if name != key])
+        if key in _AGGREGATIONS:
+            counts |= searcher.aggregate(others, _AGGREGATIONS[key])
+        elif key.startswith("option:"):
+            own = searcher.aggregate(others, _AGGREGATIONS["options"])["options"]["buckets"]
+            counts["options"]["buckets"] = _with_own(counts["options"]["buckets"], own, key.removeprefix("option:"))
+    return FacetCounts(
+        _counted(counts["category"]),
+        _counted(counts["brand"]),
+        _counted(counts["options"]),
+        _priced(counts["ranges"]["buckets"]),
+        *_ends(counts["price"]),
+    )
+
+
+def _with_own(buckets: list[Any], own: list[Any], name: str) -> list[Any]:
+    def is_named(bucket: Any) -> bool:
+        return bool(bucket["key"].split("\x1f", 1)[0].casefold() == name)
+
+    return [bucket for bucket in buckets if not is_named(bucket)] + [bucket for bucket in own if is_named(bucket)]
+
+
+def _counted(terms: dict[str, Any]) -> dict[str, int]:
+    return {bucket["key"]: bucket["doc_count"] for bucket in terms["buckets"]}
+
+
+def _priced(buckets: list[Any]) -> list[tuple[int, int | None, int]]:
+    """Ranges that hold anything; `from` inclusive (tantivy leaves out a zero), `to` exclusive."""
+    return [
+        (int(bucket.get("from") or 0), None if bucket.get("to") is None else int(bucket["to"]), bucket["doc_count"])
+        for bucket in buckets
+        if bucket["doc_count"]
+    ]
+
+
+def _ends(stats: dict[str, Any]) -> tuple[int | None, int | None]:
+    return (None, None) if not stats["count"] else (int(stats["min"]), int(stats["max"]))

@@ -1,0 +1,88 @@
+"""Events in: each leaves marks of what must be built anew, and nothing else. Safe to repeat and to reorder."""
+
+from collections.abc import Sequence
+
+from services.search.repository import marks, products, shops
+from services.search.use_cases.builder import build_soon
+from shared.contracts.accounts.events import ShopChanged, ShopRemoved
+from shared.contracts.catalog.events import (
+    CategoriesChanged,
+    ChannelContentChanged,
+    PricesChanged,
+    ProductsChanged,
+    ShopTermsChanged,
+    VariantsRemoved,
+)
+from shared.contracts.inventory.events import StockChanged
+from shared.service import listens
+from shared.unit_of_work import UnitOfWork
+
+
+@listens(ProductsChanged)
+async def mark_when_products_changed(event: ProductsChanged, uow: UnitOfWork) -> None:
+    """Mark them in every shop."""
+    await products.note(uow, event.product_ids)
+    build_soon(uow, await marks.leave(uow, event.product_ids))
+
+
+@listens(PricesChanged)
+async def mark_when_prices_changed(event: PricesChanged, uow: UnitOfWork) -> None:
+    """Mark them in the shop and those that inherit from it, or everywhere."""
+    family = None if event.shop_id is None else await shops.list_family(uow, event.shop_id)
+    build_soon(uow, await marks.leave(uow, event.product_ids, family))
+
+
+@listens(ChannelContentChanged)
+async def mark_when_channel_content_changed(event: ChannelContentChanged, uow: UnitOfWork) -> None:
+    """Mark them in the shop and those that inherit from it; what a connection shows is no offer."""
+    if event.shop_id is not None:
+        family = await shops.list_family(uow, event.shop_id)
+        build_soon(uow, await marks.leave(uow, event.product_ids, family))
+
+
+@listens(ShopTermsChanged)
+async def mark_when_shop_terms_changed(event: ShopTermsChanged, uow: UnitOfWork) -> None:
+    """Mark everything of the shop and its heirs: what was built before catalog knew of the change is outdated."""
+    build_soon(uow, await marks.leave_all(uow, await shops.list_family(uow, event.shop_id)))
+
+
+@listens(CategoriesChanged)
+async def mark_when_categories_changed(event: CategoriesChanged, uow: UnitOfWork) -> None:
+    """Mark what stands in these branches, by a task: catalog alone knows what that is. Or everything, if it may be."""
+    if event.is_confined:
+        uow.defer("mark_products_of_categories", {"category_ids": [str(id_) for id_ in event.category_ids]})
+    else:
+        build_soon(uow, await marks.leave_all(uow))
+
+
+@listens(StockChanged, together=True)
+async def mark_when_stock_changed(events: Sequence[StockChanged], uow: UnitOfWork) -> None:
+    """Mark the products of these SKUs, each once; those never seen here are looked up by a task."""
+    skus = list(dict.fromkeys(sku for event in events for sku in event.skus))
+    known = await products.product_ids_of(uow, skus)
+    if known:
+        build_soon(uow, await marks.leave(uow, list(known.values())))
+    unknown = [sku for sku in skus if sku not in known]
+    if unknown:
+        uow.defer("mark_products_of_skus", {"skus": unknown})
+
+
+@listens(VariantsRemoved)
+async def mark_when_variants_removed(event: VariantsRemoved, uow: UnitOfWork) -> None:
+    """Mark the products that had these SKUs."""
+    known = await products.product_ids_of(uow, event.skus)
+    if known:
+        build_soon(uow, await marks.leave(uow, list(known.values())))
+
+
+@listens(ShopChanged)
+async def mark_when_shop_changed(event: ShopChanged, uow: UnitOfWork) -> None:
+    """Take over the shop; a new or different one, and those below it, show everything anew."""
+    if await shops.take(uow, event.shop):
+        build_soon(uow, await marks.leave_all(uow, await shops.list_family(uow, event.shop.id)))
+
+
+@listens(ShopRemoved)
+async def forget_when_shop_removed(event: ShopRemoved, uow: UnitOfWork) -> None:
+    """Drop the shop's offers."""
+    await shops.remove(uow, event.shop_id)

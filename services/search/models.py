@@ -1,0 +1,37 @@
+"""An offer as it lies in the documents and goes to the engines."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+
+class OfferFields(msgspec.Struct, frozen=True):
+    """What an offer is found, filtered and ordered by.
+
+    `categories` are `path<US>name`, `options` are `name<US>value`, with US the ASCII unit separator; `price` is in
+    minor units.
+    """
+
+    title: str
+    names: str
+    text: str
+    codes: list[str]
+    brand: str | None
+    categories: list[str]
+    options: list[str]
+    price: int | None
+    is_available: bool
+    is_featured: bool
+    created_milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOffer:
+    """A row that a reader follows: an offer as it now is, or that it is gone. `number` is its own within the shop."""
+
+    product_id: str
+    number: int
+    slug: str
+    fields: OfferFields | None
+    document: bytes
+    page: bytes

@@ -1,0 +1,228 @@
+"""An offer from what catalog and inventory know: a pure function, the same whoever calls it."""
+
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import orjson
+
+from services.search.models import OfferFields
+from services.search.use_cases.conditions import Subject, is_listed, is_offered
+from shared.contracts.catalog.offers import CategoryPart, ImagePart, ProductPart, VariantPart
+from shared.contracts.inventory.shapes import Availability
+from shared.money import Money
+
+# Separates a name from its value in one indexed term; no text of the trade contains it.
+SEPARATOR = "\x1f"
+# A tag ends before the next begins, which keeps this linear whatever the text is.
+_TAG = re.compile(r"<[^<>]*>")
+_LONGEST_MARKUP = 100_000
+_LONGEST_TEXT = 20_000
+_LONGEST_SEO_DESCRIPTION = 300
+
+
+@dataclass(frozen=True, slots=True)
+class AssembledOffer:
+    """An offer's ready JSON for lists and for its page, and what it is found by."""
+
+    slug: str
+    document: bytes
+    page: bytes
+    fields: OfferFields
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What became of a product: its offer, or None; and when (UTC) a date will change that by itself."""
+
+    offer: AssembledOffer | None
+    changes_at: datetime | None
+
+
+def assemble(product: ProductPart, stock: Mapping[str, Availability], today: date) -> Assembly:
+    """What a shop shows of `product` on one day (UTC). A SKU without an entry in `stock` has none."""
+    subjects = subjects_of(product, stock, today)
+    shown = [subject for subject in subjects if is_offered(subject)]
+    offer = _offer(product, [subject for subject in subjects if is_listed(subject)], shown) if shown else None
+    return Assembly(offer, _next_change(subjects, today))
+
+
+def subjects_of(product: ProductPart, stock: Mapping[str, Availability], today: date) -> list[Subject]:
+    """Each variant of `product` with its stock."""
+    return [Subject(product, variant, _stock_of(variant, stock), today) for variant in product.variants]
+
+
+def _stock_of(variant: VariantPart, stock: Mapping[str, Availability]) -> Availability:
+    return stock.get(variant.sku) or Availability(sku=variant.sku, available=False, available_quantity=0)
+
+
+def _next_change(subjects: Iterable[Subject], today: date) -> datetime | None:
+    days = {subject.stock.available_from for subject in subjects}
+    days |= {ends and ends + timedelta(days=1) for ends in (subject.stock.available_until for subject in subjects)}
+    coming = [day for day in days if day is not None and day > today]
+    return datetime.combine(min(coming), time(), UTC) if coming else None
+
+
+def _offer(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject]) -> AssembledOffer:
+    first = next((subject for subject in shown if subject.can_be_bought), shown[0])
+    head = _head(product, listed, shown, first)
+    document = head | {"variants": [_variant(subject) for subject in listed]}
+    page = head | {"variants": [_variant_details(subject) for subject in listed]} | _details(product)
+    return AssembledOffer(
+        product.slug, orjson.dumps(document), orjson.dumps(page), _fields(product, listed, shown, first)
+    )
+
+
+def _head(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject], first: Subject) -> dict[str, Any]:
+    image = first.variant.image or next(iter(product.images), None)
+    return {
+        "slug": product.slug,
+        "title": product.title,
+        "brand": product.brand,
+        "sku": first.variant.sku,
+        "price": _price(first),
+        "list_price": _list_price(first),
+        "available": first.can_be_bought,
+        "available_quantity": sum(_quantity(subject) for subject in listed),
+        "image": _image(image),
+        "categories": [_category(category) for category in product.categories],
+        "options": _options(shown),
+    }
+
+
+def _variant(subject: Subject) -> dict[str, Any]:
+    return {
+        "sku": subject.variant.sku,
+        "price": _price(subject),
+        "available": subject.can_be_bought,
+        "available_quantity": _quantity(subject),
+        "options": subject.variant.options,
+    }
+
+
+def _variant_details(subject: Subject) -> dict[str, Any]:
+    variant, stock = subject.variant, subject.stock
+    return _variant(subject) | {
+        "list_price": _list_price(subject),
+        "availability": subject.availability,
+        "available_from": stock.available_from,
+        "restock_date": stock.restock_date,
+        "barcode": variant.barcode,
+        "barcodes": variant.barcodes,
+        "mpn": variant.mpn,
+        "weight_grams": variant.weight_grams,
+        "weight": variant.weight and variant.weight.model_dump(mode="json"),
+        "dimensions": variant.dimensions and variant.dimensions.model_dump(mode="json"),
+        "typed_attributes": [attribute.model_dump() for attribute in variant.typed_attributes],
+        "image": _image(variant.image),
+        "tiers": [
+            {
+                "minimum_quantity": tier.minimum_quantity,
+                "price": _money(tier.price),
+                "list_price": _money(tier.list_price),
+            }
+            for tier in variant.tiers
+        ],
+        "length_mm": variant.length_mm,
+        "width_mm": variant.width_mm,
+        "height_mm": variant.height_mm,
+        "order_limits": variant.order_limits and variant.order_limits.model_dump(),
+    }
+
+
+def _details(product: ProductPart) -> dict[str, Any]:
+    description = product.seo_description or _plain_text(product.description_html)[:_LONGEST_SEO_DESCRIPTION]
+    return {
+        "product_id": str(product.id),
+        "description_html": product.description_html,
+        "content_html": product.content_html,
+        "product_type": product.product_type,
+        "tags": product.tags,
+        "attributes": product.attributes,
+        "typed_attributes": [attribute.model_dump() for attribute in product.typed_attributes],
+        "images": [_image(image) for image in product.images],
+        "media": [medium.model_dump() for medium in product.media],
+        "breadcrumbs": [
+            [{"slug": slug, "name": name} for slug, name in zip(category.path, category.names, strict=True)]
+            for category in product.categories
+        ],
+        "seo": {"title": product.seo_title or product.title, "description": description},
+        "updated_at": product.updated_at,
+    }
+
+
+def _fields(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject], first: Subject) -> OfferFields:
+    price = first.single_price
+    names = [product.brand or "", product.product_type or "", *product.tags]
+    names += [name for category in product.categories for name in category.names]
+    names += [value for subject in listed for value in subject.variant.options.values()]
+    return OfferFields(
+        title=product.title,
+        names=" ".join(dict.fromkeys(name for name in names if name)),
+        text=" ".join([*product.attributes.values(), _plain_text(product.description_html)])[:_LONGEST_TEXT],
+        codes=[code for subject in listed for code in _codes(subject.variant)],
+        brand=product.brand,
+        categories=list(_branches(product.categories)),
+        options=sorted({_pair(*option) for subject in shown for option in subject.variant.options.items()}),
+        price=None if price is None else price.price.amount,
+        is_available=first.can_be_bought,
+        is_featured=product.featured,
+        # The id is a UUIDv7 (RFC 9562 §5.7): its first 48 bits are the milliseconds of its making.
+        created_milliseconds=product.id.int >> 80,
+    )
+
+
+def _codes(variant: VariantPart) -> list[str]:
+    return [code for code in (variant.sku, variant.barcode, *variant.barcodes, variant.mpn) if code]
+
+
+def _branches(categories: Iterable[CategoryPart]) -> dict[str, None]:
+    """Each category on the way from the root, as path and name."""
+    return {
+        _pair("/".join(category.path[: depth + 1]), name): None
+        for category in categories
+        for depth, name in enumerate(category.names)
+    }
+
+
+def _pair(name: str, value: str) -> str:
+    return f"{name}{SEPARATOR}{value}"
+
+
+def _options(shown: Iterable[Subject]) -> dict[str, list[str]]:
+    options: dict[str, dict[str, None]] = {}
+    for subject in shown:
+        for name, value in subject.variant.options.items():
+            options.setdefault(name, {})[value] = None
+    return {name: list(values) for name, values in options.items()}
+
+
+def _quantity(subject: Subject) -> int:
+    return max(subject.stock.available_quantity, 0) if subject.can_be_bought else 0
+
+
+def _price(subject: Subject) -> dict[str, Any] | None:
+    return None if subject.single_price is None else _money(subject.single_price.price)
+
+
+def _list_price(subject: Subject) -> dict[str, Any] | None:
+    return None if subject.single_price is None else _money(subject.single_price.list_price)
+
+
+def _money(money: Money | None) -> dict[str, Any] | None:
+    return None if money is None else {"amount": money.amount, "currency": money.currency}
+
+
+def _image(image: ImagePart | None) -> dict[str, Any] | None:
+    return None if image is None else {"url": image.url, "alt": image.alt}
+
+
+def _category(category: CategoryPart) -> dict[str, Any]:
+    return {"slug": category.slug, "name": category.name, "path": category.path}
+
+
+def _plain_text(markup: str) -> str:
+    return " ".join(html.unescape(_TAG.sub(" ", markup[:_LONGEST_MARKUP])).split())

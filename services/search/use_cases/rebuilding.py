@@ -1,0 +1,141 @@
+"""Building a shop's offers anew from their sources: a job that goes on where it was killed and can be joined."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from services.search.errors import ShopNotFound
+from services.search.repository import documents, products, shops
+from services.search.use_cases import building
+from services.search.use_cases.building import BATCH, Built
+from shared import clock, jobs
+from shared.bus.answering import translated
+from shared.contracts.catalog.messages import FindProductsOfSkus, ListProductIds
+from shared.contracts.platform.shapes import Job
+from shared.contracts.search.messages import RebuildSearchIndex
+from shared.jobs import RunningJob
+from shared.unit_of_work import UnitOfWork
+
+KIND = "search.rebuild"
+_FIRST = UUID(int=0)
+
+
+async def request(uow: UnitOfWork, message: RebuildSearchIndex) -> Job:
+    """The job that rebuilds what `message` names: the running one for the same, or a new one. Raises ShopNotFound."""
+    product_ids = await _named_products(uow, message)
+    known = [shop for shop in await shops.list_all(uow) if uow.caller.sees_shop(shop.id)]
+    shop_ids = [shop.id for shop in known if message.shop in (None, shop.code)]
+    if message.shop is not None and not shop_ids:
+        raise ShopNotFound(f"There is no shop '{message.shop}'.")
+    parameters = {"shop_ids": [str(shop_id) for shop_id in shop_ids], "product_ids": product_ids}
+    # Two who ask at once wait for each other here, and the second joins.
+    await uow.execute("SELECT FROM indexes WHERE shop_id = ANY($1) ORDER BY shop_id FOR UPDATE", shop_ids)
+    running = await uow.fetchval(
+        "SELECT id FROM jobs WHERE kind = $1 AND state IN ('queued', 'running') AND NOT cancel_requested"
+        " AND parameters::jsonb = $2::jsonb ORDER BY created_at LIMIT 1",
+        KIND,
+        orjson.dumps(parameters).decode(),
+    )
+    if running is not None:
+        return await jobs.get(uow, running)
+    uow.audit("search.rebuild", "shop", message.shop or "all", after=parameters)
+    return await jobs.create(uow, KIND, parameters)
+
+
+async def _named_products(uow: UnitOfWork, message: RebuildSearchIndex) -> list[str] | None:
+    """The products named by id or SKU, None for all. Asks, so it comes before anything is read."""
+    if message.product_ids is None and message.skus is None:
+        return None
+    named = set(message.product_ids or ())
+    if message.skus:
+        named |= set((await uow.ask(FindProductsOfSkus(skus=message.skus))).product_ids.values())
+    return sorted(map(str, named))
+
+
+async def run(job: RunningJob) -> None:
+    """Rebuild shop by shop; the checkpoint says which, how far, and since which version."""
+    shop_ids = [UUID(shop_id) for shop_id in job.parameters["shop_ids"]]
+    while (at := job.checkpoint.get("shop", 0)) < len(shop_ids):
+        if job.parameters["product_ids"] is None:
+            await _rebuild_shop(job, shop_ids[at])
+        else:
+            await _rebuild_named(job, shop_ids[at], [UUID(text) for text in job.parameters["product_ids"]])
+        async with job.step() as uow:
+            if job.parameters["product_ids"] is None:
+                await shops.note_rebuilt(uow, shop_ids[at])
+            job.checkpoint = {"shop": at + 1}
+
+
+async def _rebuild_named(job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID]) -> None:
+    for start in range(job.checkpoint.get("at", 0), len(product_ids), BATCH):
+        job.total = len(product_ids) * len(job.parameters["shop_ids"])
+        some = product_ids[start : start + BATCH]
+        await _rebuild(job, shop_id, some, {"at": start + len(some)})
+
+
+async def _rebuild_shop(job: RunningJob, shop_id: UUID) -> None:
+    """Everything catalog has; then what only the index still has."""
+    if "since" not in job.checkpoint:
+        since = await building.take_version(job.unit_of_work)
+        async with job.step() as uow:
+            job.checkpoint = {**job.checkpoint, "since": since}
+            known = await uow.fetchval("SELECT count(*) FROM products")
+            job.total = (job.total or 0) + known
+    while not job.checkpoint.get("listed"):
+        after = job.checkpoint.get("after")
+        listed = await job.unit_of_work().ask(ListProductIds(after=after and UUID(after), first=BATCH))
+        change = {"after": str(listed.ids[-1])} if listed.ids else {"listed": True}
+        await _rebuild(job, shop_id, listed.ids, change)
+    since, last = job.checkpoint["since"], UUID(job.checkpoint.get("swept", str(_FIRST)))
+    while older := await _list_older(job, shop_id, since, last):
+        last = older[-1]
+        await _rebuild(job, shop_id, older, {"swept": str(last)}, counts=False)
+
+
+async def _list_older(job: RunningJob, shop_id: UUID, since: int, after: UUID) -> list[UUID]:
+    uow = job.unit_of_work()
+    try:
+        return await documents.list_older(uow, shop_id, since, after, BATCH)
+    finally:
+        await uow.rollback()
+
+
+async def _rebuild(
+    job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID], checkpoint: dict[str, Any], *, counts: bool = True
+) -> None:
+    """Build some products and say so, in one step. Those that cannot be built are named in the job's log."""
+    version = await building.take_version(job.unit_of_work)
+    built, failed = await _gather(job, shop_id, product_ids)
+    async with job.step() as uow:
+        if built:
+            await products.note(uow, [each.product_id for each in built if each.product is not None])
+            job.count("changed", await building.write(uow, shop_id, built, version))
+        job.count("built", len(built))
+        for line in (f"{product_id}: {reason}" for product_id, reason in failed):
+            # What failed as one of catalog's products fails again as one the index still has.
+            if line not in job.log:
+                job.count("failed")
+                job.note(line)
+        job.done += len(product_ids) if counts else 0
+        job.checkpoint = {**job.checkpoint, **checkpoint}
+
+
+async def _gather(
+    job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID]
+) -> tuple[list[Built], list[tuple[UUID, str]]]:
+    """What could be built, and which product could not and why."""
+    if not product_ids:
+        return [], []
+    try:
+        return await building.gather(job.unit_of_work, shop_id, dict.fromkeys(product_ids, clock.now())), []
+    except Exception as error:
+        named = translated(error, "building offers", shop_id.hex)
+        if building.is_passing(named):
+            raise
+        if len(product_ids) == 1:
+            return [], [(product_ids[0], f"{named.code}: {named.detail}")]
+    middle = len(product_ids) // 2
+    first, second = [await _gather(job, shop_id, part) for part in (product_ids[:middle], product_ids[middle:])]
+    return first[0] + second[0], first[1] + second[1]

@@ -1,0 +1,1 @@
+"""How a question reaches the service that answers it: by direct call, or over Redis lists."""

@@ -1,0 +1,158 @@
+"""The four kinds of thing that travel: shapes, queries, commands and events. All frozen, all named after their module.
+
+`shared.contracts.catalog.messages.GetProduct` is asked of the service `catalog`; on the wire it is
+`catalog.get_product`.
+"""
+
+import re
+from typing import Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    model_serializer,
+)
+from pydantic_core import CoreSchema
+
+A = TypeVar("A")
+# What a schema says beside what it takes, and the keys of tables.
+_NOT_WITHIN = frozenset({"metadata", "serialization", "config", "default", "keys_schema"})
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def _snake(name: str) -> str:
+    return _WORD.sub("_", name).lower()
+
+
+def _make_strict(node: Any, shape: type[BaseModel]) -> None:
+    """Make the whole numbers and truth values of `shape` strict, wherever they are; other models answer for theirs.
+
+    Not so the keys of a table: in JSON they are always text.
+    """
+    if isinstance(node, list | tuple):
+        for each in node:
+            _make_strict(each, shape)
+    elif isinstance(node, dict) and not (node.get("type") == "model" and node["cls"] is not shape):
+        if node.get("type") in ("int", "bool"):
+            node.setdefault("strict", True)
+        for name, each in node.items():
+            if name not in _NOT_WITHIN:
+                _make_strict(each, shape)
+
+
+class Shape(BaseModel):
+    """Something that messages, answers and events carry.
+
+    Whole numbers and truth values are taken as such alone: a quantity of `true`, "1" or 1.0 is a mistake of the sender.
+    A field that is read from text, as a query parameter is, says `Field(strict=False)`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _make_strict(schema, cls)
+        return schema
+
+
+class Message(Shape, Generic[A]):
+    """Asked of one service, answered once with an `A`. Subclass Query or Command."""
+
+    service: ClassVar[str]
+    wire_name: ClassVar[str]
+    is_command: ClassVar[bool] = False
+    # How long the asker waits when it names no time itself.
+    timeout_seconds: ClassVar[float] = 10.0
+    _answer: ClassVar[TypeAdapter[Any]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
+        if cls.__pydantic_generic_metadata__["origin"] is not None or cls.__pydantic_generic_metadata__["parameters"]:
+            return
+        if "service" not in cls.__dict__ and cls.__module__.startswith("shared.contracts."):
+            cls.service = cls.__module__.split(".")[2]
+        cls.wire_name = f"{getattr(cls, 'service', '')}.{_snake(cls.__name__)}"
+
+    def destination(self) -> str:
+        """The service that answers."""
+        return self.service
+
+    @classmethod
+    def answer_type(cls) -> TypeAdapter[A]:
+        """How the answer is read and written. `bytes` are ready-made JSON and travel untouched."""
+        if "_answer" not in cls.__dict__:
+            cls._answer = TypeAdapter(_answer_argument(cls))
+        return cls._answer
+
+    @classmethod
+    def answers_bytes(cls) -> bool:
+        """Whether the answer is ready-made JSON."""
+        return _answer_argument(cls) is bytes
+
+
+class Query(Message[A], Generic[A]):
+    """A question: changes nothing, may be asked again."""
+
+
+class Command(Message[A], Generic[A]):
+    """An order to change something; with an idempotency key it changes it once."""
+
+    is_command: ClassVar[bool] = True
+
+
+class Event(Shape):
+    """A fact in the past tense. Fields are only added, and optional; a changed meaning is a new event."""
+
+    wire_name: ClassVar[str]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
+        cls.wire_name = (
+            f"{cls.__module__.split('.')[2]}.{_snake(cls.__name__)}" if "." in cls.__module__ else cls.__name__
+        )
+
+
+class Page(Shape, Generic[A]):
+    """One page of a collection; `next` is the cursor of the following one."""
+
+    items: list[A]
+    next: str | None = None
+
+
+class Change(Shape):
+    """Some fields of a thing, to be changed: the ones that are given. Null is a value, an absent field is not touched.
+
+    Only what was given travels, so that absent and null stay apart on the other side of a queue, too.
+    """
+
+    @model_serializer(mode="wrap")
+    def _only_what_was_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if name in self.model_fields_set}
+
+    def given(self) -> dict[str, Any]:
+        """The fields that are to change, as attributes of this shape."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Done(Shape):
+    """The answer of a command that has nothing more to say."""
+
+    id: UUID | None = None
+
+
+def _answer_argument(message: type) -> Any:
+    for base in message.__mro__:
+        metadata = base.__dict__.get("__pydantic_generic_metadata__")
+        if metadata and metadata["origin"] in (Query, Command, Message) and metadata["args"]:
+            argument = metadata["args"][0]
+            if not isinstance(argument, TypeVar):
+                return argument
+    raise TypeError(f"{message.__name__} does not say what its answer is: class {message.__name__}(Query[Answer])")
+
+
+__all__ = ["Change", "Command", "Done", "Event", "Message", "Page", "Query", "Shape"]

@@ -1,0 +1,1 @@
+"""Products, variants, categories, prices, and the files they come in."""

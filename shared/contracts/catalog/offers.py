@@ -1,0 +1,139 @@
+"""What other services are given of the catalog: products as one shop sells them, and what lines cost there."""
+
+from typing import Literal
+from uuid import UUID
+
+from shared.contracts.base import Shape
+from shared.contracts.catalog.shapes import Backorder, MediaKind, OrderLimits
+from shared.measures import Dimensions, Weight
+from shared.money import Money
+
+
+class CategoryPart(Shape):
+    """A category as an offer names it: `path` holds the slugs from the root, `names` the localised names along it."""
+
+    id: UUID
+    slug: str
+    name: str
+    path: list[str]
+    names: list[str]
+
+
+class ImagePart(Shape):
+    """`url` is absolute."""
+
+    url: str
+    alt: str | None = None
+
+
+class MediaPart(Shape):
+    """A picture or another medium, with its alt text in the shop's language. Addresses are absolute."""
+
+    kind: MediaKind
+    url: str
+    alt: str | None = None
+    preview_url: str | None = None
+
+
+class AttributePart(Shape):
+    """A fact in the shop's language: `label` and `text` are to be shown, `value` is as its type says.
+
+    A decimal is a text; a `choice` has its value, `choices` a list of them, whatever their labels.
+    """
+
+    code: str
+    label: str
+    type: Literal["text", "integer", "decimal", "boolean", "date", "choice", "choices"]
+    value: str | bool | int | list[str]
+    text: str
+    unit: str | None = None
+    is_facet: bool = False
+
+
+class PriceTier(Shape):
+    """The unit price from `minimum_quantity` on."""
+
+    minimum_quantity: int
+    price: Money
+    list_price: Money | None = None
+
+
+class VariantPart(Shape):
+    """A variant as one shop sells it. `tiers` is empty when the shop has no price for it."""
+
+    id: UUID
+    sku: str
+    barcode: str | None = None
+    options: dict[str, str]
+    tiers: list[PriceTier]
+    weight_grams: int | None = None
+    image: ImagePart | None = None
+    price_on_request: bool = False
+    barcodes: list[str] = []
+    mpn: str | None = None
+    weight: Weight | None = None
+    dimensions: Dimensions | None = None
+    length_mm: int | None = None
+    width_mm: int | None = None
+    height_mm: int | None = None
+    typed_attributes: list[AttributePart] = []
+    backorder: Backorder | None = None
+    order_limits: OrderLimits | None = None
+
+
+class ProductPart(Shape):
+    """A product as one shop shows it: texts in its locale, prices of its active list, its assigned categories only.
+
+    What the shop, or one it inherits from, owns of the product is in the place of what the product itself has.
+    """
+
+    id: UUID
+    slug: str
+    title: str
+    description_html: str
+    brand: str | None
+    product_type: str | None
+    tags: list[str]
+    status: str
+    is_assigned: bool
+    featured: bool = False
+    categories: list[CategoryPart]
+    images: list[ImagePart]
+    attributes: dict[str, str]
+    variants: list[VariantPart]
+    seo_title: str | None = None
+    seo_description: str | None = None
+    content_html: str | None = None
+    updated_at: str
+    version: int
+    media: list[MediaPart] = []
+    typed_attributes: list[AttributePart] = []
+
+
+class OfferParts(Shape):
+    """What catalog knows of these products in one shop; a product that is gone is not among them.
+
+    `shop_version` is the version of the shop that catalog has heard of; null: none, or that it was removed.
+    """
+
+    products: list[ProductPart]
+    shop_version: int | None = None
+
+
+class LinePrice(Shape):
+    """What one line costs in a shop now. `unit_price` is null when the shop cannot sell it; `reason` then says why."""
+
+    sku: str
+    product_id: UUID | None
+    title: str | None
+    unit_price: Money | None
+    list_price: Money | None = None
+    weight_grams: int | None = None
+    tax_class: str | None = None
+    reason: str | None = None
+    backorder: Backorder | None = None
+    order_limits: OrderLimits | None = None
+
+
+class LinePrices(Shape):
+    lines: list[LinePrice]

@@ -1,0 +1,1 @@
+"""Fulfilment centres, stock, reservations, shipments."""

@@ -1,0 +1,1 @@
+"""What every service answers and announces: its jobs, its audit trail, its alerts, its parked deliveries and tasks."""

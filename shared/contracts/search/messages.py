@@ -1,0 +1,67 @@
+"""What search is asked."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from shared.contracts.base import Command, Page, Query
+from shared.contracts.platform.shapes import Job
+from shared.contracts.search.shapes import OfferExplanation, OfferFilter, OfferSort, SearchIndex
+from shared.pagination import First
+
+ShopCode = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+Words = Annotated[str, StringConstraints(max_length=300)]
+# Comes from query parameters, as text.
+OffersFirst = Annotated[int, Field(ge=1, le=100, strict=False)]
+Sku = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class SearchOffers(Query[bytes]):
+    """The offers of a shop that match words and filter, as ready JSON of `FoundOffers`.
+
+    All words must match, the last one as a beginning; where that finds little, words that are nearly spelled so count,
+    too. Raises shop_not_found, invalid_cursor, cursor_of_another_search.
+    """
+
+    shop: ShopCode
+    query: Words | None = None
+    filter: OfferFilter = OfferFilter()
+    sort: OfferSort = "relevance"
+    first: OffersFirst = 20
+    after: str | None = None
+
+
+class GetOffer(Query[bytes]):
+    """One offer with all its product page shows, as ready JSON of `OfferDetails`.
+
+    Raises shop_not_found, offer_not_found.
+    """
+
+    shop: ShopCode
+    slug: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class ExplainOffer(Query[OfferExplanation]):
+    """Why a SKU is, or is not, an offer of a shop. Raises shop_not_found, sku_not_found."""
+
+    shop: ShopCode
+    sku: Sku
+
+
+class ListSearchIndexes(Query[Page[SearchIndex]]):
+    """The index of each shop, by the shop's code."""
+
+    first: First = 50
+    after: str | None = None
+
+
+class RebuildSearchIndex(Command[Job]):
+    """Build offers anew from catalog and inventory: of some products, or SKUs, of one shop, or of all shops.
+
+    A second request for the same, while one is running, gets the running job. Raises shop_not_found.
+    """
+
+    shop: ShopCode | None = None
+    product_ids: Annotated[list[UUID], Field(max_length=1000)] | None = None
+    skus: Annotated[list[Sku], Field(max_length=1000)] | None = None

@@ -1,0 +1,268 @@
+"""Shapes of offers, of what is found, of explanations and of indexes."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from shared.contracts.base import Page, Shape
+from shared.contracts.catalog.shapes import OrderLimits
+from shared.measures import Dimensions, Weight
+from shared.money import Money
+
+OfferSort = Literal["relevance", "price_asc", "price_desc", "newest"]
+# in_stock, backorder and preorder can be bought; the others are shown and cannot.
+VariantAvailability = Literal["in_stock", "backorder", "preorder", "out_of_stock", "showroom", "on_request"]
+
+FilterValue = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+FilterValues = Annotated[list[FilterValue], Field(max_length=50)]
+# Filters come from query parameters, as text.
+MinorUnits = Annotated[int, Field(ge=0, le=2**53, strict=False)]
+
+
+class OfferCategory(Shape):
+    """A category the offer stands in; `path` holds the slugs from the root."""
+
+    slug: str
+    name: str
+    path: list[str]
+
+
+class OfferImage(Shape):
+    url: str
+    alt: str | None = None
+
+
+class OfferMedia(Shape):
+    """A picture, video, document, 3D model … in the product's order."""
+
+    kind: str
+    url: str
+    alt: str | None = None
+    preview_url: str | None = None
+
+
+class OfferAttribute(Shape):
+    """A fact in the shop's language: `label` and `text` are to be shown, `value` is as `type` says."""
+
+    code: str
+    label: str
+    type: str
+    value: str | bool | int | list[str]
+    text: str
+    unit: str | None = None
+    is_facet: bool = False
+
+
+class OfferVariant(Shape):
+    """One thing that can be chosen. `price` is null when it is given on request."""
+
+    sku: str
+    price: Money | None
+    available: bool
+    available_quantity: int
+    options: dict[str, str]
+
+
+class Offer(Shape):
+    """What a shop sells. `sku`, `price` and `image` are of the variant shown first, which can be bought if any can."""
+
+    slug: str
+    title: str
+    brand: str | None
+    sku: str
+    price: Money | None
+    list_price: Money | None
+    available: bool
+    available_quantity: int
+    image: OfferImage | None
+    categories: list[OfferCategory]
+    options: dict[str, list[str]]
+    variants: list[OfferVariant]
+
+
+class OfferTier(Shape):
+    """The unit price from `minimum_quantity` on."""
+
+    minimum_quantity: int
+    price: Money
+    list_price: Money | None = None
+
+
+class OfferVariantDetails(OfferVariant):
+    """A variant as the product page shows it."""
+
+    list_price: Money | None
+    availability: VariantAvailability
+    available_from: date | None = None
+    restock_date: date | None = None
+    barcode: str | None = None
+    weight_grams: int | None = None
+    image: OfferImage | None = None
+    tiers: list[OfferTier]
+    length_mm: int | None = None
+    width_mm: int | None = None
+    height_mm: int | None = None
+    order_limits: OrderLimits | None = None
+    barcodes: list[str] = []
+    mpn: str | None = None
+    weight: Weight | None = None
+    dimensions: Dimensions | None = None
+    typed_attributes: list[OfferAttribute] = []
+
+
+class Breadcrumb(Shape):
+    slug: str
+    name: str
+
+
+class OfferSeo(Shape):
+    title: str
+    description: str
+
+
+class OfferDetails(Shape):
+    """An offer as the product page shows it: an offer's fields, and what only the page needs."""
+
+    product_id: UUID
+    slug: str
+    title: str
+    brand: str | None
+    sku: str
+    price: Money | None
+    list_price: Money | None
+    available: bool
+    available_quantity: int
+    image: OfferImage | None
+    categories: list[OfferCategory]
+    options: dict[str, list[str]]
+    variants: list[OfferVariantDetails]
+    description_html: str
+    content_html: str | None = None
+    product_type: str | None
+    tags: list[str]
+    attributes: dict[str, str]
+    images: list[OfferImage]
+    media: list[OfferMedia] = []
+    typed_attributes: list[OfferAttribute] = []
+    breadcrumbs: list[list[Breadcrumb]]
+    seo: OfferSeo
+    updated_at: datetime
+
+
+# --- finding
+
+
+class OptionFilter(Shape):
+    """Offers that have any of these values of one option."""
+
+    name: FilterValue
+    values: FilterValues
+
+
+class OfferFilter(Shape):
+    """Which offers: all conditions hold; within one, any of its values.
+
+    `category` takes slugs or paths (`clothing/knitwear`), each with its branch. Prices are minor units, inclusive.
+    """
+
+    category: FilterValues = []
+    brand: FilterValues = []
+    price_min: MinorUnits | None = None
+    price_max: MinorUnits | None = None
+    in_stock: Annotated[bool, Field(strict=False)] | None = None
+    options: Annotated[list[OptionFilter], Field(max_length=20)] = []
+
+
+class FacetValue(Shape):
+    """A value and how many of the found offers have it."""
+
+    value: str
+    count: int
+
+
+class CategoryFacet(Shape):
+    """A category and how many of the found offers stand in its branch; `path` is what the filter takes."""
+
+    path: str
+    slug: str
+    name: str
+    count: int
+
+
+class PriceRange(Shape):
+    """`minimum` to `maximum` inclusive in minor units, as the price filter takes them; null: no end."""
+
+    minimum: int
+    maximum: int | None
+    count: int
+
+
+class PriceFacet(Shape):
+    minimum: Money | None
+    maximum: Money | None
+    ranges: list[PriceRange]
+
+
+class OptionFacet(Shape):
+    name: str
+    values: list[FacetValue]
+
+
+class OfferFacets(Shape):
+    """What the found offers are like. A facet's own filter does not narrow its own counts."""
+
+    category: list[CategoryFacet]
+    brand: list[FacetValue]
+    price: PriceFacet
+    options: list[OptionFacet]
+
+
+class FoundOffers(Page[Offer]):
+    """One page of what was found, how much there is in all, and what it is like."""
+
+    total: int
+    facets: OfferFacets
+
+
+# --- explaining
+
+
+class OfferCondition(Shape):
+    """One thing that must hold. `says` is the reason in a sentence, `inputs` what it was judged by."""
+
+    name: str
+    passed: bool
+    says: str
+    inputs: dict[str, Any]
+
+
+class OfferExplanation(Shape):
+    """Why a SKU is, or is not, sold in a shop now; and whether the index knows it yet."""
+
+    shop: str
+    sku: str
+    product_id: UUID
+    slug: str
+    is_offer: bool
+    conditions: list[OfferCondition]
+    is_indexed: bool
+    is_pending: bool
+
+
+# --- indexes
+
+
+class SearchIndex(Shape):
+    """The index of one shop. `pending` products have changed and are not rebuilt yet; `failed` of them keep failing."""
+
+    shop: str
+    shop_id: UUID
+    offers: int
+    sequence: int
+    generation: int
+    pending: int
+    failed: int
+    oldest_pending_at: datetime | None
+    rebuilt_at: datetime | None

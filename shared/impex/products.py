@@ -1,0 +1,144 @@
+"""Products out of a file.
+
+Nothing is silently the last to win: a key that comes twice is an error on both rows, a product whose rows are torn
+apart is an error on the later ones, and what had to be made up is a notice.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from shared.impex.assembly import Assembly, Outcome
+from shared.impex.gathering import Gathering, Group
+from shared.impex.keys import KeyIndex
+from shared.impex.layout import Layout
+from shared.impex.profiles.registry import detect_profile, get_profile
+from shared.impex.records import BrokenRecord
+from shared.impex.rows import Notice, ProductRecord, RowError, StockPolicy
+from shared.impex.sheets import SheetProduct, SheetReader
+from shared.impex.source import Source
+from shared.impex.writing_guard import unguarded, unguarded_records
+from shared.money import exponent
+
+
+def read_products(source: Source, profile: str | None, currency: str) -> Iterator[Outcome]:
+    """Everything a product file says, in its order: see ProductFile."""
+    return ProductFile(source, profile, currency).read()
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Whole products of about as many rows as were asked for, with what was said about rows among them.
+
+    First only gathered: `groups`. `ProductFile.assemble` makes `products` of those that are wanted. `rows` counts all.
+    """
+
+    groups: list[Group] = field(default_factory=list)
+    products: list[ProductRecord] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    rows: int = 0
+
+    def gather(self, step: Group | RowError | Notice) -> None:
+        if isinstance(step, Group):
+            self.groups.append(step)
+            self.rows += len(step.records)
+        elif isinstance(step, RowError):
+            self.errors.append(step)
+            self.rows += 1
+        else:
+            self.notices.append(step)
+
+    def take(self, outcome: Outcome) -> None:
+        if isinstance(outcome, ProductRecord):
+            self.products.append(outcome)
+        elif isinstance(outcome, RowError):
+            self.errors.append(outcome)
+        else:
+            self.notices.append(outcome)
+
+
+class ProductFile:
+    """A product file under a profile: the one named, or the one its headings belong to.
+
+    Prices are in `currency`. Raises UnknownProfile, UnknownHeaders, MissingHeaders, DuplicateHeaders, UnknownCurrency.
+    """
+
+    def __init__(self, source: Source, profile: str | None, currency: str) -> None:
+        exponent(currency)
+        self.source = source
+        self.profile = get_profile(profile) if profile else detect_profile(source.header)
+        self.layout = Layout.of(source.header, self.profile, currency)
+        self._sheets = SheetReader(self.layout, self.profile)
+        self._clashes: dict[int, int] = {}
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of ProductRecord and VariantRecord that this file has a column for."""
+        return self.layout.fields_of_records()
+
+    def read(self) -> Iterator[Outcome]:
+        """Products, each after the errors and notices of its rows, in the order of the file.
+
+        Reads the file twice where it has SKUs, the first time for those that come more than once. Holds, beside the
+        keys, one product. Raises InvalidEncoding and TooManyBrokenQuotes, from the middle of the file too.
+        """
+        for step in self._steps():
+            if isinstance(step, Group):
+                yield from self._assembly.outcomes(step)
+            else:
+                yield step
+
+    def chunks(self, rows: int = 1000) -> Iterator[Chunk]:
+        """The file in gathered portions of about `rows` rows; a product is never split. Raises as `read` does."""
+        chunk = Chunk()
+        for step in self._steps():
+            chunk.gather(step)
+            if chunk.rows >= rows:
+                yield chunk
+                chunk = Chunk()
+        if chunk.rows or chunk.notices:
+            yield chunk
+
+    def assemble(self, chunk: Chunk, groups: Iterable[Group]) -> None:
+        """Make products of these of a chunk's groups; chunks come in the order of the file."""
+        for group in groups:
+            for outcome in self._assembly.outcomes(group):
+                chunk.take(outcome)
+
+    def read_sheet(self, groups: Sequence[Group]) -> tuple[list[SheetProduct], list[Group]]:
+        """The products of these groups that can be read in columns, and the groups that have to be assembled."""
+        return self._sheets.read(groups, self._clashes)
+
+    def stock_of(self, group: Group) -> Iterator[tuple[str, int, StockPolicy | None]]:
+        """SKU, quantity and policy of each row that gives a quantity. For groups that were taken whole before."""
+        plan = {name: (column, convert) for name, column, convert in self.layout.variant}
+        if "quantity" not in plan:
+            return
+        (column, quantity), policy = plan["quantity"], plan.get("stock_policy")
+        for _, fields in group.records:
+            on_hand = quantity(fields[column])
+            if on_hand is not None:
+                yield fields[self.layout.sku].strip(), on_hand, policy[1](fields[policy[0]]) if policy else None
+
+    def _steps(self) -> Iterator[Group | RowError | Notice]:
+        for column in self.layout.unknown:
+            yield Notice(1, self.source.header[column], None, "unknown_column", "The column is not known and not read.")
+        yield from self.profile.notices(self.source.header)
+        skus, self._clashes = self._keys() if self.layout.has_skus else (KeyIndex(), {})
+        self._assembly = Assembly(self.layout, self.profile, skus, self._clashes)
+        yield from Gathering(self.layout).groups(unguarded_records(self.source.records()))
+
+    def _keys(self) -> tuple[KeyIndex, dict[int, int]]:
+        """The SKUs of the file, and for each row whose SKU is also another's, that other row."""
+        skus = KeyIndex()
+        clashes: dict[int, int] = {}
+        column = self.layout.sku
+        for record in self.source.records():
+            if isinstance(record, BrokenRecord):
+                continue
+            row, fields = record
+            sku = unguarded(fields[column]).strip()
+            if sku and (earlier := skus.add(sku, row)):
+                clashes[row] = earlier
+                clashes.setdefault(earlier, row)
+        return skus, clashes

@@ -1,0 +1,359 @@
+r"""Magento's (Adobe Commerce's) product CSV, as its own export writes it.
+
+One row per SKU. A configurable product names in `configurable_variations` the simple ones that are its variants. They
+may stand anywhere in the file. Source: https://experienceleague.adobe.com/docs/commerce-admin/systems/data-transfer/
+data-attributes-product.html.
+
+| column | what it is here |
+|---|---|
+| `product_type` | simple, virtual, downloadable; configurable; bundle and grouped are refused |
+| `url_key`, else `name` | the handle |
+| `configurable_variations` | `sku=MS-S,size=S\|sku=MS-M,size=M`: the variants and their option values |
+| `configurable_variation_labels` | `size=Size`: what the options are called |
+| `additional_attributes` | `material=Cotton,care="wash, dry"`; of it `manufacturer` is the brand, `gtin` barcode |
+| `categories` | `Default Category/Gear/Bags,…`: paths without their root |
+| `product_online`, `visibility` | active, or paused: disabled, or no variant and not visible by itself |
+| `price`, `special_price` | list price and price; a special price with dates is not taken |
+| `qty`, `is_in_stock`, `manage_stock` | the quantity: none when out of stock, nothing said where stock is not managed |
+| `allow_backorders` | 1 and 2: backorder; nothing where it goes by the configuration |
+| `base_image`, `additional_images` with labels | images, those that are web addresses |
+| `tax_class_name`, `meta_title`, `meta_description`, `country_of_manufacture` | tax code, SEO texts, an attribute |
+
+Rows of single store views are refused, because only one language is kept. Weights are not kept: the file does not say
+their unit. Paths of images lead into Magento's own folder and are not taken. What configures Magento is not kept.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from shared.impex import cells
+from shared.impex.arranging import Arrangement, Misplaced
+from shared.impex.cells import InvalidCell, Remembered
+from shared.impex.keys import KeyIndex, slug
+from shared.impex.profiles.base import (
+    IGNORED,
+    NOT_KEPT,
+    OPTIONS,
+    Convert,
+    ProductProfile,
+    common_variant_converters,
+    folded,
+)
+from shared.impex.records import BrokenRecord, Record
+from shared.impex.rows import ImageRecord, Notice, ProductStatus, StockPolicy
+
+_READ = {
+    **dict.fromkeys(
+        (
+            *("sku", "store_view_code", "product_type", "name", "url_key", "description", "short_description"),
+            *("product_online", "visibility", "price", "special_price", "special_price_from_date"),
+            *("special_price_to_date", "additional_attributes", "qty", "allow_backorders", "use_config_backorders"),
+            *("is_in_stock", "manage_stock", "base_image", "base_image_label", "additional_images"),
+            *("additional_image_labels", "configurable_variations", "configurable_variation_labels"),
+            "country_of_manufacture",
+        ),
+        IGNORED,
+    ),
+    "categories": "categories",
+    "tax_class_name": "tax_code",
+    "meta_title": "seo_title",
+    "meta_description": "seo_description",
+    "cost": "cost",
+}
+_UNKEPT = """
+    attribute_set_code product_websites weight meta_keywords small_image small_image_label thumbnail_image
+    thumbnail_image_label swatch_image swatch_image_label created_at updated_at new_from_date new_to_date
+    display_product_options_in map_price msrp_price map_enabled gift_message_available custom_design custom_design_from
+    custom_design_to custom_layout_update page_layout product_options_container msrp_display_actual_price_type
+    out_of_stock_qty use_config_min_qty is_qty_decimal min_cart_qty use_config_min_sale_qty max_cart_qty
+    use_config_max_sale_qty notify_on_stock_below use_config_notify_stock_qty use_config_manage_stock
+    use_config_qty_increments qty_increments use_config_enable_qty_inc enable_qty_increments is_decimal_divided
+    website_id deferred_stock_update use_config_deferred_stock_update related_skus related_position crosssell_skus
+    crosssell_position upsell_skus upsell_position hide_from_product_page custom_options bundle_price_type
+    bundle_sku_type bundle_price_view bundle_weight_type bundle_values bundle_shipment_type associated_skus
+    downloadable_links downloadable_samples
+""".split()
+_HANDLE = "handle (url_key, else name)"
+_TITLE = "name (of the product)"
+_DESCRIPTION = "description (or short_description)"
+_STATUS = "status (product_online, visibility)"
+_ATTRIBUTES = "attributes (that are no options)"
+_BRAND = "manufacturer (additional_attributes)"
+_IMAGES = "images (base_image, additional_images)"
+_SKU = "sku (of the variant)"
+_MARK = "is a variant"
+_BARCODE = "gtin (additional_attributes)"
+_PRICE = "price (special_price, else price)"
+_LIST_PRICE = "list price (price, beside a special_price)"
+_QUANTITY = "quantity (qty, is_in_stock)"
+_POLICY = "stock policy (allow_backorders)"
+_SHIPS = "is shipped (product_type)"
+_PICTURE = "image (of the variant)"
+_NAMES = tuple(f"option {n} name" for n in range(1, OPTIONS + 1))
+_VALUES = tuple(f"option {n} value" for n in range(1, OPTIONS + 1))
+_ADDED = {
+    _HANDLE: "handle",
+    _TITLE: "title",
+    _DESCRIPTION: "description_html",
+    _STATUS: "status",
+    _ATTRIBUTES: "attributes",
+    _BRAND: "brand",
+    _IMAGES: "images",
+    _SKU: "sku",
+    _MARK: "mark",
+    _BARCODE: "barcode",
+    _PRICE: "price",
+    _LIST_PRICE: "list_price",
+    _QUANTITY: "quantity",
+    _POLICY: "stock_policy",
+    _SHIPS: "requires_shipping",
+    _PICTURE: "image_url",
+    **{heading: f"option_{n}_name" for n, heading in enumerate(_NAMES, 1)},
+    **{heading: f"option_{n}_value" for n, heading in enumerate(_VALUES, 1)},
+}
+_SINGLE = frozenset(("simple", "virtual", "downloadable", ""))
+_BARCODES = ("gtin", "ean", "ean13", "upc", "barcode", "isbn")
+# name=value, name="value" or "name"="value"; a value goes on to the comma before the next name.
+_PAIR = re.compile(r'"?([\w.-]+)"?=(?:"((?:[^"]|"")*)"|(.*?))(?=,"?[\w.-]+"?=|\Z)', re.DOTALL)
+_STEP = re.compile(r"(?:[^/\\]|\\.)+", re.DOTALL)
+_STATUSES = {status.value: status for status in ProductStatus}
+_POLICIES = {policy.value: policy for policy in StockPolicy}
+
+
+class MagentoProfile(ProductProfile):
+    name = "magento"
+    headings = MappingProxyType({**_READ, **dict.fromkeys(_UNKEPT, NOT_KEPT), **_ADDED})
+    keys = ("handle",)
+    variant_marks = ("mark",)
+    needed = (("sku",), ("name", "url_key"))
+    first_row_is_variant = False
+    anchors = ("product_type", "attribute_set_code", "additional_attributes", "url_key", "configurable_variations")
+    separators = MappingProxyType({"categories": ","})
+
+    def arrangement(self, header: Sequence[str]) -> Arrangement | None:
+        self.require_needed(header)
+        return _Magento(header)
+
+    def notices(self, header: Sequence[str]) -> list[Notice]:
+        said = super().notices(header)
+        if not {"base image", "additional images"}.isdisjoint(map(folded, header)):
+            message = "Images that are paths in Magento's own folder are not taken, only web addresses."
+            said.append(Notice(1, None, None, "paths_not_kept", message))
+        return said
+
+    def product_converters(self, currency: str) -> dict[str, Convert]:
+        return {
+            **dict.fromkeys(("title", "description_html", "brand", "seo_title", "seo_description"), cells.text),
+            "status": Remembered(partial(_one_of, choices=_STATUSES, code="invalid_status")).__getitem__,
+            "categories": Remembered(_paths).__getitem__,
+            "attributes": _attributes,
+            "images": _images,
+        }
+
+    def variant_converters(self, currency: str) -> dict[str, Convert]:
+        return {
+            **common_variant_converters(currency),
+            "stock_policy": Remembered(partial(_one_of, choices=_POLICIES, code="invalid_stock_policy")).__getitem__,
+        }
+
+    def finish(self, values: dict[str, Any]) -> None:
+        """Nothing: every value is a field of ProductRecord already."""
+
+
+class _Magento(Arrangement):
+    added: ClassVar[Sequence[str]] = tuple(_ADDED)
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self._columns = {folded(heading): column for column, heading in reversed(list(enumerate(header)))}
+        self._owners = KeyIndex()
+        self._handles = KeyIndex()
+        self._shared: dict[int, str] = {}
+
+    def _cell(self, fields: Sequence[str], name: str) -> str:
+        column = self._columns.get(folded(name))
+        return "" if column is None else fields[column].strip()
+
+    def _is_configurable(self, fields: Sequence[str]) -> bool:
+        return self._cell(fields, "product_type").casefold() == "configurable"
+
+    def learn(self, row: int, fields: Sequence[str]) -> None:
+        if self._cell(fields, "store_view_code"):
+            return
+        if self._is_configurable(fields):
+            for sku in self._variations(fields):
+                if self._owners.add(sku, row) not in (None, row):
+                    self._shared[row] = sku
+        self._handles.add(self._slug(fields), row)
+
+    def _slug(self, fields: Sequence[str]) -> str:
+        return slug(self._cell(fields, "url_key")) or slug(self._cell(fields, "name"))
+
+    def _variations(self, fields: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The option values by code, of each SKU in lower case, in their order."""
+        found: dict[str, dict[str, str]] = {}
+        for each in self._cell(fields, "configurable_variations").split("|"):
+            values = _pairs(each)
+            sku = values.pop("sku", "").casefold()
+            if sku:
+                found[sku] = values
+        return found
+
+    def place(self, row: int, fields: Sequence[str]) -> tuple[int, int]:
+        kind = self._cell(fields, "product_type").casefold()
+        if self._cell(fields, "store_view_code"):
+            raise Misplaced("store_view_row", "The row is for one store view; only those for all of them are taken.")
+        if kind == "configurable":
+            if row in self._shared:
+                message = f"Its variant '{self._shared[row][:100]}' is also one of another product in the file."
+                raise Misplaced("variant_of_two_products", message)
+            return row, 0
+        if kind not in _SINGLE:
+            raise Misplaced("unsupported_type", f"Products of the type '{kind[:50]}' are not taken.")
+        sku = self._cell(fields, "sku").casefold()
+        owner = self._owners.add(sku, 0) if sku else None
+        if not owner and not self._slug(fields):
+            raise Misplaced("missing_handle", "The row has neither url_key nor name.")
+        return (owner, 1) if owner else (row, 0)
+
+    def complete(self, group: Sequence[Record]) -> Iterator[tuple[int, dict[str, str]] | BrokenRecord]:
+        head_row, head = group[0]
+        if not self._is_configurable(head):
+            if self._owners.add(self._cell(head, "sku").casefold(), 0):
+                message = "The product that names this row as its variant was refused."
+                yield from (BrokenRecord(row, list(fields), "product_refused", message) for row, fields in group)
+            else:
+                yield head_row, self._product(self._handle(head_row, head), head, {}) | self._variant(head)
+            return
+        variations = self._variations(head)
+        labels = self._labels(head, variations)
+        if len(labels) > OPTIONS:
+            message = f"The product has {len(labels)} attributes that tell its variants apart; {OPTIONS} is the limit."
+            yield from (BrokenRecord(row, list(fields), "too_many_options", message) for row, fields in group)
+            return
+        handle = self._handle(head_row, head)
+        yield head_row, self._product(handle, head, labels)
+        for row, fields in group[1:]:
+            given = variations[self._cell(fields, "sku").casefold()]
+            values = [given.get(code, "") for code in labels]
+            picture = next(iter(self._pictures(fields)), "")
+            own = {_HANDLE: handle, _PICTURE: picture, **dict(zip(_VALUES, values, strict=False))}
+            yield row, self._variant(fields) | own
+
+    def _labels(self, head: Sequence[str], variations: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        """What each option is called, by its code."""
+        labels = _pairs(self._cell(head, "configurable_variation_labels"))
+        codes = dict.fromkeys(code for values in variations.values() for code in values)
+        return {code: labels.get(code) or code.replace("_", " ").capitalize() for code in codes}
+
+    def _handle(self, row: int, fields: Sequence[str]) -> str:
+        handle = self._slug(fields)
+        if self._handles.add(handle, row) in (None, row):
+            return handle
+        return f"{handle}-{slug(self._cell(fields, 'sku')) or row}"
+
+    def _product(self, handle: str, fields: Sequence[str], labels: Mapping[str, str]) -> dict[str, str]:
+        attributes = _pairs(self._cell(fields, "additional_attributes"))
+        brand = attributes.pop("manufacturer", "")
+        country = self._cell(fields, "country_of_manufacture")
+        kept = {**attributes, **({"country_of_manufacture": country} if country else {})}
+        unkept = {*labels, *_BARCODES}
+        return {
+            _HANDLE: handle,
+            _TITLE: self._cell(fields, "name"),
+            _DESCRIPTION: self._cell(fields, "description") or self._cell(fields, "short_description"),
+            _STATUS: self._status(fields),
+            _ATTRIBUTES: "\x1e".join(f"{name}\x1f{value}" for name, value in kept.items() if name not in unkept),
+            _BRAND: brand,
+            _IMAGES: "\x1e".join(f"{url}\x1f{label}" for url, label in self._pictures(fields).items()),
+            **dict(zip(_NAMES, labels.values(), strict=False)),
+        }
+
+    def _status(self, fields: Sequence[str]) -> str:
+        online = self._cell(fields, "product_online")
+        if online == "2" or self._cell(fields, "visibility").casefold() == "not visible individually":
+            return ProductStatus.PAUSED.value
+        return ProductStatus.ACTIVE.value if online == "1" else online
+
+    def _pictures(self, fields: Sequence[str]) -> dict[str, str]:
+        """Addresses with their labels, each once, the main one first."""
+        urls = [self._cell(fields, "base_image"), *self._cell(fields, "additional_images").split(",")]
+        labels = [self._cell(fields, "base_image_label"), *self._cell(fields, "additional_image_labels").split(",")]
+        labels += [""] * (len(urls) - len(labels))
+        found: dict[str, str] = {}
+        for url, label in zip(map(str.strip, urls), labels, strict=False):
+            if url.startswith(("http://", "https://")):
+                found.setdefault(url, label.strip())
+        return found
+
+    def _variant(self, fields: Sequence[str]) -> dict[str, str]:
+        attributes = _pairs(self._cell(fields, "additional_attributes"))
+        price, special = self._cell(fields, "price"), self._cell(fields, "special_price")
+        if self._cell(fields, "special_price_from_date") or self._cell(fields, "special_price_to_date"):
+            special = ""
+        kind = self._cell(fields, "product_type").casefold()
+        return {
+            _MARK: "1",
+            _SKU: self._cell(fields, "sku"),
+            _BARCODE: next((attributes[name] for name in _BARCODES if attributes.get(name)), ""),
+            _PRICE: _shortened(special or price),
+            _LIST_PRICE: _shortened(price) if special else "",
+            _QUANTITY: self._quantity(fields),
+            _POLICY: self._policy(fields),
+            _SHIPS: "false" if kind in ("virtual", "downloadable") else "",
+        }
+
+    def _quantity(self, fields: Sequence[str]) -> str:
+        if self._cell(fields, "manage_stock") == "0":
+            return ""
+        return "0" if self._cell(fields, "is_in_stock") == "0" else self._cell(fields, "qty")
+
+    def _policy(self, fields: Sequence[str]) -> str:
+        allowed = self._cell(fields, "allow_backorders")
+        if not allowed or self._cell(fields, "use_config_backorders") == "1":
+            return ""
+        known = {"0": StockPolicy.STANDARD.value, "1": StockPolicy.BACKORDER.value, "2": StockPolicy.BACKORDER.value}
+        return known.get(allowed, allowed)
+
+
+def _pairs(cell: str) -> dict[str, str]:
+    """Names and values of `a=1,b="x, y",c=p|q`."""
+    pairs = {}
+    for match in _PAIR.finditer(cell):
+        value = match[3] if match[2] is None else match[2].replace('""', '"')
+        pairs[match[1].casefold()] = value.strip()
+    return pairs
+
+
+def _shortened(price: str) -> str:
+    """Magento writes prices with four decimals, or six: without the zeros at their end."""
+    whole, point, decimals = price.partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}" if point and decimals.isdigit() else price
+
+
+def _paths(cell: str) -> tuple[tuple[str, ...], ...]:
+    """`Default Category/A/B,Default Category/C` without the root that every path begins with."""
+    paths = []
+    for path in cell.split(","):
+        steps = [step.replace("\\/", "/").strip() for step in _STEP.findall(path)]
+        paths.append(tuple(filter(None, steps))[1:])
+    return tuple(dict.fromkeys(path for path in paths if path))
+
+
+def _attributes(cell: str) -> tuple[tuple[str, str], ...]:
+    pairs = (part.split("\x1f") for part in cell.split("\x1e") if part.strip())
+    return tuple((name, value) for name, value in pairs if value)
+
+
+def _images(cell: str) -> tuple[ImageRecord, ...]:
+    pairs = (part.split("\x1f") for part in cell.split("\x1e") if part.strip())
+    return tuple(ImageRecord(cells.url(url), n, label or None) for n, (url, label) in enumerate(pairs, start=1))
+
+
+def _one_of(cell: str, choices: Mapping[str, Any], code: str) -> Any:
+    try:
+        return choices[cell.casefold()]
+    except KeyError:
+        raise InvalidCell(code, f"{cell!r} is none of {', '.join(choices)}.") from None

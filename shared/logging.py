@@ -1,0 +1,119 @@
+"""Logs: one JSON object per line on standard output, with the request's id and without secrets.
+
+Everything that logs through the standard library (uvicorn, arq, asyncio) comes out the same way.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+MASK = "(masked)"
+_SECRET_WORDS = frozenset(
+    "authorization cookie password passwd secret secrets token tokens key signature credential credentials".split()
+)
+_WORDS = re.compile(r"[a-z0-9]+")
+# Our own credentials (API and publishable keys, sessions, the installation's), bearer headers, JWTs, passwords in URLs.
+_SECRET_TEXT = re.compile(
+    r"(?P<ours>\bcd[a-z]_)[\w\-]{8,}|(?P<bearer>\b[Bb](?:earer|asic) +)[\w\-.~+/=]{8,}|\beyJ[\w\-]{8,}\.[\w\-.]+"
+    r"|(?P<url>://[^:/\s@]+:)[^@\s/]+(?=@)"
+)
+_HINTS = ("cd", "earer", "asic", "eyJ", "://")
+_DEEPEST = 6
+
+
+def mask_secrets(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Hide values whose name says that they are secret, and texts that look like one, at any depth."""
+    return {name: _masked(name, value, 0) for name, value in event.items()}
+
+
+def _masked(name: str, value: Any, depth: int) -> Any:
+    if value is not None and _is_secret(name):
+        return MASK
+    match value:
+        case str():
+            # Looking for a few letters first makes a line half as dear.
+            return _SECRET_TEXT.sub(_hide, value) if any(hint in value for hint in _HINTS) else value
+        case Mapping() if depth < _DEEPEST:
+            return {str(key): _masked(str(key), item, depth + 1) for key, item in value.items()}
+        case list() | tuple() if depth < _DEEPEST:
+            return [_masked("", item, depth + 1) for item in value]
+    return value
+
+
+@lru_cache(4096)
+def _is_secret(name: str) -> bool:
+    return not _SECRET_WORDS.isdisjoint(_WORDS.findall(name.lower()))
+
+
+def _hide(found: re.Match[str]) -> str:
+    return (found["ours"] or found["bearer"] or found["url"] or "") + MASK
+
+
+_SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    structlog.processors.format_exc_info,
+    mask_secrets,
+]
+
+
+def _as_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class _Lines:
+    """Writes each line whole, to whatever standard output is at the moment."""
+
+    def __init__(self, *_arguments: Any) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    debug = info = warning = error = critical = fatal = exception = log = msg
+
+
+class _Stdout(logging.StreamHandler[Any]):
+    """Writes to whatever standard output is at the moment."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> Any:
+        return sys.stdout
+
+    @stream.setter
+    def stream(self, _stream: Any) -> None:
+        raise NotImplementedError("standard output is not ours to replace")
+
+
+def configure(level: str = "INFO") -> None:
+    """Make this process log as JSON from `level` on. Safe to repeat."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    structlog.configure(
+        processors=[*_SHARED, _as_json],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=_Lines,
+        cache_logger_on_first_use=True,
+    )
+    handler = _Stdout()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SHARED],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _as_json],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [*(each for each in root.handlers if not isinstance(each, _Stdout)), handler]
+    # Libraries tell each step of each job at info; what they warn about is worth a line.
+    root.setLevel(max(number, logging.WARNING))

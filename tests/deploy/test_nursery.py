@@ -1,0 +1,58 @@
+"""The nursery: programs are forked, reported when they end, and lost only for a moment when it is killed itself."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import ProgramsDidNotLoad
+from deploy.nursery import Nursery
+from deploy.topology import SERVICES
+
+
+@pytest.fixture
+async def nursery(tmp_path: Path) -> AsyncIterator[Nursery]:
+    keeping = Nursery(tmp_path, os.environ)
+    yield keeping
+    await keeping.close()
+
+
+async def test_a_program_speaks_to_its_log_and_its_end_is_told(nursery: Nursery, tmp_path: Path) -> None:
+    fine = await nursery.launch("fine", ["--version"], os.environ)
+    bad = await nursery.launch("bad", ["work", "warehouse"], os.environ)
+    assert await asyncio.gather(fine.wait(), bad.wait()) == [0, 2]
+    assert (tmp_path / "fine.log").read_text().startswith("crossdock ")
+    assert "warehouse is none of" in (tmp_path / "bad.log").read_text()
+
+
+async def test_it_names_the_services(nursery: Nursery) -> None:
+    assert await nursery.services() == list(SERVICES)
+
+
+async def test_after_it_was_killed_the_next_launch_starts_it_again(nursery: Nursery) -> None:
+    await nursery.services()
+    assert nursery._server
+    os.kill(nursery._server.pid, signal.SIGKILL)
+    await nursery._server.wait()
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                again = await nursery.launch("again", ["--version"], os.environ)
+                break
+            except ProgramsDidNotLoad:
+                continue  # asked before the news of its death had come
+    assert await again.wait() == 0
+
+
+async def test_programs_that_cannot_be_loaded_are_reported_with_the_reason(tmp_path: Path) -> None:
+    broken = Nursery(tmp_path, {**os.environ, "PYTHONHOME": "/nowhere"})
+    try:
+        with pytest.raises(ProgramsDidNotLoad, match="could not be loaded"):
+            await broken.launch("any", ["--version"], os.environ)
+        with pytest.raises(ProgramsDidNotLoad):
+            await broken.services()
+    finally:
+        await broken.close()

@@ -1,0 +1,167 @@
+"""Imports that are killed, or meet each other: every row is taken once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from services.catalog.use_cases import product_chunks
+from shared.blobs import BlobStoreUnavailable
+from shared.bus.envelope import service_envelope
+from shared.contracts.platform.imports import GetImport, Import
+from shared.contracts.platform.messages import CancelJob
+from shared.imports import rows as import_rows
+from shared.imports import running
+from tests.factories.catalog import Catalog, csv_file, shopify_row
+
+PRODUCTS = 400
+CHUNKS = 8
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product_chunks, "CHUNK_ROWS", PRODUCTS // CHUNKS)
+
+
+def big_file() -> bytes:
+    rows = [shopify_row(f"p-{n}", sku="" if n % 3 else f"SKU-{n}", quantity=str(n)) for n in range(PRODUCTS)]
+    rows[7]["Variant Price"] = "oops"
+    return csv_file(rows)
+
+
+async def free_lease(catalog: Catalog) -> None:
+    """What happens by itself thirty seconds after a worker was killed."""
+    uow = catalog.process.surroundings.unit_of_work("catalog", service_envelope("catalog", catalog.organization_id))
+    await uow.execute("UPDATE jobs SET lease_until = now() - interval '1 second'")
+    await uow.commit()
+
+
+async def assert_complete(catalog: Catalog, imported: Import) -> None:
+    assert (imported.state, imported.error) == ("succeeded", None)
+    assert imported.counters["rows"] == PRODUCTS
+    assert imported.counters["products_inserted"] == PRODUCTS - 1
+    assert imported.counters["prices_inserted"] == PRODUCTS - 1
+    assert imported.counters["errors"] == 1
+    announced = [id_ for event in await catalog.events("products_changed") for id_ in event["product_ids"]]
+    assert len(announced) == len(set(announced)) == PRODUCTS - 1
+    stock = await catalog.events("stock_file_imported")
+    assert sorted(event["part"] for event in stock) == list(range(CHUNKS))
+    assert sum(event["rows"] for event in stock) == PRODUCTS - 1
+    remarks = await catalog.rows("SELECT count(*) FROM import_remarks WHERE is_error")
+    assert remarks[0][0] == 1
+
+
+async def kill_when(catalog: Catalog, started: Import, reached: asyncio.Event) -> None:
+    """Run the import until `reached`, and cancel it there as a dying process would."""
+    running = asyncio.create_task(catalog.run(started))
+    await asyncio.wait([running, asyncio.create_task(reached.wait())], return_when=asyncio.FIRST_COMPLETED)
+    assert reached.is_set()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, *, after: bool) -> asyncio.Event:
+    """Make the `call`th call of a coroutine function wait for ever, before or after it did its work."""
+    reached = asyncio.Event()
+    original: Callable[..., Awaitable[Any]] = getattr(owner, name)
+    calls = 0
+
+    async def stopping(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call and not after:
+            reached.set()
+            await asyncio.Event().wait()
+        result = await original(*arguments, **named)
+        if calls == call and after:
+            reached.set()
+            await asyncio.Event().wait()
+        return result
+
+    monkeypatch.setattr(owner, name, stopping)
+    return reached
+
+
+@pytest.mark.feature("CAT-5", "OPS-5")
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "after"),
+    [
+        (product_chunks.catalog, "lock", 1, False),
+        (product_chunks.staging, "write_variants", 3, True),
+        (import_rows, "keep_remarks", CHUNKS + 1, True),
+        (running.blobs, "put_stream", 1, True),
+    ],
+    ids=["before-anything", "rows-written", "last-chunk", "error-file"],
+)
+async def test_killed_anywhere_it_goes_on_and_does_nothing_twice(
+    shop_catalog: Catalog, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, call: int, after: bool
+) -> None:
+    started = await shop_catalog.upload(big_file())
+    with monkeypatch.context() as patched:
+        await kill_when(shop_catalog, started, stop_at(patched, owner, name, call, after=after))
+    assert (await shop_catalog.ask(GetImport(import_id=started.id))).state == "running"
+    assert (await shop_catalog.run(started)).state == "running", "nobody takes a job whose lease still runs"
+    await free_lease(shop_catalog)
+    await assert_complete(shop_catalog, await shop_catalog.run(started))
+
+
+@pytest.mark.feature("CAT-5", "OPS-5")
+@pytest.mark.parametrize("after", [False, True], ids=["before-stock-file", "after-stock-file"])
+async def test_killed_while_stock_is_passed_on_every_part_goes_on_once(
+    shop_catalog: Catalog, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    started = await shop_catalog.upload(big_file())
+    with monkeypatch.context() as patched:
+        reached = stop_at(patched, product_chunks.blobs, "put", 4, after=after)
+        await kill_when(shop_catalog, started, reached)
+    assert len(await shop_catalog.events("stock_file_imported")) == 3
+    await shop_catalog.pass_on_stock()
+    await assert_complete(shop_catalog, await shop_catalog.ask(GetImport(import_id=started.id)))
+
+
+@pytest.mark.feature("CAT-5", "OPS-5")
+async def test_a_file_store_that_is_away_holds_up_no_chunk(
+    shop_catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stock figures are kept by the step that counted them; the catalog's lock waits for no other machine."""
+    started = await shop_catalog.upload(big_file())
+
+    async def away(*_arguments: Any) -> None:
+        raise BlobStoreUnavailable("The file could not be stored.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(product_chunks.blobs, "put", away)
+        with pytest.raises(BlobStoreUnavailable):
+            await shop_catalog.run(started)
+    assert await shop_catalog.events("stock_file_imported") == []
+    await shop_catalog.pass_on_stock()
+    await assert_complete(shop_catalog, await shop_catalog.ask(GetImport(import_id=started.id)))
+
+
+@pytest.mark.feature("CAT-5", "CAT-8")
+async def test_the_same_file_twice_at_once_comes_in_once(shop_catalog: Catalog) -> None:
+    content = big_file()
+    first, second = await shop_catalog.upload(content), await shop_catalog.upload(content)
+    done = await asyncio.gather(shop_catalog.run(first), shop_catalog.run(second))
+    assert [imported.state for imported in done] == ["succeeded", "succeeded"]
+    assert sum(imported.counters["products_inserted"] for imported in done) == PRODUCTS - 1
+    assert sum(imported.counters["products_unchanged"] for imported in done) == PRODUCTS - 1
+    assert sum(imported.counters["prices_inserted"] for imported in done) == PRODUCTS - 1
+    announced = [id_ for event in await shop_catalog.events("products_changed") for id_ in event["product_ids"]]
+    assert len(announced) == len(set(announced)) == PRODUCTS - 1
+
+
+@pytest.mark.feature("CAT-5", "OPS-5")
+async def test_a_cancelled_import_keeps_what_it_has_finished_and_takes_no_more(
+    shop_catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = await shop_catalog.upload(big_file())
+    with monkeypatch.context() as patched:
+        await kill_when(shop_catalog, started, stop_at(patched, product_chunks.catalog, "lock", 3, after=True))
+    await shop_catalog.ask(CancelJob(service_name="catalog", job_id=started.job_id), as_service="accounts")
+    await free_lease(shop_catalog)
+    cancelled = await shop_catalog.run(started)
+    assert (cancelled.state, cancelled.counters["products_inserted"]) == ("cancelled", 2 * PRODUCTS // CHUNKS - 1)
+    stored = await shop_catalog.rows("SELECT count(*) FROM products")
+    assert stored[0][0] == cancelled.counters["products_inserted"]

@@ -1,0 +1,264 @@
+"""Accepting callbacks as they are, many at once, and what is shown of them (PAY-6)."""
+
+import asyncio
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.payments.masking import masked
+from shared import clock
+from shared.bus.envelope import Caller, envelope_for
+from shared.contracts.payments.messages import ListCallbacks, ReplayCallback
+from shared.contracts.payments.shapes import Callback, CallbackFilter
+from shared.contracts.payments.triage import AcceptCallback, CallbackEffect, ExportCallbacks, TriageCallbacks
+from shared.errors import CarriedError
+from shared.jobs import JobRunner
+from shared.money import Money
+from tests.doors import Client, caller_of, eventually
+from tests.factories import payments as a
+from tests.services.payments.conftest import Till
+
+pytestmark = pytest.mark.feature("PAY-6")
+
+USD = {"currency": "USD"}
+
+
+async def _refused(till: Till, message: Any, caller: Caller | None = None) -> str:
+    with pytest.raises(CarriedError) as refused:
+        if caller is None:
+            await till.ask(message)
+        else:
+            await till.process.bus.ask(message, envelope_for(caller))
+    return refused.value.code
+
+
+async def _forged(till: Till, number: str, **fields: Any) -> Callback:
+    """A callback signed with a secret that is not the gateway's."""
+    event = a.stripe_event("payment_intent.succeeded", a.intent(number, **fields))
+    body = a.as_body(event)
+    assert (await till.post(body, a.signature(body, "whsec_other"))).status_code == 400
+    return next(each for each in await till.callbacks() if each.event_id == event["id"])
+
+
+async def test_accepted_as_is_it_takes_effect_and_stays_unverified(till: Till) -> None:
+    placed = await till.place("ACC-1")
+    callback = await _forged(till, "ACC-1")
+    message = AcceptCallback(callback_id=callback.id, reason="the bank confirmed it by telephone")
+    answers = await asyncio.gather(*(till.ask(message) for _ in range(6)))
+    assert {answer.status for answer in answers} == {"processed"}
+    (payment,) = await till.payments(placed.order_id)
+    assert payment.state == "captured"
+    detail = await till.callback(callback.id)
+    assert (detail.is_verified, detail.is_accepted) == (False, True)
+    assert [(attempt.kind, attempt.status) for attempt in detail.attempts] == [("accept", "processed")]
+    assert len(await till.events("payments.payment_changed")) == 1
+    (entry,) = [
+        event["entry"]
+        for event in await till.events("platform.audit_recorded")
+        if event["entry"]["action"] == "callback.accept"
+    ]
+    assert (entry["reason"], entry["before"]) == ("the bank confirmed it by telephone", {"status": "invalid"})
+    # Replayed, it is what it was.
+    assert (await till.ask(ReplayCallback(callback_id=callback.id))).is_verified is False
+
+
+async def test_what_cannot_be_understood_has_the_effect_that_is_named(till: Till) -> None:
+    placed = await till.place("ACC-2")
+    assert (await till.post(b"gibberish", "t=1,v1=00")).status_code == 400
+    (callback,) = await till.callbacks()
+    plain = AcceptCallback(callback_id=callback.id, reason="r")
+    assert (await till.ask(plain)).status == "failed"
+    for effect, code in (
+        (CallbackEffect(kind="captured"), "effect_not_possible"),
+        (
+            CallbackEffect(kind="captured", amount=Money(amount=99999, **USD), order_number="ACC-2"),
+            "effect_not_possible",
+        ),
+        (
+            CallbackEffect(kind="captured", amount=Money(amount=1999, currency="EUR"), order_number="ACC-2"),
+            "effect_not_possible",
+        ),
+        (CallbackEffect(kind="captured", amount=Money(amount=1999, **USD), order_number="NONE"), "effect_not_possible"),
+        (CallbackEffect(kind="failed"), "effect_not_possible"),
+    ):
+        assert await _refused(till, AcceptCallback(callback_id=callback.id, reason="r", effect=effect)) == code
+    captured = CallbackEffect(kind="captured", amount=Money(amount=1999, **USD), order_number="ACC-2", payment="pi_9")
+    done = await till.ask(AcceptCallback(callback_id=callback.id, reason="r", effect=captured))
+    assert (done.status, done.is_verified) == ("processed", False)
+    (payment,) = await till.payments(placed.order_id)
+    assert (payment.state, payment.external_id) == ("captured", "pi_9")
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "state"),
+    [("authorised", 1999, "authorised"), ("failed", 0, "failed"), ("cancelled", 0, "cancelled")],
+)
+async def test_each_effect(till: Till, kind: Any, amount: int, state: str) -> None:
+    await till.place("ACC-3")
+    callback = await _forged(till, "ACC-3")
+    effect = CallbackEffect(kind=kind, amount=Money(amount=amount, **USD))
+    done = await till.ask(AcceptCallback(callback_id=callback.id, reason="r", effect=effect))
+    assert (done.status, [payment.state for payment in await till.payments()]) == ("processed", [state])
+
+
+async def test_a_refund_and_no_effect_at_all(till: Till) -> None:
+    await till.place("ACC-4")
+    await till.tell("payment_intent.succeeded", a.intent("ACC-4"))
+    first, second = await _forged(till, "ACC-4"), await _forged(till, "ACC-4", amount=1)
+    refund = CallbackEffect(kind="refunded", amount=Money(amount=500, **USD))
+    assert (await till.ask(AcceptCallback(callback_id=first.id, reason="r", effect=refund))).status == "processed"
+    nothing = AcceptCallback(callback_id=second.id, reason="a test of ours", effect=CallbackEffect(kind="none"))
+    done = await till.ask(nothing)
+    assert (done.status, done.reason) == ("processed", "accepted_without_effect")
+    (payment,) = await till.payments()
+    assert payment.refunded is not None
+    assert (payment.state, payment.refunded.amount) == ("partly_refunded", 500)
+
+
+async def test_who_may_accept(till: Till) -> None:
+    callback = await _forged(till, "ACC-5")
+    message = AcceptCallback(callback_id=callback.id, reason="r")
+    writer = caller_of(till.organization_id, "payments:write")
+    assert await _refused(till, message, writer) == "acceptance_not_allowed"
+    bulk = TriageCallbacks(action="accept", filter=CallbackFilter(), reason="r", dry_run=True)
+    assert await _refused(till, bulk, writer) == "acceptance_not_allowed"
+    reader = caller_of(till.organization_id, "payments:read")
+    assert await _refused(till, message, reader) == "missing_scope"
+
+
+async def test_rejected_is_final_for_accepting_too(till: Till, client: Client) -> None:
+    callback = await _forged(till, "ACC-6")
+    speaker = client.speaking_as(caller_of(till.organization_id))
+    rejected = await client.post(f"/v1/callbacks/{callback.id}/reject", json={"reason": "x"}, headers=speaker)
+    assert rejected.json()["status"] == "rejected"
+    accepted = await client.post(f"/v1/callbacks/{callback.id}/accept", json={"reason": "x"}, headers=speaker)
+    assert (accepted.status_code, accepted.json()["code"]) == (409, "callback_is_settled")
+    missing = await client.post(f"/v1/callbacks/{callback.id}/accept", json={}, headers=speaker)
+    assert missing.status_code == 422
+
+
+async def test_filters(till: Till) -> None:
+    other = await a.open_shop(till.process, till.organization_id, "other")
+    elsewhere = await a.open_gateway(till.process, till.organization_id, "other")
+    callback = await _forged(till, "FIL-1")
+    body = a.as_body(a.stripe_event("customer.created", {"id": "c"}))
+    assert (await till.post(body, to=elsewhere.id)).status_code == 200
+    await till.work()
+    day = timedelta(days=1)
+    for filters, count in (
+        ({}, 2),
+        ({"status": "invalid"}, 1),
+        ({"reason": "wrong_signature"}, 1),
+        ({"reason": "x"}, 0),
+        ({"shop": "other"}, 1),
+        ({"gateway": elsewhere.id, "status": "ignored"}, 1),
+        ({"received_since": clock.now() - day}, 2),
+        ({"received_before": clock.now() - day}, 0),
+    ):
+        assert len(await till.callbacks(**filters)) == count, filters
+    assert await _refused(till, ListCallbacks(shop="none")) == "shop_not_found"
+    limited = caller_of(till.organization_id, "payments:read", shop_ids=[other.id])
+    page = await till.process.bus.ask(ListCallbacks(), envelope_for(limited))
+    assert callback.id not in {item.id for item in page.items}
+
+
+async def _run(till: Till, job_id: Any) -> None:
+    """Run a job as a worker would."""
+    runner = JobRunner(till.service, till.process.surroundings)
+    runner.start(till.organization_id, job_id)
+
+    async def is_over() -> bool:
+        (row,) = await till.rows("SELECT state FROM jobs WHERE id = $1", job_id)
+        return row["state"] in ("succeeded", "failed", "cancelled")
+
+    await eventually(is_over)
+    await runner.stop()
+
+
+async def test_many_are_counted_and_then_replayed_by_a_job(till: Till) -> None:
+    numbers = [f"BULK-{number}" for number in range(56)]
+    for number in numbers:
+        await till.post(
+            body := a.as_body(a.stripe_event("payment_intent.succeeded", a.intent(number, id=f"pi_{number}"))),
+            a.signature(body, "whsec_new"),
+        )
+    await till.add_secret("whsec_new")
+    for number in numbers[:30]:
+        await till.place(number)
+    meant = CallbackFilter(status="invalid", reason="wrong_signature")
+    dry = await till.ask(TriageCallbacks(action="replay", filter=meant, reason="new secret", dry_run=True))
+    assert (dry.callbacks, dry.job) == (56, None)
+    assert len(await till.callbacks(status="invalid")) == 56
+    begun = await till.ask(TriageCallbacks(action="replay", filter=meant, reason="new secret"))
+    assert begun.callbacks == 56
+    late = await _forged(till, "LATE")
+    await _run(till, begun.job.id)
+    (row,) = await till.rows("SELECT state, counters, done FROM jobs WHERE id = $1", begun.job.id)
+    assert (row["state"], row["done"]) == ("succeeded", 56)
+    assert len(await till.callbacks(status="processed")) == 30
+    assert len(await till.callbacks(status="waiting")) == 26
+    assert (await till.callback(late.id)).attempts == []
+    assert len(await till.payments()) == 30
+
+
+async def test_many_are_rejected_and_what_is_settled_is_left(till: Till) -> None:
+    await till.place("MANY-1")
+    await till.tell("payment_intent.succeeded", a.intent("MANY-1"))
+    forged = [await _forged(till, f"X-{number}") for number in range(3)]
+    begun = await till.ask(TriageCallbacks(action="reject", filter=CallbackFilter(), reason="an attack"))
+    assert begun.callbacks == 3
+    await _run(till, begun.job.id)
+    assert {(await till.callback(each.id)).status for each in forged} == {"rejected"}
+    assert len(await till.callbacks(status="processed")) == 1
+    assert (await till.ask(TriageCallbacks(action="reject", filter=CallbackFilter(), reason="x"))).callbacks == 0
+
+
+async def test_as_csv(till: Till, client: Client) -> None:
+    for number in range(3):
+        await _forged(till, f"CSV-{number}")
+    table = await till.ask(ExportCallbacks(first=2))
+    rows = list(csv.DictReader(io.StringIO(table.csv)))
+    assert (table.rows, len(rows), rows[0]["status"], rows[0]["is_verified"]) == (2, 2, "invalid", "False")
+    rest = await till.ask(ExportCallbacks(after=table.next))
+    assert (rest.rows, rest.next) == (1, None)
+    speaker = client.speaking_as(caller_of(till.organization_id))
+    answer = await client.get("/v1/callback-exports?status=invalid&first=1", headers=speaker)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert answer.headers["X-Next"]
+    graphql = {"query": "{ callbackExport(first: 1) { csv rows } }"}
+    told = (await client.post("/graphql", json=graphql, headers=speaker)).json()
+    assert told["data"]["callbackExport"]["rows"] == 1
+
+
+async def test_the_view_decodes_and_masks(till: Till) -> None:
+    await till.place("VIEW-1")
+    thing = a.intent("VIEW-1") | {"receipt_email": "buyer@example.com", "card": "4242 4242 4242 4242", "cvc": "123"}
+    callback = await till.tell("payment_intent.succeeded", thing)
+    detail = await till.callback(callback.id)
+    assert detail.decoded.says["captured"] == 1999
+    assert detail.decoded.says["order_number"] == "VIEW-1"
+    for secret in ("buyer@example.com", "4242", '"cvc": "123"'):
+        assert secret not in detail.body
+    (row,) = await till.rows("SELECT body FROM callbacks WHERE id = $1", callback.id)
+    assert b"buyer@example.com" in row["body"]
+    await till.post(b"{}", "t=1,v1=00")
+    unreadable = (await till.callbacks(status="invalid"))[0]
+    assert (await till.callback(unreadable.id)).decoded.error
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("4242424242424242", "***"),
+        ("5555-5555-5555-4444 and a@b.com", "*** and ***"),
+        ("id=1&email=a%40b.com", "id=1&email=***"),
+        ("evt_1234567890123456789012", "evt_1234567890123456789012"),
+        ("1700000000000", "1700000000000"),
+        ('{"cardNumber":"4111","x":"1"}', '{"cardNumber":"***","x":"1"}'),
+    ],
+)
+def test_masks(text: str, shown: str) -> None:
+    assert masked(text) == shown

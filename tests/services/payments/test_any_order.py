@@ -1,0 +1,143 @@
+"""Whatever the order in which a provider's callbacks arrive, and however often: the ledger ends as the same (PAY-4)."""
+
+from itertools import permutations
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deploy.callback_samples import NoSuchSample, Sample
+from tests.conftest import scale
+from tests.factories import gateways as g
+from tests.services.payments.conftest import Till
+
+# Of the 120 orders of five callbacks, when not all are tried.
+_SHORT = 12
+
+SAID = (
+    ("authorised", {}),
+    ("captured", {}),
+    ("refunded", {"part": 500, "id": "first"}),
+    ("refunded", {"part": 1000, "id": "second"}),
+    ("disputed", {"part": 300, "id": "third"}),
+)
+
+
+def _said_by(sender: g.Sender) -> list[Sample]:
+    """What the provider has to say of all that."""
+    samples = []
+    for kind, facts in SAID:
+        try:
+            # No provider gives an id twice, whatever payment it is of.
+            samples.append(sender.say(kind, **facts | {"id": f"{facts.get('id', kind)}-{sender.facts.payment}"}))
+        except NoSuchSample:
+            assert sender.provider == "braintree", (sender.provider, kind)
+    return samples
+
+
+@pytest.mark.feature("PAY-4")
+@pytest.mark.parametrize("provider", [provider for provider in g.PROVIDERS if provider != "mollie"])
+@pytest.mark.timeout(900)
+async def test_every_order_ends_in_the_same_ledger(till: Till, provider: str) -> None:
+    gateway = await g.open_gateway(till.process, till.organization_id, provider)
+    count = len(_said_by(g.sender(gateway, "X")))
+    dice = Random(provider)
+    orders = list(permutations(range(count)))
+    if scale() < 1:
+        orders = dice.sample(orders, min(_SHORT, len(orders)))
+    for number, order in enumerate(orders):
+        name = f"ANY-{number}"
+        await till.place(name)
+        # Each says the same of a payment of its own; ids of refunds and disputes are a payment's.
+        samples = _said_by(g.sender(gateway, name, payment=f"pay_{number}"))
+        again = dice.choice(order)
+        for which in (*order, again, *dice.sample(order, 1)):
+            told = samples[which]
+            answer = await till.door.post(f"/callbacks/{gateway.id}", content=told.body, headers=told.headers)
+            assert answer.status_code == 200, answer.text
+        if number % 3 == 0:
+            await till.work()
+    await till.work()
+    assert await till.callbacks(gateway=gateway.id, status="failed") == []
+    assert await till.callbacks(gateway=gateway.id, status="waiting") == []
+    rows = await till.rows(
+        "SELECT state, authorised, captured, refunded, disputed, count(*) FROM payments GROUP BY 1, 2, 3, 4, 5"
+    )
+    (row,) = rows
+    authorised = 0 if provider == "paypal" and count < 5 else 1999
+    assert tuple(row) == ("disputed", authorised, 1999, 1500, 300, len(orders))
+
+
+# --- anything at all
+
+
+HEADERS = (
+    "stripe-signature",
+    "hmacsignature",
+    "paypal-transmission-id",
+    "paypal-transmission-time",
+    "paypal-transmission-sig",
+    "paypal-cert-url",
+    "paypal-auth-algo",
+    "x-mollie-signature",
+    "x-square-hmacsha256-signature",
+    "x-razorpay-signature",
+    "x-razorpay-event-id",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+    "svix-id",
+    "x-signature",
+    "content-type",
+)
+_VALUES = st.one_of(
+    st.binary(max_size=200).map(lambda value: bytes(each for each in value if each not in (0, 10, 13))),
+    st.sampled_from(
+        [b"t=1,v1=00", b"v1,", b"1614265330", b"SHA256withRSA", b"a|b&c|d|e", b"sha256=", b"t=Infinity,v1=x"]
+    ),
+    st.sampled_from([b"https://api.sandbox.paypal.com/v1/notifications/certs/x", b"https://[::1", b"http://a@b"]),
+)
+_NAMES = st.sampled_from(
+    "id type event data object payload amount notificationItems resource currency".split()
+) | st.text(max_size=8)
+
+
+def _containing(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=5)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    _containing,
+    max_leaves=20,
+)
+_BODIES = st.one_of(
+    st.binary(max_size=400),
+    _JSON.map(lambda value: g.as_json(value)),
+    st.sampled_from(
+        [b"id=tr_x&id=tr_y", b"bt_signature=a%7Cb&bt_payload=%00", b"bt_payload=" + b"A" * 300, b"[" * 5000]
+    ),
+)
+
+
+@pytest.mark.feature("PAY-3")
+@pytest.mark.parametrize("provider", g.PROVIDERS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(headers=st.dictionaries(st.sampled_from(HEADERS), _VALUES, max_size=6), body=_BODIES)
+async def test_no_headers_and_no_body_bring_anything_down(
+    till: Till, provider: str, headers: dict[str, bytes], body: bytes
+) -> None:
+    gateway = await g.open_gateway(till.process, till.organization_id, provider)
+    sent = [(name.encode(), value) for name, value in headers.items()]
+    answer = await till.door.post(f"/callbacks/{gateway.id}", content=body, headers=sent)
+    assert answer.status_code < 500, (answer.text, headers, body)
+    query: Any = {"bt_challenge": body.decode("latin-1")}
+    assert (await till.door.get(f"/callbacks/{gateway.id}", params=query)).status_code < 500
+    assert await till.payments() == []
+    # What is genuine but nonsense is a person's, and brings no worker down either.
+    adapter = g.adapter_of(provider)
+    for event in adapter.identify(g.delivery(headers, body)):
+        assert len(event.digest) == 32
+    g.read_safely(provider, gateway.settings, body)

@@ -1,0 +1,251 @@
+"""The embedded engine alone: words, facets against counting by hand, cursors, and a folder that was left behind."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.search.engines.base import Found, Question
+from services.search.engines.tantivy import TantivyIndex, open_index
+from services.search.models import OfferFields, StoredOffer
+from shared.contracts.search.shapes import OfferFilter, OptionFilter
+
+BRANDS = ("Northwind", "Skerry Looms", "Äther", "O'Neil & Söhne")
+COLOURS = ("Red", "Blue", "Grün")
+TREE = (("clothing", "knitwear"), ("clothing", "outerwear"), ("home", "kitchen"))
+
+
+def an_offer(number: int, title: str = "Scarf", **fields: Any) -> StoredOffer:
+    """An offer whose document is its number."""
+    defaults: dict[str, Any] = {
+        "title": title,
+        "names": "",
+        "text": "",
+        "codes": [f"SKU-{number}"],
+        "brand": None,
+        "categories": [],
+        "options": [],
+        "price": 1000,
+        "is_available": True,
+        "is_featured": False,
+        "created_milliseconds": 1_577_836_800_000 + number * 64,
+    }
+    own = OfferFields(**{**defaults, **fields})
+    return StoredOffer(f"{number:032x}", number, f"offer-{number}", own, str(number).encode(), b"page")
+
+
+def index_of(folder: Path, offers: Iterable[StoredOffer], locale: str = "en-US") -> TantivyIndex:
+    index = open_index(folder / "index", locale)
+    index.apply(list(offers), 1)
+    return index
+
+
+def ask(index: TantivyIndex, words: str = "", **fields: Any) -> Found:
+    given = {"filter": OfferFilter(), "sort": "relevance", "first": 100, **fields}
+    return index.search(Question(words=words, **given))
+
+
+def numbers(found: Found) -> list[int]:
+    return [int(document) for document in found.documents]
+
+
+def walk(index: TantivyIndex, words: str = "", **fields: Any) -> list[int]:
+    seen, found = [], ask(index, words, first=7, **fields)
+    seen += numbers(found)
+    while found.next is not None:
+        found = ask(index, words, first=7, place=found.next, **fields)
+        seen += numbers(found)
+    return seen
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> tuple[TantivyIndex, list[StoredOffer]]:
+    chance = random.Random(7)
+    offers = []
+    for number in range(1, 301):
+        path = chance.choice(TREE)
+        offers.append(
+            an_offer(
+                number,
+                title=f"{chance.choice(['Scarf', 'Sweater', 'Kettle'])} {number}",
+                brand=chance.choice([*BRANDS, None]),
+                categories=[f"{path[0]}\x1f{path[0].title()}", f"{'/'.join(path)}\x1f{path[1].title()}"],
+                options=[f"Colour\x1f{colour}" for colour in chance.sample(COLOURS, chance.randint(0, 3))],
+                price=chance.choice([None, *range(100, 30_000, 700)]),
+                is_available=chance.random() < 0.8,
+                is_featured=chance.random() < 0.1,
+            )
+        )
+    return index_of(tmp_path, offers), offers
+
+
+@pytest.mark.feature("SEA-2")
+def test_words_match_by_stem_beginning_code_and_nearly(tmp_path: Path) -> None:
+    index = index_of(
+        tmp_path,
+        [
+            an_offer(1, "Knitted wool sweater", text="A heavy pullover"),
+            an_offer(2, "Copper kettle", codes=["KET-2000", "4006381333931"]),
+            an_offer(3, "Café table", names="Brasserie"),
+        ],
+    )
+    assert numbers(ask(index, "sweaters")) == [1]
+    assert numbers(ask(index, "knit")) == [1]
+    assert numbers(ask(index, "wool swea")) == [1]
+    assert numbers(ask(index, "pullovers")) == [1]
+    assert numbers(ask(index, "swaeter")) == [1]
+    assert numbers(ask(index, "coper ketle")) == [2]
+    assert numbers(ask(index, "ket-2000")) == [2]
+    assert numbers(ask(index, "KET-20")) == [2]
+    assert numbers(ask(index, "4006381333931")) == [2]
+    assert numbers(ask(index, "cafe")) == [3]
+    assert numbers(ask(index, "CAFÉ brasserie")) == [3]
+    assert numbers(ask(index, "spaceship")) == []
+
+
+@pytest.mark.feature("SEA-2")
+def test_all_words_are_wanted_and_if_none_has_them_any(tmp_path: Path) -> None:
+    index = index_of(tmp_path, [an_offer(1, "Red scarf"), an_offer(2, "Red kettle"), an_offer(3, "Blue scarf")])
+    assert numbers(ask(index, "red scarf")) == [1]
+    assert set(numbers(ask(index, "blue kettle"))) == {2, 3}
+    # Any word, or nearly all of them, but not nearly any of them: that would find something for everything.
+    assert numbers(ask(index, "bluu spaceship")) == []
+
+
+@pytest.mark.feature("SEA-2")
+def test_german_is_read_as_german(tmp_path: Path) -> None:
+    index = index_of(tmp_path, [an_offer(1, "Grüne Wolldecken"), an_offer(2, "Große Töpfe")], locale="de-DE")
+    assert numbers(ask(index, "wolldecke")) == [1]
+    assert numbers(ask(index, "grün")) == [1]
+    assert numbers(ask(index, "topf")) == [2]
+    assert numbers(ask(index, "grosse")) == [2]
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize("words", ["!!! ???", "\\ \" ' ( [", "a" * 300, "日本語 текст عربى", "\x00", "red AND (", "*"])
+def test_odd_words_are_only_words(many: tuple[TantivyIndex, list[StoredOffer]], words: str) -> None:
+    assert ask(many[0], words).total == 0
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize("words", ["", "scarf"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"category": ["clothing"]},
+        {"category": ["clothing/knitwear", "kitchen"], "brand": ["northwind"]},
+        {"brand": ["Northwind", "O'Neil & Söhne"], "price_min": 1000, "price_max": 9000},
+        {"options": [{"name": "Colour", "values": ["Red", "grün"]}], "in_stock": True},
+        {"price_min": 5000, "price_max": 100},
+        {"category": ["nowhere"]},
+    ],
+)
+def test_totals_and_facets_are_what_counting_by_hand_gives(
+    many: tuple[TantivyIndex, list[StoredOffer]], words: str, wanted: dict[str, Any]
+) -> None:
+    index, offers = many
+    found = ask(index, words, filter=OfferFilter(**wanted))
+    matching = [offer for offer in offers if not words or words in offer.fields.title.lower()]
+    assert found.total == len([offer for offer in matching if _passes(offer, wanted)])
+    counts = found.facets
+    assert counts.brands == _tally([[o.fields.brand] for o in matching if _passes(o, wanted, but="brand")])
+    assert counts.categories == _tally([o.fields.categories for o in matching if _passes(o, wanted, but="category")])
+    assert counts.options == _tally([o.fields.options for o in matching if _passes(o, wanted, but="options")])
+    prices = [o.fields.price for o in matching if _passes(o, wanted, but="price") and o.fields.price is not None]
+    assert (counts.lowest_price, counts.highest_price) == ((min(prices), max(prices)) if prices else (None, None))
+    assert sum(count for _, _, count in counts.prices) == len(prices)
+    for low, high, count in counts.prices:
+        assert count == len([price for price in prices if low <= price and (high is None or price < high)])
+
+
+def _passes(offer: StoredOffer, wanted: dict[str, Any], but: str = "") -> bool:
+    own, within = offer.fields, OfferFilter(**{name: value for name, value in wanted.items() if name != but})
+    if but == "price":
+        within = within.model_copy(update={"price_min": None, "price_max": None})
+    paths = {category.split("\x1f")[0] for category in own.categories}
+    names = paths | {path.split("/")[-1] for path in paths}
+    has_price = within.price_min is None and within.price_max is None
+    if not has_price and own.price is not None:
+        has_price = (within.price_min or 0) <= own.price <= (within.price_max or 2**60)
+    chosen = {(option.name.lower(), value.lower()) for option in within.options for value in option.values}
+    own_options = {tuple(option.lower().split("\x1f")) for option in own.options}
+    return (
+        (not within.category or bool(names & set(within.category)))
+        and (not within.brand or (own.brand or "").lower() in {brand.lower() for brand in within.brand})
+        and has_price
+        and (within.in_stock is None or own.is_available == within.in_stock)
+        and (not chosen or bool(chosen & own_options))
+    )
+
+
+def _tally(values: list[list[str | None]]) -> dict[str, int]:
+    return dict(Counter(value for each in values for value in each if value is not None))
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize("sort", ["relevance", "price_asc", "price_desc", "newest"])
+@pytest.mark.parametrize("words", ["", "scarf"])
+def test_a_walk_sees_each_offer_once_in_order(
+    many: tuple[TantivyIndex, list[StoredOffer]], words: str, sort: str
+) -> None:
+    index, offers = many
+    own = {offer.number: offer.fields for offer in offers if words in offer.fields.title.lower()}
+    seen = walk(index, words, sort=sort)
+    assert sorted(seen) == sorted(own)
+    prices = [own[number].price for number in seen]
+    priced = [price for price in prices if price is not None]
+    if sort.startswith("price"):
+        assert prices[: len(priced)] == sorted(priced, reverse=sort == "price_desc")
+    if sort == "newest":
+        assert seen == sorted(seen, reverse=True)
+    if sort == "relevance" and not words:
+        assert seen == sorted(seen, key=lambda n: (not own[n].is_featured, not own[n].is_available, -n))
+
+
+@pytest.mark.feature("SEA-2")
+def test_a_ranked_walk_is_not_disturbed_by_changes(many: tuple[TantivyIndex, list[StoredOffer]]) -> None:
+    index, offers = many
+    scarves = [offer.number for offer in offers if "Scarf" in offer.fields.title]
+    found = ask(index, "scarf", first=7)
+    seen = numbers(found)
+    index.apply([an_offer(n, "Scarf scarf scarf") for n in range(400, 450)], 2)
+    while found.next is not None:
+        found = ask(index, "scarf", first=7, place=found.next)
+        seen += numbers(found)
+    assert sorted(seen) == scarves
+    assert ask(index, "scarf").total == len(scarves) + 50
+
+
+@pytest.mark.feature("SEA-2", "SEA-4")
+def test_changes_and_deletions_are_found_and_outlive_the_process(tmp_path: Path) -> None:
+    index = index_of(tmp_path, [an_offer(1, "Scarf"), an_offer(2, "Kettle")])
+    gone = StoredOffer(f"{2:032x}", 2, "", None, b"", b"")
+    index.apply([an_offer(1, "Shawl"), gone], 5)
+    index.apply([an_offer(1, "Shawl"), gone], 5)
+    assert ask(index).total == 1
+    assert (index.page("offer-1"), index.page("offer-2")) == (b"page", None)
+    index.close()
+    again = open_index(tmp_path / "index", "en-US")
+    assert again.sequence == 5
+    assert numbers(ask(again, "shawl")) == [1]
+
+
+@pytest.mark.feature("SEA-2")
+def test_a_folder_that_cannot_be_read_begins_anew(tmp_path: Path) -> None:
+    index_of(tmp_path, [an_offer(1)]).close()
+    (tmp_path / "index" / "meta.json").write_text("{")
+    again = open_index(tmp_path / "index", "en-US")
+    assert (again.sequence, ask(again).total) == (0, 0)
+
+
+@pytest.mark.feature("SEA-2")
+def test_two_filters_of_one_option_are_one(many: tuple[TantivyIndex, list[StoredOffer]]) -> None:
+    apart = [OptionFilter(name="Colour", values=["Red"]), OptionFilter(name="colour", values=["Blue"])]
+    together = [OptionFilter(name="Colour", values=["Red", "Blue"])]
+    index = many[0]
+    found = ask(index, filter=OfferFilter(options=apart))
+    assert found.total == ask(index, filter=OfferFilter(options=together)).total > 0

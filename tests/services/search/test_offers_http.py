@@ -1,0 +1,260 @@
+"""Offers over HTTP: what a storefront may ask, what it gets, and what it is refused."""
+
+from typing import Any
+
+import pytest
+
+from deploy import topology
+from shared.contracts.catalog.messages import AssignCategory
+from shared.contracts.catalog.shapes import VariantDraft
+from shared.contracts.search.shapes import FoundOffers, OfferDetails
+from tests.doors import Client, caller_of, eventually
+from tests.factories.search import Seller
+
+
+@pytest.fixture(scope="module")
+async def shop(seller: Seller) -> Seller:
+    """Three products: a scarf in two colours of which one is sold out, a sweater, a kettle."""
+    clothing = await seller.category("Clothing")
+    knitwear = await seller.category("Knitwear", parent=clothing)
+    kitchen = await seller.category("Kitchen")
+    await seller.sell(
+        "Wool scarf",
+        clothing,
+        price=1999,
+        brand="Northwind",
+        options=["Colour"],
+        variants=[
+            VariantDraft(sku="SCARF-RED", options={"Colour": "Red"}, barcode="4006381333931"),
+            VariantDraft(sku="SCARF-BLUE", options={"Colour": "Blue"}),
+        ],
+        images=[{"url": "https://images.example/scarf.jpg", "alt": "A scarf"}],
+        description_html="<p>Woven on an old <b>loom</b>.</p>",
+    )
+    await seller.sell("Lambswool sweater", knitwear, price=12800, brand="Skerry Looms", stock=3)
+    await seller.sell("Copper kettle", kitchen, price=5500, brand="Northwind", stock=1)
+    await seller.stock({"SCARF-RED": 0})
+    await seller.sells(3)
+    await seller.settles()
+    await eventually(lambda: _speaks(seller, "wool-scarf", "SCARF-BLUE"))
+    return seller
+
+
+async def _speaks(seller: Seller, slug: str, sku: str) -> bool:
+    page = (await seller.get(f"shops/main/offers/{slug}")).json()
+    return page.get("sku") == sku and all("tiers" in variant for variant in page["variants"])
+
+
+@pytest.mark.feature("SEA-2")
+async def test_a_list_is_found_filtered_counted_and_ordered(shop: Seller) -> None:
+    everything = await shop.offers(sort="price_asc")
+    FoundOffers.model_validate(everything)
+    assert [item["slug"] for item in everything["items"]] == ["wool-scarf", "copper-kettle", "lambswool-sweater"]
+    facets = everything["facets"]
+    assert facets["brand"] == [{"value": "Northwind", "count": 2}, {"value": "Skerry Looms", "count": 1}]
+    assert [(each["path"], each["count"]) for each in facets["category"]] == [
+        ("clothing", 2),
+        ("clothing/knitwear", 1),
+        ("kitchen", 1),
+    ]
+    assert facets["price"]["minimum"] == {"amount": 1999, "currency": "USD"}
+    assert facets["options"] == [{"name": "Colour", "values": [{"value": "Blue", "count": 1}]}]
+    assert await shop.slugs(category="knitwear") == ["lambswool-sweater"]
+    assert await shop.slugs(category="clothing", brand="northwind") == ["wool-scarf"]
+    assert await shop.slugs(price_min=2000, price_max=5500) == ["copper-kettle"]
+    assert await shop.slugs(option_Colour="blue") == ["wool-scarf"]
+    assert await shop.slugs(q="scarfs") == ["wool-scarf"]
+    assert await shop.slugs(q="copp") == ["copper-kettle"]
+    assert await shop.slugs(q="ketle") == ["copper-kettle"]
+    assert await shop.slugs(q="4006381333931") == ["wool-scarf"]
+
+
+@pytest.mark.feature("GAT-1")
+async def test_single_fields_of_offers_can_be_asked_for(shop: Seller) -> None:
+    found = await shop.offers(sort="price_asc", fields="slug,price.amount")
+    assert found["items"][0] == {"slug": "wool-scarf", "price": {"amount": 1999}}
+    assert (found["total"], found["facets"]) == (3, (await shop.offers())["facets"])
+    page = (await shop.get("shops/main/offers/wool-scarf", fields="slug,variants.sku")).json()
+    assert page["slug"] == "wool-scarf"
+    assert {"sku": "SCARF-BLUE"} in page["variants"]
+    assert set(page) == {"slug", "variants"}
+
+
+@pytest.mark.feature("SEA-1", "SEA-3")
+async def test_the_page_has_all_and_the_stocked_variant_speaks(shop: Seller) -> None:
+    answer = await shop.get("shops/main/offers/wool-scarf")
+    page = OfferDetails.model_validate(answer.json())
+    assert (page.sku, page.available, page.available_quantity) == ("SCARF-BLUE", True, 5)
+    assert [(variant.sku, variant.availability) for variant in page.variants] == [
+        ("SCARF-RED", "out_of_stock"),
+        ("SCARF-BLUE", "in_stock"),
+    ]
+    assert page.variants[1].tiers[0].price.amount == 1999
+    assert page.breadcrumbs[0][0].slug == "clothing"
+    assert page.description_html == "<p>Woven on an old <b>loom</b>.</p>"
+    assert page.seo.description == "Woven on an old loom ."
+    missing = await shop.get("shops/main/offers/nothing")
+    assert (missing.status_code, missing.json()["code"]) == (404, "offer_not_found")
+
+
+@pytest.mark.feature("SEA-2")
+async def test_who_has_it_already_gets_304(shop: Seller) -> None:
+    assert shop.client is not None
+    first = await shop.get("shops/main/offers", q="scarf")
+    assert first.headers["cache-control"] == "private, no-cache"
+    headers = shop.client.speaking_as(shop.caller) | {"If-None-Match": first.headers["etag"]}
+    again = await shop.client.get("/v1/shops/main/offers", params={"q": "scarf"}, headers=headers)
+    assert (again.status_code, again.content) == (304, b"")
+    other = await shop.client.get("/v1/shops/main/offers", params={"q": "kettle"}, headers=headers)
+    assert other.status_code == 200
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize(
+    ("parameters", "pointer", "code"),
+    [
+        ({"colour": "red"}, "/query/colour", "unknown_parameter"),
+        ({"first": "0"}, "/query/first", "greater_than_equal"),
+        ({"first": "101"}, "/query/first", "less_than_equal"),
+        ({"first": "many"}, "/query/first", "int_parsing"),
+        ({"price_min": "-1"}, "/query/price_min", "greater_than_equal"),
+        ({"price_max": "9.99"}, "/query/price_max", "int_parsing"),
+        ({"in_stock": "perhaps"}, "/query/in_stock", "bool_parsing"),
+        ({"sort": "cheapest"}, "/query/sort", "literal_error"),
+        ({"q": "x" * 10_000}, "/query/q", "string_too_long"),
+        ({"category": ""}, "/query/category", "string_too_short"),
+        ({"option.": "Red"}, "/query/option", "string_too_short"),
+        ([("q", "a"), ("q", "b")], "/query/q", "repeated_parameter"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(shop: Seller, parameters: Any, pointer: str, code: str) -> None:
+    assert shop.client is not None
+    headers = shop.client.speaking_as(shop.caller)
+    answer = await shop.client.get("/v1/shops/main/offers", params=parameters, headers=headers)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "validation_failed")
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [(pointer, code)]
+
+
+@pytest.mark.feature("SEA-2")
+async def test_a_cursor_leads_on_and_only_in_its_own_search(shop: Seller) -> None:
+    seen, page = [], await shop.offers(sort="newest", first=1)
+    while True:
+        seen += [item["slug"] for item in page["items"]]
+        assert page["total"] == 3
+        if page["next"] is None:
+            break
+        page = await shop.offers(sort="newest", first=1, after=page["next"])
+    assert seen == ["copper-kettle", "lambswool-sweater", "wool-scarf"]
+    cursor = (await shop.offers(sort="newest", first=1))["next"]
+    other = await shop.get("shops/main/offers", sort="price_asc", after=cursor)
+    assert (other.status_code, other.json()["code"]) == (400, "cursor_of_another_search")
+    forged = await shop.get("shops/main/offers", after="bm9uc2Vuc2U")
+    assert (forged.status_code, forged.json()["code"]) == (400, "invalid_cursor")
+
+
+@pytest.mark.feature("SEA-2", "ACC-1")
+async def test_who_may_read(shop: Seller, process: topology.Surrounded, client: Client) -> None:
+    anonymous = await client.get("/v1/shops/main/offers")
+    assert (anonymous.status_code, anonymous.json()["code"]) == (401, "unauthenticated")
+    wrong = await shop.get("shops/main/offers", caller=caller_of(shop.organization_id, "catalog:write"))
+    assert (wrong.status_code, wrong.json()["code"]) == (403, "missing_scope")
+    key = caller_of(shop.organization_id, "offers:read", shop_ids=[shop.shops["main"].id])
+    assert (await shop.get("shops/main/offers", caller=key)).json()["total"] == 3
+    elsewhere = caller_of(shop.organization_id, "offers:read", shop_ids=[])
+    for path in ("shops/main/offers", "shops/main/offers/wool-scarf", "shops/nowhere/offers"):
+        hidden = await shop.get(path, caller=elsewhere)
+        assert (hidden.status_code, hidden.json()["code"]) == (404, "shop_not_found")
+
+
+@pytest.mark.feature("SEA-2", "ACC-1")
+async def test_another_merchant_with_the_same_code_sees_its_own(
+    shop: Seller, process: topology.Surrounded, client: Client
+) -> None:
+    other = Seller(process, client)
+    stranger = await shop.get("shops/main/offers", caller=caller_of(other.organization_id))
+    assert (stranger.status_code, stranger.json()["code"]) == (404, "shop_not_found")
+    await other.open()
+    assert (await other.offers())["items"] == []
+    await other.sell("Wool scarf", await other.category("Scarves"), price=1)
+    await other.sells(1)
+    assert (await other.offers())["items"][0]["price"]["amount"] == 1
+    assert (await shop.offers(q="scarf"))["items"][0]["price"]["amount"] == 1999
+
+
+@pytest.mark.feature("SEA-6")
+async def test_why_a_sku_is_or_is_not_an_offer(shop: Seller) -> None:
+    async def explained(sku: str) -> dict[str, Any]:
+        answer = await shop.get("shops/main/offer-explanations", caller=shop.caller, sku=sku)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    blue, red = await explained("SCARF-BLUE"), await explained("SCARF-RED")
+    assert blue["is_offer"] is True
+    assert all(condition["passed"] for condition in blue["conditions"])
+    assert red["is_offer"] is False
+    assert [condition["name"] for condition in red["conditions"] if not condition["passed"]] == ["in_stock"]
+    assert red["conditions"][-1]["inputs"]["available_quantity"] == 0
+    assert (red["is_indexed"], red["is_pending"]) == (True, False)
+    unknown = await shop.get("shops/main/offer-explanations", caller=shop.caller, sku="NOTHING")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "sku_not_found")
+    storefront = await shop.get("shops/main/offer-explanations", sku="SCARF-RED")
+    assert (storefront.status_code, storefront.json()["code"]) == (403, "missing_scope")
+
+
+@pytest.mark.feature("SEA-2", "SEA-3")
+async def test_the_same_through_graphql(shop: Seller) -> None:
+    assert shop.client is not None
+    query = """query ($after: String) {
+        offers(shop: "main", query: "scarf sweater", sort: PRICE_ASC, first: 1, after: $after,
+               filter: {category: ["clothing"], inStock: true}) {
+            total
+            facets { brand { value count } }
+            nodes { slug price { amount } variants { sku available } }
+            pageInfo { endCursor hasNextPage }
+        }
+        offer(shop: "main", slug: "copper-kettle") { title variants { tiers { price { amount currency } } } }
+    }"""
+
+    async def run(after: str | None) -> dict[str, Any]:
+        assert shop.client is not None
+        body = {"query": query, "variables": {"after": after}}
+        answer = await shop.client.post("/graphql", json=body, headers=shop.client.speaking_as(shop.caller))
+        assert "errors" not in answer.json(), answer.text
+        return answer.json()["data"]
+
+    data = await run(None)
+    assert data["offers"]["total"] == 2
+    assert data["offers"]["nodes"][0]["slug"] == "wool-scarf"
+    assert data["offer"]["variants"][0]["tiers"] == [{"price": {"amount": 5500, "currency": "USD"}}]
+    following = await run(data["offers"]["pageInfo"]["endCursor"])
+    assert [node["slug"] for node in following["offers"]["nodes"]] == ["lambswool-sweater"]
+
+
+@pytest.mark.feature("SEA-1")
+async def test_a_sub_shop_shows_its_own_prices_and_language(shop: Seller) -> None:
+    main = shop.shops["main"]
+    await shop.open("de", currency="EUR", locale="de-DE", parent_id=main.id)
+    await shop.price({"SCARF-BLUE": 1800}, shop="de")
+
+    async def shows() -> bool:
+        found = await shop.offers("de")
+        priced = [item for item in found["items"] if item["slug"] == "wool-scarf"]
+        return bool(priced) and priced[0]["price"] == {"amount": 1800, "currency": "EUR"}
+
+    await eventually(shows)
+
+
+@pytest.mark.feature("SEA-1", "SEA-4")
+async def test_assigning_a_category_brings_its_products_in(shop: Seller) -> None:
+    garden = await shop.category("Garden", shops=[])
+    await shop.sell("Cedar planter", garden)
+    explained = await shop.get("shops/main/offer-explanations", caller=shop.caller, sku="CEDAR-PLANTER")
+    failed = [each["name"] for each in explained.json()["conditions"] if not each["passed"]]
+    assert "assigned" in failed
+    await shop.ask(AssignCategory(category_id=garden.id, shops=["main"]))
+    await eventually(lambda: _has(shop, "cedar-planter"))
+
+
+async def _has(seller: Seller, slug: str) -> bool:
+    return (await seller.get(f"shops/main/offers/{slug}")).status_code == 200

@@ -1,0 +1,120 @@
+"""Rebuilds: whole shops, products and SKUs, with progress, joinable; and what is pending."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from deploy import topology
+from shared.bus.envelope import service_envelope
+from tests.doors import caller_of, eventually
+from tests.factories.search import Seller
+
+
+async def _post(seller: Seller, path: str, body: Any = None, **options: Any) -> httpx.Response:
+    assert seller.client is not None
+    caller = options.get("caller") or seller.caller
+    return await seller.client.post(f"/v1/search-indexes/{path}", json=body, headers=seller.client.speaking_as(caller))
+
+
+async def _finished(seller: Seller, job_id: str) -> dict[str, Any]:
+    async def look() -> Any:
+        job = (await seller.get(f"jobs/{job_id}", caller=seller.caller)).json()
+        return job if job.get("state") in ("succeeded", "failed", "cancelled") else None
+
+    return await eventually(look, 30)
+
+
+async def _spoil(process: topology.Surrounded, seller: Seller, shop: str) -> None:
+    """Lose what the documents of a shop say, as no event would."""
+    uow = process.surroundings.unit_of_work("search", service_envelope("search", seller.organization_id))
+    await uow.execute(
+        "UPDATE documents SET content = '', document = '{\"slug\":\"spoilt\"}' WHERE shop_id = $1",
+        seller.shops[shop].id,
+    )
+    await uow.execute("UPDATE indexes SET generation = generation + 1 WHERE shop_id = $1", seller.shops[shop].id)
+    await uow.commit()
+
+
+@pytest.fixture(scope="module")
+async def shop(seller: Seller) -> Seller:
+    await seller.open("outlet")
+    category = await seller.category("Clothing", shops=["main", "outlet"])
+    for name in ("Scarf", "Sweater", "Kettle"):
+        await seller.sell(name, category)
+    await seller.price({"SCARF": 500}, shop="outlet")
+    await seller.sells(3)
+    await seller.sells(1, "outlet")
+    await seller.settles()
+    return seller
+
+
+@pytest.mark.feature("SEA-5")
+async def test_a_whole_shop_is_rebuilt_and_only_that_shop(shop: Seller, process: topology.Surrounded) -> None:
+    await _spoil(process, shop, "main")
+    await _spoil(process, shop, "outlet")
+
+    async def spoilt(code: str) -> bool:
+        return "spoilt" in await shop.slugs(code)
+
+    await eventually(lambda: spoilt("main"))
+    await eventually(lambda: spoilt("outlet"))
+    begun = await _post(shop, "main/rebuild")
+    assert begun.status_code == 202
+    assert begun.headers["location"] == f"/v1/jobs/{begun.json()['id']}"
+    job = await _finished(shop, begun.json()["id"])
+    assert (job["state"], job["progress"], job["counters"]["changed"]) == ("succeeded", {"done": 3, "total": 3}, 3)
+
+    async def right() -> bool:
+        return sorted(await shop.slugs()) == ["kettle", "scarf", "sweater"]
+
+    await eventually(right)
+    assert await spoilt("outlet")
+    named = await _post(shop, "outlet/rebuild", {"skus": ["SCARF", "UNKNOWN"]})
+    assert (await _finished(shop, named.json()["id"]))["progress"] == {"done": 1, "total": 1}
+
+    async def right_there() -> bool:
+        return await shop.slugs("outlet") == ["scarf"]
+
+    await eventually(right_there)
+
+
+@pytest.mark.feature("SEA-5")
+async def test_who_asks_while_it_runs_joins(shop: Seller) -> None:
+    answers = await asyncio.gather(*(_post(shop, "rebuild") for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {202}
+    jobs = {answer.json()["id"] for answer in answers}
+    for job_id in jobs:
+        job = await _finished(shop, job_id)
+        assert job["state"] == "succeeded"
+    # Each is either the running one, or began after an earlier one had ended.
+    assert len(jobs) < 4
+
+
+@pytest.mark.feature("SEA-5")
+async def test_states_of_the_indexes_are_listed(shop: Seller) -> None:
+    async def settled() -> Any:
+        page = (await shop.get("search-indexes", caller=shop.caller)).json()
+        return page if all(each["pending"] == 0 for each in page["items"]) else None
+
+    page = await eventually(settled)
+    assert [(each["shop"], each["offers"], each["failed"]) for each in page["items"]] == [
+        ("main", 3, 0),
+        ("outlet", 1, 0),
+    ]
+    first = (await shop.get("search-indexes", caller=shop.caller, first=1)).json()
+    rest = (await shop.get("search-indexes", caller=shop.caller, first=1, after=first["next"])).json()
+    assert [each["shop"] for each in first["items"] + rest["items"]] == ["main", "outlet"]
+    assert rest["next"] is None
+
+
+@pytest.mark.feature("SEA-5")
+async def test_who_may_rebuild(shop: Seller) -> None:
+    reader = caller_of(shop.organization_id, "search:read")
+    refused = await _post(shop, "main/rebuild", caller=reader)
+    assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
+    unknown = await _post(shop, "nowhere/rebuild")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "shop_not_found")
+    wrong = await _post(shop, "main/rebuild", {"product_ids": ["x"]})
+    assert wrong.status_code == 422

@@ -1,0 +1,424 @@
+"""WooCommerce, Magento and supplier files: rows that belong together wherever they stand, columns as their systems mean
+them. The files have the structure of those systems' own exports."""
+
+import csv
+import io
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import CrossdockError
+from shared.impex import errors
+from shared.impex.error_file import write_error_file
+from shared.impex.opening import ReadingOptions, open_source
+from shared.impex.products import ProductFile
+from shared.impex.rows import Notice, ProductRecord, RowError, VariantRecord
+
+pytestmark = pytest.mark.feature("CAT-5")
+
+WOO = """ID Type SKU |GTIN, UPC, EAN, or ISBN| Name Published |Is featured?| |Visibility in catalog| |Short description|
+Description |Date sale price starts| |Date sale price ends| |Tax status| |Tax class| |In stock?| Stock
+|Low stock amount|
+|Backorders allowed?| |Sold individually?| |Weight (kg)| |Length (cm)| |Width (cm)| |Height (cm)|
+|Allow customer reviews?| |Purchase note| |Sale price| |Regular price| Categories Tags |Shipping class| Images
+|Download limit| |Download expiry days| Parent |Grouped products| Upsells Cross-sells |External URL| |Button text|
+Position Brands |Attribute 1 name| |Attribute 1 value(s)| |Attribute 1 visible| |Attribute 1 global|
+|Attribute 1 default| |Attribute 2 name| |Attribute 2 value(s)| |Attribute 2 visible| |Attribute 2 global|
+|Meta: _plugin_thing|"""
+MAGENTO = """sku store_view_code attribute_set_code product_type categories product_websites name description
+short_description weight product_online tax_class_name visibility price special_price special_price_from_date
+special_price_to_date url_key meta_title meta_keywords meta_description base_image base_image_label small_image
+additional_images additional_image_labels created_at additional_attributes qty is_in_stock manage_stock allow_backorders
+use_config_backorders website_id configurable_variations configurable_variation_labels"""
+SUPPLIER = """vendorSku name brand msrp defaultCost language isVisible images UPC EAN ISBN ITF-14 groupId colour size
+attributes weight height categories"""
+
+
+def headings(text: str) -> list[str]:
+    return next(csv.reader([text.replace("\n", " ")], delimiter=" ", quotechar="|"))
+
+
+def table(columns: str, *rows: dict[str, str]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, headings(columns), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+class Read:
+    """What a file says."""
+
+    def __init__(self, path: Path, content: bytes, profile: str | None = None) -> None:
+        path.write_bytes(content)
+        self.source = open_source(path, ReadingOptions(profile=profile))
+        self.file = ProductFile(self.source, profile, "USD")
+        said = list(self.file.read())
+        self.products = {one.handle: one for one in said if isinstance(one, ProductRecord)}
+        self.errors = [(one.row, one.code) for one in said if isinstance(one, RowError)]
+        self.notices = {one.code: one.message for one in said if isinstance(one, Notice)}
+        self.reasons = sorted((one for one in said if isinstance(one, RowError)), key=lambda one: one.row)
+
+    def variant(self, sku: str) -> VariantRecord:
+        return next(v for product in self.products.values() for v in product.variants if v.sku == sku)
+
+    def error_file(self) -> list[dict[str, str]]:
+        file = io.BytesIO()
+        write_error_file(self.source, self.file.layout, self.reasons, file)
+        return list(csv.DictReader(io.StringIO(file.getvalue().decode("utf-8-sig"), newline="")))
+
+
+def woo(kind: str, sku: str, name: str, **cells: str) -> dict[str, str]:
+    own = {key.replace("_", " ").capitalize(): cell for key, cell in cells.items()}
+    return {"Type": kind, "SKU": sku, "Name": name, "Published": "1", "Tax status": "taxable", **own}
+
+
+def variation(sku: str, parent: str, value: str, **cells: str) -> dict[str, str]:
+    return {
+        **woo("variation", sku, f"Pullover - {value}", parent=parent, **cells),
+        "Attribute 1 name": "Colour",
+        "Attribute 1 value(s)": value,
+    }
+
+
+PULLOVER = {
+    **woo("variable", "pull", "Pullover", description="<p>Warm</p>", categories="Clothing > Knits, Sale"),
+    "ID": "11",
+    "Published": "0",
+    "Attribute 1 name": "Colour",
+    "Attribute 1 value(s)": "Blue, Green",
+    "Attribute 2 name": "Fabric",
+    "Attribute 2 value(s)": "Wool",
+    "Images": "https://shop.example/p.jpg",
+}
+CAP = {
+    **woo("simple, virtual", "cap", "Cap, striped", short_description="Soft.", categories="Clothing > Hats\\, Caps"),
+    "Sale price": "16",
+    "Regular price": "18",
+    "Stock": "12",
+    "Backorders allowed?": "notify",
+    "Weight (kg)": "0,25",
+    "Tags": "sun, head",
+    "Images": "https://shop.example/a.jpg, https://shop.example/b.jpg",
+    "Brands": "Sunco, Two",
+    "GTIN, UPC, EAN, or ISBN": "4006381333931",
+    "Attribute 1 name": "Colour",
+    "Attribute 1 value(s)": "Red, White",
+    "Meta: _plugin_thing": "x",
+}
+
+
+def test_a_woocommerce_file_is_read_as_its_system_means_it(tmp_path: Path) -> None:
+    blue = variation("pull-blue", "pull", "Blue", sale_price="42", regular_price="45", images="https://x.example/b.jpg")
+    green = {**variation("pull-green", "id:11", "Green", regular_price="45"), "In stock?": "0", "Published": "-1"}
+    dated = {
+        **woo("simple", "s", "Sun hat"),
+        "Regular price": "9",
+        "Sale price": "5",
+        "Date sale price ends": "2026-12-01",
+    }
+    read = Read(tmp_path / "a.csv", table(WOO, blue, CAP, PULLOVER, dated, green))
+    assert (read.file.profile.name, read.errors) == ("woocommerce", [])
+
+    cap = read.products["cap-striped"]
+    assert (cap.title, cap.description_html, cap.brand, cap.tags, cap.status) == (
+        *("Cap, striped", "Soft.", "Sunco", ("sun", "head"), "active"),
+    )
+    assert (cap.categories, cap.attributes) == ((("Clothing", "Hats, Caps"),), (("Colour", "Red, White"),))
+    assert [image.url[-5:] for image in cap.images] == ["a.jpg", "b.jpg"]
+    [variant] = cap.variants
+    assert (variant.price.amount, variant.list_price.amount, variant.quantity) == (1600, 1800, 12)  # type: ignore[union-attr]
+    assert (variant.stock_policy, variant.weight_grams, variant.requires_shipping) == ("backorder", 250, False)
+    assert (variant.barcode, variant.taxable) == ("4006381333931", True)
+
+    pullover = read.products["pullover"]
+    assert (pullover.rows, pullover.status, pullover.option_names) == ((4, 2, 6), "paused", ("Colour",))
+    assert (pullover.title, pullover.attributes) == ("Pullover", (("Fabric", "Wool"),))
+    assert pullover.categories == (("Clothing", "Knits"), ("Sale",))
+    assert [(v.sku, v.option_values, v.quantity) for v in pullover.variants] == [
+        ("pull-blue", ("Blue",), None),
+        ("pull-green", ("Green",), 0),
+    ]
+    assert read.variant("pull-blue").image_url == "https://x.example/b.jpg"
+    assert (read.variant("s").price.amount, read.variant("s").list_price) == (900, None)  # type: ignore[union-attr]
+    assert "Upsells" in read.notices["columns_not_kept"]
+    assert "unknown_column" in read.notices
+
+
+@pytest.mark.feature("CAT-7")
+def test_a_refused_variation_comes_back_with_its_product(tmp_path: Path) -> None:
+    rows = [
+        variation("pull-blue", "pull", "Blue", regular_price="x"),
+        CAP,
+        variation("pull-green", "pull", "Green", regular_price="45"),
+        PULLOVER,
+        variation("lost", "nowhere", "Red"),
+        variation("orphan", "", "Red"),
+        woo("grouped", "set", "Set"),
+        woo("simple", "none", ""),
+        {**woo("simple", "heavy", "Heavy"), "Weight (kg)": "much"},
+    ]
+    read = Read(tmp_path / "a.csv", table(WOO, *rows))
+    assert sorted(read.errors) == [
+        *((2, "invalid_price"), (6, "unknown_parent"), (7, "missing_parent"), (8, "unsupported_type")),
+        *((9, "missing_handle"), (10, "invalid_weight")),
+    ]
+    assert [v.sku for v in read.products["pullover"].variants] == ["pull-green"]
+    back = read.error_file()
+    assert set(back[0]) == {"error_code", "error_message", *headings(WOO)}
+    assert {(row["SKU"], row["error_code"]) for row in back} >= {("pull", ""), ("pull-blue", "invalid_price")}
+    corrected = [{k: v for k, v in row.items() if k not in ("error_code", "error_message")} for row in back[:2]]
+    corrected[1]["Regular price"] = "45"
+    again = Read(tmp_path / "b.csv", table(WOO, *corrected))
+    assert (again.errors, again.variant("pull-blue").option_values) == ([], ("Blue",))
+
+
+def test_products_of_the_same_name_have_handles_of_their_own(tmp_path: Path) -> None:
+    read = Read(tmp_path / "a.csv", table(WOO, woo("simple", "A", "Mug"), woo("simple", "B", "Mug")))
+    assert {handle: product.variants[0].sku for handle, product in read.products.items()} == {"mug": "A", "mug-b": "B"}
+
+
+@pytest.mark.feature("CAT-7")
+def test_more_options_than_three_are_refused_with_the_whole_product(tmp_path: Path) -> None:
+    columns = WOO + " |Attribute 3 name| |Attribute 3 value(s)| |Attribute 4 name| |Attribute 4 value(s)|"
+    options = {f"Attribute {n} name": f"o{n}" for n in range(1, 5)}
+    values = {f"Attribute {n} value(s)": "x" for n in range(1, 5)}
+    rows = [{**PULLOVER, **options}, {**woo("variation", "v", "V", parent="pull"), **options, **values}]
+    assert Read(tmp_path / "a.csv", table(columns, *rows)).errors == [(2, "too_many_options"), (3, "too_many_options")]
+
+
+BAG = {
+    "sku": "BAG1",
+    "product_type": "simple",
+    "categories": "Default Category/Gear/Bags,Default Category/A\\/B",
+    "name": "Duffle",
+    "description": "<p>Big</p>",
+    "product_online": "1",
+    "visibility": "Catalog, Search",
+    "price": "34.0000",
+    "special_price": "29.000000",
+    "url_key": "duffle",
+    "qty": "100.0000",
+    "is_in_stock": "1",
+    "manage_stock": "1",
+    "allow_backorders": "0",
+    "use_config_backorders": "0",
+    "base_image": "/m/b/x.jpg",
+    "additional_images": "https://x.example/1.jpg",
+    "additional_image_labels": "One",
+    "meta_title": "Duffle!",
+    "additional_attributes": 'activity=Gym|Travel,features=Wheels, handles,care="wash, ""cold""",'
+    "manufacturer=Skerry,ean=4006381333931",
+    "tax_class_name": "Taxable Goods",
+}
+
+
+def child(sku: str, **cells: str) -> dict[str, str]:
+    hidden = "Not Visible Individually"
+    return {"sku": sku, "product_type": "simple", "name": sku, "product_online": "1", "visibility": hidden, **cells}
+
+
+HOODIE = {
+    "sku": "MH",
+    "product_type": "configurable",
+    "name": "Hoodie",
+    "product_online": "1",
+    "price": "52",
+    "visibility": "Catalog, Search",
+    "additional_attributes": "material=Wool",
+    "url_key": "hoodie",
+    "configurable_variations": "sku=MH-S,size=S,color=Black|sku=mh-m,size=M,color=Black|sku=not-here,size=L,color=Red",
+    "configurable_variation_labels": "size=Size,color=Colour",
+}
+
+
+def test_a_magento_file_is_read_as_its_system_means_it(tmp_path: Path) -> None:
+    rows = [
+        child("MH-S", price="52.00", qty="5", is_in_stock="1", allow_backorders="1", use_config_backorders="0"),
+        BAG,
+        child("alone", price="1", manage_stock="0", qty="3"),
+        HOODIE,
+        child("MH-M", price="53.5000", qty="4", is_in_stock="0", product_type="virtual"),
+    ]
+    read = Read(tmp_path / "a.csv", table(MAGENTO, *rows))
+    assert (read.file.profile.name, read.errors) == ("magento", [])
+    bag = read.products["duffle"]
+    assert (bag.title, bag.brand, bag.status, bag.seo_title) == ("Duffle", "Skerry", "active", "Duffle!")
+    assert bag.categories == (("Gear", "Bags"), ("A/B",))
+    assert bag.attributes == (("activity", "Gym|Travel"), ("features", "Wheels, handles"), ("care", 'wash, "cold"'))
+    assert [(image.url, image.alt) for image in bag.images] == [("https://x.example/1.jpg", "One")]
+    [variant] = bag.variants
+    assert (variant.price.amount, variant.list_price.amount, variant.quantity) == (2900, 3400, 100)  # type: ignore[union-attr]
+    assert (variant.barcode, variant.tax_code, variant.stock_policy) == ("4006381333931", "Taxable Goods", "standard")
+
+    hoodie = read.products["hoodie"]
+    assert (hoodie.rows, hoodie.option_names, hoodie.attributes) == (
+        (5, 2, 6),
+        ("Size", "Colour"),
+        (("material", "Wool"),),
+    )
+    assert [(v.sku, v.option_values, v.quantity, v.stock_policy, v.requires_shipping) for v in hoodie.variants] == [
+        ("MH-S", ("S", "Black"), 5, "backorder", None),
+        ("MH-M", ("M", "Black"), 0, None, False),
+    ]
+    assert (read.products["alone"].status, read.variant("alone").quantity) == ("paused", None)
+    assert "weight" in read.notices["columns_not_kept"]
+    assert "own folder" in read.notices["paths_not_kept"]
+
+
+@pytest.mark.feature("CAT-7")
+def test_what_magento_has_and_we_have_not_is_refused_by_row(tmp_path: Path) -> None:
+    rows = [
+        HOODIE,
+        child("MH-S", price="x"),
+        {**HOODIE, "store_view_code": "en"},
+        {"sku": "SET", "product_type": "bundle", "name": "Set"},
+        {**HOODIE, "sku": "OTHER", "url_key": "other"},
+        {"sku": "nameless", "product_type": "simple"},
+        child("mh-m", price="1"),
+    ]
+    read = Read(tmp_path / "a.csv", table(MAGENTO, *rows))
+    assert sorted(read.errors) == [
+        *((3, "invalid_price"), (4, "store_view_row"), (5, "unsupported_type"), (6, "variant_of_two_products")),
+        (7, "missing_handle"),
+    ]
+    assert [(row["sku"], row["error_code"]) for row in read.error_file()][:2] == [("MH", ""), ("MH-S", "invalid_price")]
+
+
+def test_variants_of_a_refused_product_are_refused_with_it(tmp_path: Path) -> None:
+    many = {**HOODIE, "configurable_variations": "sku=MH-S,a=1,b=2,c=3,d=4"}
+    read = Read(tmp_path / "a.csv", table(MAGENTO, child("MH-S"), many))
+    assert sorted(read.errors) == [(2, "too_many_options"), (3, "too_many_options")]
+    orphaned = {**HOODIE, "name": "", "url_key": ""}
+    read = Read(tmp_path / "b.csv", table(MAGENTO, child("MH-S"), orphaned))
+    assert not read.products
+    assert {row for row, _ in read.errors} == {2, 3}
+
+
+def item(sku: str, name: str = "Scarf", **cells: str) -> dict[str, str]:
+    return {"vendorSku": sku, "name": name, "brand": "Skerry", "msrp": "29.90", "defaultCost": "12", **cells}
+
+
+def test_a_supplier_file_is_read_as_its_system_means_it(tmp_path: Path) -> None:
+    red = item("A-1", groupId="G1", colour="Red", EAN="4006381333931", attributes="fibre=wool; care=hand wash")
+    red |= {"images": "https://x.example/1.jpg https://x.example/2.jpg", "categories": "Home > Textile; Gifts"}
+    red |= {"weight": "180", "height": "20 cm", "language": "en"}
+    rows = [red, item("B-1", "Mug", isVisible="false"), item("A-2", groupId="G1", colour="Blue"), item("00C", "Pot")]
+    read = Read(tmp_path / "a.csv", table(SUPPLIER, *rows))
+    assert (read.file.profile.name, read.errors) == ("supplier", [])
+    scarf = read.products["scarf-g1"]
+    assert (scarf.rows, scarf.brand, scarf.option_names, scarf.status) == ((2, 4), "Skerry", ("Colour",), None)
+    assert scarf.categories == (("Home", "Textile"), ("Gifts",))
+    assert scarf.attributes == (("height", "20 cm"), ("fibre", "wool"), ("care", "hand wash"))
+    assert [(v.sku, v.option_values, v.barcode) for v in scarf.variants] == [
+        ("A-1", ("Red",), "4006381333931"),
+        ("A-2", ("Blue",), None),
+    ]
+    assert (read.variant("A-1").price.amount, read.variant("A-1").cost.amount) == (2990, 1200)  # type: ignore[union-attr]
+    assert (read.products["mug-b-1"].status, read.variant("00C").sku) == ("paused", "00C")
+    assert "language" in read.notices["columns_not_kept"]
+
+
+@pytest.mark.feature("CAT-7")
+def test_bad_rows_of_a_supplier_are_refused_by_row(tmp_path: Path) -> None:
+    rows = [
+        *(
+            item("A"),
+            item("A"),
+            item(""),
+            item("B", ""),
+            item("C", EAN="4006381333932"),
+            item("D", isVisible="perhaps"),
+        ),
+        *(item("E", groupId="g", size="S"), item("F", groupId="g", size="s"), item("G", attributes="wool")),
+        *(item("H", msrp="-1"), item("I", images="file:///etc/passwd"), item("J")),
+    ]
+    read = Read(tmp_path / "a.csv", table(SUPPLIER, *rows))
+    assert {(2, "duplicate_sku"), (3, "duplicate_sku")} < set(read.errors)
+    assert sorted(error for error in read.errors if error[0] > 3) == [
+        *((4, "missing_sku"), (5, "missing_name"), (6, "invalid_gtin")),
+        *((7, "invalid_boolean"), (8, "duplicate_variant"), (9, "duplicate_variant"), (10, "invalid_attribute")),
+        *((11, "negative_price"), (12, "invalid_url")),
+    ]
+    assert list(read.products) == ["scarf-j"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "profile"),
+    [
+        (WOO, "woocommerce"),
+        ("SKU Name |Regular price|", "woocommerce"),
+        (MAGENTO, "magento"),
+        ("sku name price url_key", "magento"),
+        (SUPPLIER, "supplier"),
+        ("vendorSku name", "supplier"),
+        ("handle title sku price", "crossdock"),
+        ("sku name price handle", "crossdock"),
+        ("Handle Title |Variant SKU|", "shopify"),
+    ],
+)
+def test_the_profile_is_seen_in_the_headings(tmp_path: Path, columns: str, profile: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(table(columns, dict.fromkeys(headings(columns), "1")))
+    assert ProductFile(open_source(path), None, "USD").profile.name == profile
+
+
+def test_a_prices_file_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"vendorSku,sku,price\n1,2,3\n")
+    assert open_source(path, ReadingOptions(group="prices")).header == ("vendorSku", "sku", "price")
+
+
+def test_parents_and_variations_far_apart_take_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    columns = [
+        "Type",
+        "SKU",
+        "Name",
+        "Parent",
+        "Regular price",
+        "Attribute 1 name",
+        "Attribute 1 value(s)",
+        "Description",
+    ]
+    count = 25_000
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for n in range(count):
+            writer.writerow(["variation", f"v{n}", "", f"p{count - n}", "1", "Size", "S", "x" * 300])
+        for n in range(1, count + 1):
+            writer.writerow(["variable", f"p{n}", f"Product {n}", "", "", "Size", "S, M", "y" * 300])
+    tracemalloc.start()
+    try:
+        source = open_source(path)
+        total = sum(1 for _ in source.records())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert total == 2 * count
+    assert peak < 60_000_000, f"{peak >> 20} MB of {path.stat().st_size >> 20} MB"
+    del source
+    assert [left.name for left in tmp_path.iterdir()] == ["a.csv"]
+
+
+@pytest.mark.parametrize("columns", [WOO, MAGENTO, SUPPLIER])
+def test_a_file_of_headings_alone_is_an_error(tmp_path: Path, columns: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(table(columns))
+    with pytest.raises(errors.NoRows):
+        open_source(path)
+
+
+def test_a_named_profile_that_the_headings_are_not_of_is_said(tmp_path: Path) -> None:
+    def opened(profile: str) -> Any:
+        path = tmp_path / "a.csv"
+        path.write_bytes(b"colour,shape\nred,round\n")
+        return ProductFile(open_source(path, ReadingOptions(profile=profile)), profile, "USD")
+
+    for profile in ("woocommerce", "magento", "supplier"):
+        with pytest.raises(CrossdockError) as raised:
+            opened(profile)
+        assert raised.value.status == 422
