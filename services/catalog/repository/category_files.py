@@ -46,7 +46,22 @@ def _said(name: str, *, empties: bool) -> str:
 async def stored(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
     """What these categories are."""
     rows = await uow.fetch(
-        "SELECT id, parent_id, slug, valid_from, valid_until FROM categories WHERE id = ANY($1)", list(ids)
+        "SELECT id, parent_id, slug, slugs, valid_from, valid_until FROM categories WHERE id = ANY($1)", list(ids)
+    )
+    return {row["id"]: row for row in rows}
+
+
+def slugs_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """A stored category's slugs by locale, its own under the empty one."""
+    return {**orjson.loads(row["slugs"]), "": row["slug"]}
+
+
+async def with_slugs(uow: UnitOfWork, slugs: Sequence[str]) -> dict[UUID, asyncpg.Record]:
+    """All categories that have one of these slugs in whichever language: `id, parent_id, slug, slugs`."""
+    rows = await uow.fetch(
+        "SELECT id, parent_id, slug, slugs FROM categories WHERE slug = ANY($1)"
+        " OR id IN (SELECT category_id FROM category_slugs WHERE slug = ANY($1))",
+        list(slugs),
     )
     return {row["id"]: row for row in rows}
 

@@ -61,10 +61,20 @@ async def _check_slugs(uow: UnitOfWork, row: CategoryRow, parent_id: UUID | None
     """Raises SlugTaken when a sibling would have the same address, in whichever language."""
     own = {**row.slugs, "": row.slug}
     for slugs in (await tree.sibling_slugs(uow, parent_id, row.id)).values():
-        for locale in own.keys() | slugs.keys():
-            slug = own.get(locale, row.slug)
-            if slug == slugs.get(locale, slugs[""]):
-                raise _slug_taken(slug, locale)
+        if shared := shared_slug(own, slugs):
+            raise _slug_taken(*shared)
+
+
+def shared_slug(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, str] | None:
+    """A slug that both would have in one language, and that language.
+
+    Each gives its slugs by locale, its own under the empty one, which also stands for languages it says nothing of.
+    """
+    for locale in one.keys() | other.keys():
+        slug = one.get(locale, one[""])
+        if slug == other.get(locale, other[""]):
+            return slug, locale
+    return None
 
 
 def _slug_taken(slug: str, locale: str) -> SlugTaken:

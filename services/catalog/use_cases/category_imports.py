@@ -22,7 +22,7 @@ import asyncpg
 from services.catalog.repository import catalog, categories, category_files, shops, traces
 from services.catalog.repository.categories import Path
 from services.catalog.repository.shops import KnownShop
-from services.catalog.use_cases.categories import plan_turns
+from services.catalog.use_cases.categories import plan_turns, shared_slug
 from services.catalog.use_cases.product_imports import shop_of
 from shared.contracts.catalog.events import IDS_PER_EVENT, CategoriesChanged
 from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleKind
@@ -97,6 +97,30 @@ async def check(uow: UnitOfWork, options: ImportOptions) -> UUID | None:
     return None if options.shop is None else (await shops.get_by_code(uow, options.shop)).id
 
 
+class _Addresses:
+    """Whose slugs are whose: two categories of one parent share no slug in any language (CAT-2)."""
+
+    def __init__(self, known: Mapping[UUID, asyncpg.Record]) -> None:
+        self._slugs: dict[UUID, dict[str, str]] = {}
+        self._holders: dict[tuple[UUID | None, str], set[UUID]] = {}
+        for row in known.values():
+            self._hold(row, category_files.slugs_of(row))
+
+    def take(self, category: asyncpg.Record, slugs: dict[str, str]) -> str | None:
+        """Give a category these slugs by locale. Where one beside it has such an address: nothing, and the slug."""
+        for slug in sorted(set(slugs.values())):
+            for other in self._holders.get((category["parent_id"], slug), set()) - {category["id"]}:
+                if shared := shared_slug(slugs, self._slugs[other]):
+                    return shared[0]
+        self._hold(category, slugs)
+        return None
+
+    def _hold(self, category: asyncpg.Record, slugs: dict[str, str]) -> None:
+        self._slugs[category["id"]] = slugs
+        for slug in slugs.values():
+            self._holders.setdefault((category["parent_id"], slug), set()).add(category["id"])
+
+
 class CategoriesFile(GroupFile):
     """A file of categories."""
 
@@ -144,32 +168,44 @@ class CategoriesFile(GroupFile):
     ) -> dict[UUID, TableRow]:
         """The rows that can be taken, by the categories they are about; what is wrong with the others is told."""
         stored = await category_files.stored(uow, list(set(ends.values())))
-        slugs = {slug for item in wanted for slug in (item.values.get("slugs") or {}).values()}
-        held = await categories.known_by_slug(uow, list(slugs))
+        addresses = await self._addresses(uow, wanted, stored)
         taken: dict[UUID, TableRow] = {}
         for item in wanted:
             id_ = ends[item.values["path"]]
-            fault = self._fault(item, stored[id_], held)
+            fault = self._fault(item, stored[id_])
             if id_ in taken:
                 fault = "path", "duplicate_key", f"Row {taken[id_].row} is about the same category."
+            if fault is None and addresses and (slug := addresses.take(stored[id_], self._slugs(item, stored[id_]))):
+                fault = "slugs", "slug_taken", f"A category beside it has the slug '{slug}'."
             if fault is None:
                 taken[id_] = item
             else:
                 chunk.errors.append(self._file.refused(item, *fault))
         return taken
 
-    def _fault(
-        self, item: TableRow, stored: asyncpg.Record, held: dict[tuple[UUID | None, str], UUID]
-    ) -> tuple[str, str, str] | None:
+    async def _addresses(
+        self, uow: UnitOfWork, wanted: Sequence[TableRow], stored: Mapping[UUID, asyncpg.Record]
+    ) -> "_Addresses | None":
+        """The categories that may be in the way of these rows, or None if the file says no slugs."""
+        if "slugs" not in self.layout.index:
+            return None
+        said = {slug for item in wanted for slug in (item.values.get("slugs") or {}).values()}
+        own = {slug for row in stored.values() for slug in category_files.slugs_of(row).values()}
+        return _Addresses(await category_files.with_slugs(uow, list(said | own)))
+
+    def _slugs(self, item: TableRow, stored: asyncpg.Record) -> dict[str, str]:
+        """What this row makes of a category's slugs."""
+        said = item.values.get("slugs") or {}
+        kept = {"": stored["slug"]} if self._mode == "replace" else category_files.slugs_of(stored)
+        return kept | said
+
+    def _fault(self, item: TableRow, stored: asyncpg.Record) -> tuple[str, str, str] | None:
         dates = [item.values.get(name) for name in ("valid_from", "valid_until")]
         if self._mode != "replace":
             dates = [said or stored[name] for said, name in zip(dates, ("valid_from", "valid_until"), strict=True)]
         if dates[0] and dates[1] and dates[1] <= dates[0]:
             column = "valid_until" if item.values.get("valid_until") else "valid_from"
             return column, "ends_before_it_starts", "The category would end before it starts."
-        for slug in (item.values.get("slugs") or {}).values():
-            if held.setdefault((stored["parent_id"], slug), stored["id"]) != stored["id"]:
-                return "slugs", "slug_taken", f"A category beside it has the slug '{slug}'."
         return None
 
     def _plan_turns(self, uow: UnitOfWork, changed: Mapping[UUID, asyncpg.Record]) -> None:

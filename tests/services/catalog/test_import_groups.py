@@ -164,6 +164,23 @@ async def test_categories_are_disabled_by_delete_and_most_of_them_only_after_ask
 
 
 @pytest.mark.feature("CAT-2")
+async def test_a_slug_may_be_another_categorys_in_another_language(shop_catalog: Catalog) -> None:
+    """As through the door: only what would have one address in one language is refused."""
+    await shop_catalog.bring_in(b"path\nCups\nMugs\nJugs\n", group="categories")
+    slugs = b"path,slugs\nCups,de=becher\nMugs,pt=becher\n"
+    assert (await shop_catalog.bring_in(slugs, group="categories")).counters["categories_updated"] == 2
+    again = await shop_catalog.bring_in(slugs, group="categories")
+    assert (again.counters["categories_unchanged"], await errors_of(shop_catalog, again)) == (2, [])
+    refused = await shop_catalog.bring_in(b"path,slugs\nJugs,pt=becher\nMugs,de=becher\n", group="categories")
+    assert await errors_of(shop_catalog, refused) == [(2, "slugs", "slug_taken"), (3, "slugs", "slug_taken")]
+    moved = b"path,slugs\nCups,de=tassen\nMugs,de=becher\nJugs,de=cups\n"
+    assert await errors_of(shop_catalog, await shop_catalog.bring_in(moved, group="categories")) == []
+    # Emptied, Cups would be `cups` in German again, which the jugs are now.
+    emptied = await shop_catalog.bring_in(b"path,slugs\nCups,\n", group="categories", mode="replace")
+    assert await errors_of(shop_catalog, emptied) == [(2, "slugs", "slug_taken")]
+
+
+@pytest.mark.feature("CAT-2")
 async def test_a_categories_file_has_languages_and_dates(shop_catalog: Catalog) -> None:
     await shop_catalog.bring_in(b"path\nHome\nHome > Kitchen\nGarden\n", group="categories")
     file = (
