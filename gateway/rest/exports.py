@@ -1,14 +1,13 @@
 """Exports over REST: started, followed, downloaded."""
 
 from typing import Annotated
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from starlette.responses import StreamingResponse
 
+from gateway import files
 from gateway.request import Ask, CurrentCaller
-from shared import blobs
 from shared.contracts.base import Page
 from shared.contracts.catalog import exports as messages
 from shared.contracts.catalog.exports import Export, ExportDraft
@@ -46,13 +45,4 @@ async def get_export(export_id: UUID, ask: Ask) -> Export:
 @router.get("/exports/{export_id}/file", response_class=StreamingResponse)
 async def download_export(export_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
     """The file of a finished export. It is kept for a week."""
-    file = await ask(messages.GetExportFile(export_id=export_id))
-    assert caller.organization_id is not None
-    return StreamingResponse(
-        blobs.get_stream(caller.organization_id, file.key),
-        media_type=file.media_type,
-        headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}",
-            "Content-Length": str(file.size),
-        },
-    )
+    return files.download(caller, await ask(messages.GetExportFile(export_id=export_id)))

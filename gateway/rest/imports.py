@@ -2,18 +2,16 @@
 
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import StreamingResponse
 
+from gateway import files
 from gateway.errors import MalformedJson
 from gateway.request import Ask, CurrentCaller
 from shared import blobs
@@ -27,7 +25,6 @@ from shared.contracts.platform.imports import (
     GuardPercent,
     Import,
     ImportConflict,
-    ImportFile,
     ImportFromUrl,
     ImportRemark,
     ImportSample,
@@ -37,33 +34,17 @@ from shared.contracts.platform.imports import (
     SampleKind,
     StartImport,
 )
-from shared.errors import CrossdockError, IdempotencyKeyReused, Invalid, TooLarge, ValidationFailed
+from shared.errors import CrossdockError, IdempotencyKeyReused, ValidationFailed
 from shared.identifiers import derived_id, new_id
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["imports"])
 
-# FEATURES CAT-5: an upload of up to 1 GB.
-UPLOAD_BYTES = 1 << 30
 # What names an address is no file, and small.
 _URL_BYTES = 64 * 1024
 
 After = Annotated[str | None, Query(description="The `next` of the page before.")]
 Word = Annotated[str | None, Query(max_length=100)]
-
-
-class EmptyUpload(ValidationFailed):
-    """The request had no file in it."""
-
-    title = "The file is empty"
-
-
-class UploadTooLarge(TooLarge):
-    """A file is at most 1 GB."""
-
-
-class MalformedUpload(Invalid):
-    """A multipart body that is not one, or has no file in it."""
 
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -157,8 +138,9 @@ async def start_import(
         "shop": shop,
     }
     caller.require(f"{messages.service_of_group(group)}:write")
-    beginning, pieces = await _begun(request.stream())
-    if _is_json(request) and beginning != b"[":
+    files.refuse_announced_size(request)
+    names_a_file, pieces = await _opened(request)
+    if names_a_file:
         started = await ask(await _from_url(pieces, options))
     else:
         started = await _upload(request, pieces, ask, caller, options, rerun_of)
@@ -166,25 +148,15 @@ async def start_import(
     return started
 
 
-def _is_json(request: Request) -> bool:
-    """Whether the body names a file, where it is not an array of rows: NDJSON has a media type of its own."""
-    return request.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json"
+async def _opened(request: Request) -> tuple[bool, AsyncIterator[bytes]]:
+    """Whether the body names a file rather than being one, and the body.
 
-
-async def _begun(stream: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
-    """The first byte that is not blank, and the whole stream again."""
-    read = b""
-    async for piece in stream:
-        read += piece
-        if read.strip():
-            break
-
-    async def whole() -> AsyncIterator[bytes]:
-        yield read
-        async for piece in stream:
-            yield piece
-
-    return read.lstrip()[:1], whole()
+    A JSON array is the rows themselves; NDJSON has a media type of its own.
+    """
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        return False, request.stream()
+    first, pieces = await files.begun(request.stream())
+    return first != b"[", pieces
 
 
 async def _from_url(pieces: AsyncIterator[bytes], options: dict[str, Any]) -> ImportFromUrl:
@@ -192,7 +164,9 @@ async def _from_url(pieces: AsyncIterator[bytes], options: dict[str, Any]) -> Im
     async for piece in pieces:
         body += piece
         if len(body) > _URL_BYTES:
-            raise UploadTooLarge("A JSON object names the address of a file; rows are sent as an array, or as NDJSON.")
+            raise files.UploadTooLarge(
+                "A JSON object names the address of a file; rows are sent as an array, or as NDJSON."
+            )
     try:
         named = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -225,10 +199,9 @@ async def _upload(
     rerun_of: UUID | None,
 ) -> Import:
     assert caller.organization_id is not None
-    _refuse_announced_size(request)
     import_id = _import_id(request, options["group"], caller.organization_id, caller.id)
     arriving = f"imports/{import_id}/arriving-{new_id()}"
-    stored, file_name = await _store(request, pieces, caller.organization_id, arriving)
+    stored, file_name = await files.store(request, pieces, caller.organization_id, arriving)
     key = f"imports/{import_id}/{stored.sha256}"
     await blobs.rename(caller.organization_id, arriving, key)
     try:
@@ -254,75 +227,10 @@ async def _upload(
         raise
 
 
-def _refuse_announced_size(request: Request) -> None:
-    """Refuse before reading what says itself that it is too large. Raises UploadTooLarge."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > UPLOAD_BYTES + (1 << 20):
-        raise UploadTooLarge(f"A file is at most {UPLOAD_BYTES} bytes; split it.")
-
-
 def _import_id(request: Request, group: str, organization_id: UUID, client_id: UUID | None) -> UUID:
     """The same for the same client and Idempotency-Key, so that a repeated upload is the same command."""
     key = request.headers.get("idempotency-key")
     return messages.import_id_for(group, derived_id("import", organization_id, client_id, key) if key else None)
-
-
-async def _store(
-    request: Request, pieces: AsyncIterator[bytes], organization_id: UUID, key: str
-) -> tuple[blobs.Stored, str | None]:
-    """Write the uploaded file to the blob store as it arrives; returns its name where it has one.
-
-    Whatever is not multipart is the file: what a client calls it is not asked (curl calls every body a web form).
-    Raises EmptyUpload, UploadTooLarge, MalformedUpload; nothing is kept then.
-    """
-    file_name = None
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        upload = await _multipart_file(request, pieces)
-        file_name, pieces = _plain_name(upload.filename), _pieces(upload)
-    try:
-        stored = await blobs.put_stream(organization_id, key, pieces, limit=UPLOAD_BYTES)
-    except blobs.BlobTooLarge:
-        raise UploadTooLarge(f"A file is at most {UPLOAD_BYTES} bytes; split it.") from None
-    if not stored.size:
-        await blobs.delete(organization_id, key)
-        raise EmptyUpload("The request has no content: send the file as its body, or as multipart.")
-    return stored, file_name
-
-
-async def _multipart_file(request: Request, pieces: AsyncIterator[bytes]) -> UploadFile:
-    """The one file of a multipart body, on disk. Raises MalformedUpload, UploadTooLarge."""
-    parser = MultiPartParser(request.headers, _limited(pieces), max_files=1, max_fields=10)
-    try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError) as error:
-        raise MalformedUpload(f"The multipart body cannot be read: {getattr(error, 'message', error)}.") from None
-    upload = form.get("file")
-    if isinstance(upload, str):
-        raise MalformedUpload("The part 'file' has no file name, which makes it a form's field: give it one.")
-    if not isinstance(upload, UploadFile):
-        named = ", ".join(repr(name) for name, _ in form.multi_items()) or "none"
-        raise MalformedUpload(f"The file has to be the part named 'file'; the multipart body has {named[:200]}.")
-    return upload
-
-
-async def _limited(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    size = 0
-    async for piece in stream:
-        size += len(piece)
-        if size > UPLOAD_BYTES + (1 << 20):
-            raise UploadTooLarge(f"A file is at most {UPLOAD_BYTES} bytes; split it.")
-        yield piece
-
-
-async def _pieces(upload: UploadFile) -> AsyncIterator[bytes]:
-    while piece := await upload.read(1 << 20):
-        yield piece
-
-
-def _plain_name(name: str | None) -> str | None:
-    """The last part of a file name as a browser sends it, shortened, without control characters."""
-    plain = "".join(c for c in (name or "").replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())
-    return plain[:200] or None
 
 
 # --- what came of them
@@ -369,25 +277,13 @@ async def list_import_samples(
 @router.get("/imports/{import_id}/errors", response_class=StreamingResponse)
 async def download_import_errors(import_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
     """The refused rows in the format you uploaded, each with its reason: correct them and upload the file again."""
-    return _download(caller, await ask(messages.GetImportErrorFile(import_id=import_id)))
+    return files.download(caller, await ask(messages.GetImportErrorFile(import_id=import_id)))
 
 
 @router.get("/imports/{import_id}/file", response_class=StreamingResponse)
 async def download_import_file(import_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
     """The file as it came."""
-    return _download(caller, await ask(messages.GetImportFile(import_id=import_id)))
-
-
-def _download(caller: Caller, file: ImportFile) -> StreamingResponse:
-    assert caller.organization_id is not None
-    return StreamingResponse(
-        blobs.get_stream(caller.organization_id, file.key),
-        media_type=file.media_type,
-        headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}",
-            "Content-Length": str(file.size),
-        },
-    )
+    return files.download(caller, await ask(messages.GetImportFile(import_id=import_id)))
 
 
 @router.get("/imports/{import_id}/conflicts", response_model=Page[ImportConflict])

@@ -1,15 +1,14 @@
 """Lists of orders: which, how many, as a file."""
 
 from typing import Annotated
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
+from gateway import files
 from gateway.request import Ask, CurrentCaller
-from shared import blobs
 from shared.contracts.base import Page
 from shared.contracts.orders.customers import Email
 from shared.contracts.orders.lists import (
@@ -141,13 +140,4 @@ async def start_order_export(filter: OrderFilter, ask: Ask, response: Response) 
 @router.get("/orders/exports/{order_export_id}/file", response_class=StreamingResponse)
 async def download_order_export(order_export_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
     """The file of a finished export of orders. It is kept for a week; no cell of it is a formula to a spreadsheet."""
-    file = await ask(GetOrderExportFile(job_id=order_export_id))
-    assert caller.organization_id is not None
-    return StreamingResponse(
-        blobs.get_stream(caller.organization_id, file.key),
-        media_type=file.media_type,
-        headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}",
-            "Content-Length": str(file.size),
-        },
-    )
+    return files.download(caller, await ask(GetOrderExportFile(job_id=order_export_id)))

@@ -6,7 +6,6 @@ from uuid import uuid4
 import pytest
 
 from deploy import topology
-from gateway.rest import imports as routes
 from shared.bus.envelope import Caller
 from shared.identifiers import new_id
 from shared.settings import Settings
@@ -288,7 +287,7 @@ async def test_an_upload_that_is_refused_leaves_no_file(
     assert await keeper.code("POST", "imports", 400, files=other_part) == "malformed_upload"
     nameless = await keeper.ask("POST", "imports", 400, files={"file": (None, content, "text/csv")})
     assert "no file name" in nameless["detail"]
-    monkeypatch.setattr(routes, "UPLOAD_BYTES", 200)
+    monkeypatch.setattr("gateway.files.UPLOAD_BYTES", 200)
     assert await keeper.code("POST", "imports", 413, content=content) == "upload_too_large"
 
     async def pieces() -> Any:

@@ -273,6 +273,7 @@ async def test_addresses_inside_our_network_are_not_asked(keeper: Shopkeeper) ->
     [
         (b"{", 400, "malformed_json"),
         (b"\n", 400, "malformed_json"),
+        (b" " * 1_000_000 + b"[", 413, "upload_too_large"),
         (b'{"url": 5}', 422, "validation_failed"),
         (b'{"url": "https://a.example/b", "more": 1}', 422, "validation_failed"),
         (b'{"url": "ftp://a.example/b"}', 422, "invalid_url"),
