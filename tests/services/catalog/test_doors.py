@@ -53,12 +53,12 @@ class Shopkeeper:
         assert "errors" not in body, body
         return body["data"]
 
-    async def finished(self, import_id: str) -> dict[str, Any]:
+    async def finished(self, import_id: str, seconds: float = 60) -> dict[str, Any]:
         async def look() -> Any:
             found = await self.ask("GET", f"imports/{import_id}", 200)
             return found if found["state"] not in ("queued", "running") else None
 
-        return await eventually(look, 30)
+        return await eventually(look, seconds)
 
     async def listed(self, newest: dict[str, Any], filters: str = "") -> Any:
         """The list of imports, once accounts has heard of how the newest ended."""
