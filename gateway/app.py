@@ -48,6 +48,7 @@ from gateway.rest import (
     search,
     shipments,
     sourcing,
+    stock_checks,
     suppliers,
     variants,
 )
@@ -86,6 +87,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     arrivals.router,
     carriers.router,
     suppliers.router,
+    stock_checks.router,
 )
 
 # Hot routes in plain Starlette.

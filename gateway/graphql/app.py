@@ -22,6 +22,7 @@ from gateway.graphql import (
     platform,
     search,
     sourcing,
+    stock_checks,
     supplying,
 )
 from gateway.graphql.schema import build
@@ -36,6 +37,7 @@ MODULES: tuple[ModuleType, ...] = (
     exports,
     inventory,
     fulfilment,
+    stock_checks,
     supplying,
     sourcing,
     orders,

@@ -13,6 +13,7 @@ from services.inventory.answers import (
     shipments,
     sourcing,
     stock,
+    stock_checks,
     suppliers,
 )
 from services.inventory.use_cases.importing import IMPORTING
@@ -28,6 +29,7 @@ service = Service(
     kits,
     sourcing,
     stock,
+    stock_checks,
     orders,
     shipments,
     picking,

@@ -284,6 +284,48 @@ class SuppliersHaveNoShop(ValidationFailed):
     title = "Suppliers belong to the organization"
 
 
+class StockCheckNotFound(NotFound):
+    title = "There is no such stock check"
+
+
+class StockCheckNotReady(Conflict):
+    title = "The stock check is being worked on, or has no report"
+
+
+class CountedInFuture(ValidationFailed):
+    title = "What is counted was counted before now"
+
+
+class CountIncomplete(ValidationFailed):
+    """What no row names was to be taken as nothing, but a row does not say which SKU it is about."""
+
+    title = "A count of everything has to be readable in every row"
+
+
+class RowsNotChosen(ValidationFailed):
+    title = "Say which rows are to be applied"
+
+
+class RowsNotApplicable(Conflict):
+    """`errors` has one entry per SKU, up to 100: `{sku, state, code}`; `state` is null where no row names it."""
+
+    title = "Some of these rows cannot be applied"
+
+
+class NothingToApply(Conflict):
+    title = "No row of the stock check differs"
+
+
+class TooMuchZeroed(Conflict):
+    """`errors` has one entry: `{zeroed, stocked, guard_percent}`."""
+
+    title = "More SKUs would become empty than may without being confirmed"
+
+
+class CentreRemoved(Conflict):
+    title = "The fulfilment centre was removed in the meantime"
+
+
 class LedgerBroken(Conflict):
     """Stock changed under a lock, or would be promised twice: a defect that the database refused to store."""
 

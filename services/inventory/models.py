@@ -21,7 +21,10 @@ UnitsKey = tuple[str, str, UUID]  # such goods in a centre
 
 @dataclass(frozen=True)
 class Movement:
-    """One line of the ledger: what one change made of a SKU in a centre; `number` counts them from 1."""
+    """One line of the ledger: what one change made of a SKU in a centre; `number` counts them from 1.
+
+    With `as_of` it corrects what was on hand then: what was booked since stays booked.
+    """
 
     sku: str
     centre_id: UUID
@@ -33,6 +36,7 @@ class Movement:
     reserved_before: int
     reserved_after: int
     note: str | None = None
+    as_of: datetime | None = None
 
 
 @dataclass
@@ -96,6 +100,11 @@ class Stock:
 
     def adjust(self, delta: int, reference: str | None, note: str | None = None) -> Movement:
         return replace(self._move("adjusted", reference, on_hand=delta), note=note)
+
+    def correct(self, difference: int, counted_at: datetime, reference: str, note: str) -> Movement:
+        """A stock check found so many more, or fewer, at that moment than were booked."""
+        self.counted_at = counted_at
+        return replace(self._move("adjusted", reference, on_hand=difference), note=note, as_of=counted_at)
 
     def move(self, delta: int, reference: str | None, note: str | None) -> Movement:
         """Goods go to another centre, or come from there."""

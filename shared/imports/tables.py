@@ -87,7 +87,7 @@ class TableLayout:
 
 
 class TableFile:
-    """The rows of a file. A key that comes twice is an error on the later row."""
+    """The rows of a file. A key that comes twice is an error on the later row; without a key any may."""
 
     def __init__(self, source: Any, columns: Sequence[Column], group: str, key: Sequence[str]) -> None:
         self.source = source
@@ -139,7 +139,11 @@ class TableFile:
             fault = self._convert(column, cell, values)
             if fault is not None:
                 errors.append(RowError(row, self.layout.heading(column.name), shortened(cell) or None, *fault))
-        if not errors and (earlier := seen.add("\x1f".join(str(values.get(name)) for name in self._key), row)):
+        if (
+            self._key
+            and not errors
+            and (earlier := seen.add("\x1f".join(str(values.get(name)) for name in self._key), row))
+        ):
             errors.append(self._doubled(row, earlier))
         return errors or TableRow(row, values)
 

@@ -38,6 +38,7 @@ from shared.contracts.inventory.messages import (
     UpdateStock,
 )
 from shared.contracts.inventory.shapes import Availability, Reservation, StockLevel, StockUpdated
+from shared.contracts.inventory.stock_checks import StartStockCheck
 from shared.contracts.inventory.suppliers import (
     CreateSupplier,
     CreateSupplierLink,
@@ -219,4 +220,5 @@ async def make(process: topology.Surrounded, organization_id: UUID) -> dict[str,
         "reservation_id": reservation.id,
         "arrival_id": arrival.id,
         "receipt_id": receipt.id,
+        "check_id": (await merchant.ask(StartStockCheck(rows=[{"sku": "RESERVED", "counted": 3}]))).id,
     }

@@ -25,6 +25,7 @@ async def write_movements(uow: UnitOfWork, movements: Sequence[Movement]) -> Non
                 m.reserved_before,
                 m.reserved_after,
                 m.note,
+                m.as_of,
             )
             for m in movements
         ),
@@ -32,9 +33,9 @@ async def write_movements(uow: UnitOfWork, movements: Sequence[Movement]) -> Non
     )
     await uow.execute(
         "INSERT INTO stock_movements (organization_id, id, sku, centre_id, number, reason, reference, on_hand_before,"
-        " on_hand_after, reserved_before, reserved_after, note) SELECT $1, m.* FROM unnest($2::uuid[], $3::text[],"
-        " $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::integer[], $9::integer[], $10::integer[],"
-        " $11::integer[], $12::text[]) AS m",
+        " on_hand_after, reserved_before, reserved_after, note, as_of) SELECT $1, m.* FROM unnest($2::uuid[],"
+        " $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::text[], $8::integer[], $9::integer[], $10::integer[],"
+        " $11::integer[], $12::text[], $13::timestamptz[]) AS m",
         uow.organization_id,
         *map(list, columns),
     )
