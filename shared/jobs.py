@@ -50,6 +50,12 @@ class JobCancelled(CrossdockError):
     status = 409
 
 
+class JobRests(CrossdockError):
+    """The job has let go of its worker, and goes on by itself later."""
+
+    status = 409
+
+
 class JobLost(CrossdockError):
     """The lease ended and another worker has the job: this one must not write."""
 
@@ -248,6 +254,25 @@ class RunningJob:
             await uow.rollback()
             raise
 
+    async def rest(self, seconds: float) -> None:
+        """Let go of the worker, and go on from the checkpoint after so long. Raises JobRests, and as `step`."""
+        async with self.step():
+            pass
+        uow = self.unit_of_work()
+        try:
+            await uow.execute(
+                "UPDATE jobs SET runs = runs - 1, lease_until = now() + make_interval(secs => $3)"
+                " WHERE id = $1 AND run_id = $2",
+                self.id,
+                self._run_id,
+                seconds,
+            )
+            await uow.commit()
+        except BaseException:
+            await uow.rollback()
+            raise
+        raise JobRests(f"The job goes on in {seconds:g} seconds.")
+
     async def keep_lease(self) -> None:
         """Renew the lease for as long as the job runs, also through a long step."""
         while True:
@@ -336,6 +361,8 @@ class JobRunner:
             await job.end("succeeded")
         except JobCancelled:
             await job.end("cancelled")
+        except JobRests as resting:
+            log.info("job_rests", job_id=str(job.id), detail=resting.detail)
         except JobLost:
             log.warning("job_lost", job_id=str(job.id))
         except Exception as error:

@@ -18,6 +18,18 @@ from shared.contracts.payments.messages import (
     RejectCallback,
     ReplayCallback,
 )
+from shared.contracts.payments.reconciliation import (
+    Difference,
+    DismissDifference,
+    GetDifference,
+    GetReconciliation,
+    ListDifferences,
+    ListReconciliations,
+    ReconcileGateway,
+    Reconciliation,
+    RepairDifference,
+    RepairReconciliation,
+)
 from shared.contracts.payments.shapes import Callback, CallbackDetail, Payment, PaymentGateway, Refund
 from shared.contracts.payments.triage import AcceptCallback, ExportCallbacks, TriageCallbacks
 
@@ -44,4 +56,14 @@ FIELDS = (
     mutation("acceptCallback", AcceptCallback),
     mutation("triageCallbacks", TriageCallbacks),
     query("callbackExport", ExportCallbacks),
+    node(Reconciliation, GetReconciliation, "reconciliation_id"),
+    node(Difference, GetDifference, "difference_id"),
+    query("reconciliation", GetReconciliation),
+    query("paymentDifference", GetDifference),
+    connection("reconciliations", ListReconciliations),
+    connection("paymentDifferences", ListDifferences),
+    mutation("reconcilePaymentGateway", ReconcileGateway),
+    mutation("repairReconciliation", RepairReconciliation),
+    mutation("repairPaymentDifference", RepairDifference),
+    mutation("dismissPaymentDifference", DismissDifference),
 )

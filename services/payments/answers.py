@@ -8,9 +8,19 @@ from uuid import UUID
 import orjson
 
 from services.payments import masking, payer_records, repository
+from services.payments import reconciliation_records as records
 from services.payments.gateway_book import callback_url
 from services.payments.models import Gateway
-from services.payments.use_cases import attachment, bulk_triage, decoding, gateway_setup, refunding, triage
+from services.payments.use_cases import (
+    attachment,
+    bulk_triage,
+    decoding,
+    gateway_setup,
+    reconciling,
+    refunding,
+    repairing,
+    triage,
+)
 from services.payments.use_cases.decoding import callback_table
 from shared.contracts.base import Page
 from shared.contracts.payments.messages import (
@@ -31,6 +41,20 @@ from shared.contracts.payments.messages import (
     ListRefunds,
     RejectCallback,
     ReplayCallback,
+)
+from shared.contracts.payments.reconciliation import (
+    Difference,
+    DismissDifference,
+    GetDifference,
+    GetReconciliation,
+    ListDifferences,
+    ListReconciliations,
+    ReconcileGateway,
+    Reconciliation,
+    Repair,
+    RepairBegun,
+    RepairDifference,
+    RepairReconciliation,
 )
 from shared.contracts.payments.shapes import (
     Callback,
@@ -260,6 +284,7 @@ def _callback_fields(row: Any) -> dict[str, Any]:
         "received_at": row["received_at"],
         "deliveries": row["deliveries"],
         "is_verified": row["is_verified"],
+        "origin": row["origin"],
         "attempts": [CallbackAttempt(**attempt) for attempt in orjson.loads(row["attempts"])],
     }
 
@@ -281,3 +306,55 @@ def _before(cursor: str | None) -> UUID | None:
 
 def _next(rows: Sequence[R], first: int, id_of: Callable[[R], UUID] = lambda row: row.id) -> str | None:  # type: ignore[attr-defined]
     return cursor_for(str(id_of(rows[first - 1]))) if len(rows) > first else None
+
+
+# --- reconciliation
+
+
+@answers(ReconcileGateway, scope="payments:write")
+async def reconcile_gateway(message: ReconcileGateway, uow: UnitOfWork) -> Reconciliation:
+    return await reconciling.begin(uow, message)
+
+
+@answers(ListReconciliations, scope="payments:read")
+async def list_reconciliations(message: ListReconciliations, uow: UnitOfWork) -> Page[Reconciliation]:
+    most = message.first + 1
+    rows = await records.list_reconciliations(uow, message.gateway, _before(message.after), most)
+    return Page(items=rows[: message.first], next=_next(rows, message.first))
+
+
+@answers(GetReconciliation, scope="payments:read")
+async def get_reconciliation(message: GetReconciliation, uow: UnitOfWork) -> Reconciliation:
+    return await records.get_reconciliation(uow, message.reconciliation_id)
+
+
+@answers(ListDifferences, scope="payments:read")
+async def list_differences(message: ListDifferences, uow: UnitOfWork) -> Page[Difference]:
+    wanted = {"reconciliation_id": message.reconciliation, "gateway_id": message.gateway}
+    wanted |= {"kind": message.kind, "state": message.state}
+    rows = await records.list_differences(uow, wanted, _before(message.after), message.first + 1)
+    items = [records.difference(row) for row in rows[: message.first]]
+    return Page(items=items, next=_next(rows, message.first, lambda row: row["id"]))
+
+
+@answers(GetDifference, scope="payments:read")
+async def get_difference(message: GetDifference, uow: UnitOfWork) -> Difference:
+    return records.difference(await records.get_difference(uow, message.difference_id))
+
+
+@answers(RepairDifference, scope="payments:write")
+async def repair_difference(message: RepairDifference, uow: UnitOfWork) -> Repair:
+    done = await repairing.repair(uow, message.difference_id, dry_run=message.dry_run)
+    if not message.dry_run:
+        await reconciling.watch(uow, done.difference.gateway_id)
+    return done
+
+
+@answers(RepairReconciliation, scope="payments:write")
+async def repair_reconciliation(message: RepairReconciliation, uow: UnitOfWork) -> RepairBegun:
+    return await repairing.begin(uow, message)
+
+
+@answers(DismissDifference, scope="payments:write")
+async def dismiss_difference(message: DismissDifference, uow: UnitOfWork) -> Difference:
+    return records.difference(await repairing.dismiss(uow, message.difference_id, message.reason))

@@ -103,6 +103,55 @@ class CallbackBodyGone(Gone):
     """The raw bytes of this forged or malformed callback were dropped after their retention."""
 
 
+# --- reconciliation
+
+
+class ReconciliationNotFound(NotFound):
+    """There is no such reconciliation."""
+
+
+class DifferenceNotFound(NotFound):
+    """There is no such difference."""
+
+
+class ReconciliationNotOffered(_ValidationFailed):
+    """The provider's API does not list payments, or we do not speak to it; settlement files are compared instead."""
+
+
+class ReconciliationRunning(Conflict):
+    """The gateway is being reconciled at this moment."""
+
+
+class InvalidPeriod(_ValidationFailed):
+    """A period ends after it begins, is not longer than is taken at once, and says its time zone."""
+
+
+class PeriodInFuture(_ValidationFailed):
+    """The period has not ended yet."""
+
+
+class DifferenceIsSettled(Conflict):
+    """The difference is repaired, matched, dismissed or superseded already."""
+
+
+class DifferenceNotRepairable(Conflict):
+    """Nothing that the provider knows could be brought in; a person has to decide."""
+
+
+class RepairNotPossible(Conflict):
+    """What the provider knows does not fit here; nothing was changed."""
+
+
+class WrongAccount(_ValidationFailed):
+    """The provider tells of test payments to a live gateway, or of live ones to a test gateway."""
+
+
+class ProviderKeptSilent(CrossdockError):
+    """The provider was asked again and again, ever later, and did not answer."""
+
+    status = 502
+
+
 # --- the sender of a callback
 
 

@@ -416,7 +416,7 @@ class Dispute(Base, table=True):
 
 @dataclass(slots=True)
 class Callback:
-    """A callback, and what became of it. Rows are added by the intake alone, and never removed.
+    """A callback, and what became of it. Rows are added by the intake and by repairs, and never removed.
 
     Read and written in sets, without a session; headers, source and identity stay in the table.
     """
@@ -440,6 +440,7 @@ class Callback:
     awaited_order: str | None
     awaited_payment: str | None
     body_dropped_at: datetime | None
+    origin: str
 
     @property
     def is_settled(self) -> bool:

@@ -1,8 +1,9 @@
 """What a payment provider says about a payment, in our own words: adapters write it, the ledger takes it in."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,27 @@ class Notice:
     captures: tuple[CaptureFact, ...] = ()
     refunds: tuple[RefundFact, ...] = ()
     disputes: tuple[DisputeFact, ...] = ()
+
+    @property
+    def speaks_of_payment(self) -> bool:
+        """Whether it says what the payment itself is, and not only what was returned or disputed of it."""
+        totals = self.authorised is not None or self.captured is not None or self.refunded is not None
+        return totals or self.failed or self.cancelled or bool(self.captures)
+
+    def written(self) -> dict[str, Any]:
+        """As a JSON object, which `read_notice` reads again."""
+        told = {name: value for name, value in asdict(self).items() if value not in (None, (), False)}
+        if self.occurred_at is not None:
+            told["occurred_at"] = self.occurred_at.isoformat()
+        return told | {"is_live": self.is_live}
+
+
+def read_notice(written: Mapping[str, Any]) -> Notice:
+    """What `Notice.written` wrote."""
+    told = {"occurred_at": None, "order_number": None, **written}
+    if told["occurred_at"] is not None:
+        told["occurred_at"] = datetime.fromisoformat(told["occurred_at"])
+    told["aliases"] = tuple(told.get("aliases", ()))
+    for name, kind in (("captures", CaptureFact), ("refunds", RefundFact), ("disputes", DisputeFact)):
+        told[name] = tuple(kind(**fact) for fact in told.get(name, ()))
+    return Notice(**told)

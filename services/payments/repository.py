@@ -492,7 +492,7 @@ async def has_failed_callbacks(uow: UnitOfWork, gateway_id: UUID, reason: str, *
 
 _CALLBACKS = """
 SELECT c.id, c.gateway_id, g.provider, c.status, c.reason, c.detail, c.event, c.event_id, c.payment_id, c.received_at,
-    c.is_verified,
+    c.is_verified, c.origin,
     1 + c.repeats + coalesce((SELECT sum(r.deliveries) FROM callback_repeats r WHERE
         (r.organization_id, r.gateway_id, r.identity) = (c.organization_id, c.gateway_id, c.identity)), 0)::int
         AS deliveries,
@@ -575,7 +575,7 @@ async def get_callback_row(uow: UnitOfWork, callback_id: UUID) -> Any:
 async def get_callback_content(uow: UnitOfWork, callback_id: UUID) -> Any:
     """The bytes, headers, source and verdict of a callback that is known to be there."""
     return await uow.fetchrow(
-        "SELECT body, headers, source_address, is_verified, body_dropped_at, is_accepted, part, fetched"
+        "SELECT body, headers, source_address, is_verified, body_dropped_at, is_accepted, part, fetched, origin"
         " FROM callbacks WHERE id = $1",
         callback_id,
     )

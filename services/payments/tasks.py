@@ -11,15 +11,17 @@ from sqlalchemy.exc import DBAPIError
 from services.payments import repository
 from services.payments.arrivals import CHECK, PROCESS
 from services.payments.errors import ProcessingGaveUp
+from services.payments.gateways.apis.registry import APIS
 from services.payments.models import Callback
 from services.payments.settings import payments_settings
-from services.payments.use_cases import alerting, bulk_triage, checking, processing
+from services.payments.use_cases import alerting, bulk_triage, checking, processing, reconciling, repairing
 from shared import clock
 from shared.jobs import RunningJob
 from shared.service import every, performs, runs
 from shared.unit_of_work import UnitOfWork
 
 _GIVE_UP = "payments.give_up"
+_MATCH = "payments.match_differences"
 # How long repeats and overflows are rows of their own, which the intake adds without waiting for anybody.
 ROWS_KEPT = timedelta(hours=1)
 # What another attempt may cure: a deadlock, a lock not given, a neighbour who was a moment faster.
@@ -80,6 +82,59 @@ async def give_up(payload: dict[str, Any], uow: UnitOfWork) -> None:
 async def triage_callbacks(job: RunningJob) -> None:
     """Do to many callbacks what a person wants done to them."""
     await bulk_triage.run(job)
+
+
+@runs(reconciling.JOB)
+async def reconcile(job: RunningJob) -> None:
+    """Compare what a provider knows with what is known here."""
+    await reconciling.run(job)
+
+
+@runs(repairing.JOB)
+async def repair_differences(job: RunningJob) -> None:
+    """Bring in what a reconciliation found missing."""
+    await repairing.run(job)
+
+
+@performs(reconciling.SCHEDULED)
+async def reconcile_by_clock(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Reconcile a gateway for the last days, once for each night."""
+    await reconciling.begin_scheduled(uow, UUID(payload["gateway_id"]), datetime.fromisoformat(payload["until"]))
+
+
+@performs(_MATCH)
+async def match_differences(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Settle the differences of a gateway that are none any more."""
+    await reconciling.match(uow, UUID(payload["gateway_id"]))
+
+
+@every(1800)
+async def leave_reconciliations(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Have every gateway reconciled that was not yet since the last night. Tenants do not all begin at once."""
+    await uow.execute(
+        "INSERT INTO tasks (organization_id, id, kind, payload, due_at, unique_key)"
+        " SELECT g.organization_id, gen_random_uuid(), $1, json_build_object('gateway_id', g.id, 'until', $2::text),"
+        " now() + random() * interval '20 minutes', g.id::text FROM gateways g WHERE g.is_enabled"
+        " AND g.provider = ANY($3) AND (g.provider = 'mollie' OR EXISTS (SELECT FROM gateway_credentials c"
+        " WHERE (c.organization_id, c.gateway_id) = (g.organization_id, g.id)))"
+        " AND NOT EXISTS (SELECT FROM reconciliations r WHERE (r.organization_id, r.gateway_id) ="
+        " (g.organization_id, g.id) AND r.is_scheduled AND r.until >= $2::text::timestamptz) ON CONFLICT DO NOTHING",
+        reconciling.SCHEDULED,
+        reconciling.last_night(clock.now()).isoformat(),
+        list(APIS),
+    )
+
+
+@every(300)
+async def leave_matching(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Have every gateway with open differences looked at again."""
+    await uow.execute(
+        "INSERT INTO tasks (organization_id, id, kind, payload, due_at, unique_key)"
+        " SELECT organization_id, gen_random_uuid(), $1, json_build_object('gateway_id', gateway_id), now(),"
+        " gateway_id::text FROM differences WHERE state IN ('open', 'waiting') GROUP BY organization_id, gateway_id"
+        " ON CONFLICT DO NOTHING",
+        _MATCH,
+    )
 
 
 @every(60)

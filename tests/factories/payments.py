@@ -3,6 +3,7 @@
 import hmac
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,13 @@ from uuid import UUID
 import httpx
 
 from deploy.topology import Surrounded, named
+from services.payments import reconciliation_records as records
+from services.payments import repository
+from services.payments.gateways.apis.base import Period
 from services.payments.intake import Intake
-from shared import clock
+from services.payments.notices import Notice
+from services.payments.use_cases import reconciling
+from shared import clock, jobs
 from shared.bus.envelope import Caller, envelope_for, service_envelope
 from shared.contracts.accounts.events import ShopChanged
 from shared.contracts.accounts.shapes import Shop
@@ -157,7 +163,10 @@ async def make(process: Surrounded, organization_id: UUID) -> dict[str, UUID | s
     )
     await hear(process, organization_id, wanted)
     (refund,) = (await asked(process, organization_id, ListRefunds(order_id=placed.order_id))).items
+    reconciliation_id, difference_id = await _difference(process, organization_id, gateway.id)
     return {
+        "reconciliation_id": reconciliation_id,
+        "difference_id": difference_id,
         "gateway_id": gateway.id,
         "gateway_secret_id": gateway.secrets[0].id,
         "payment_id": payment.id,
@@ -183,3 +192,30 @@ async def _callback(process: Surrounded, organization_id: UUID, gateway: Payment
     replayed = await asked(process, organization_id, ReplayCallback(callback_id=callback.id))
     assert replayed.status == "processed", replayed
     return callback.id
+
+
+async def _difference(process: Surrounded, organization_id: UUID, gateway_id: UUID) -> tuple[UUID, UUID]:
+    """A reconciliation that was cancelled before it began, and a difference as if it had found one."""
+    uow = process.surroundings.unit_of_work("payments", service_envelope("payments", organization_id))
+    until = clock.now()
+    try:
+        gateway = await repository.get_gateway(uow, gateway_id)
+        begun = await reconciling.add(uow, gateway, "api", Period(until - timedelta(days=1), until))
+        await jobs.request_cancel(uow, begun.job_id)
+        said = Notice(
+            event="payment_intent.succeeded",
+            occurred_at=None,
+            is_live=False,
+            payment="pi_unheard_of",
+            order_number=None,
+            currency="USD",
+            captured=1999,
+        )
+        fact = records.Fact("payment pi_unheard_of", said.payment, said, None, until)
+        found = records.Found(fact, "paid_without_order", 1999, 0, "made by a test", None)
+        await records.add_differences(uow, begun.id, gateway_id, [found])
+        (row,) = await records.list_differences(uow, {"reconciliation_id": begun.id}, None, 1)
+        await uow.commit()
+    finally:
+        await uow.rollback()
+    return begun.id, row["id"]

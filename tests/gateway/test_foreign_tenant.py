@@ -145,6 +145,7 @@ def named_for(operation: str, ids: Ids) -> Ids:
         "key_id": ids["api_key_id" if "apikey" in about or "/keys/" in about else "key_id"],
         "retire_secret": ids["gateway_secret_id"],
         "gateway": ids["gateway_id"],
+        "reconciliation": ids["reconciliation_id"],
         "root_id": ids["category_id"],
         "actor": ids["user_id"],
         "requested_by": ids["user_id"],

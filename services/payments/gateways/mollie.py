@@ -172,3 +172,25 @@ def read_refund(refund: Object) -> RefundFact:
 def _chargeback(chargeback: Object) -> DisputeFact:
     state: Any = "won" if chargeback.get("reversedAt") else "open"
     return DisputeFact(reading.text(chargeback, "id"), _money(reading.inner(chargeback, "amount"))[0], state)
+
+
+def read_listed_refund(refund: Object) -> Notice | None:
+    """A refund out of the list of all: it names its payment."""
+    return _part(refund, "refund", refunds=(read_refund(refund),))
+
+
+def read_listed_chargeback(chargeback: Object) -> Notice | None:
+    """A chargeback out of the list of all: it names its payment."""
+    return _part(chargeback, "chargeback", disputes=(_chargeback(chargeback),))
+
+
+def _part(thing: Object, kind: str, **parts: Any) -> Notice:
+    return Notice(
+        event=f"{kind}.{thing.get('status', 'told')}",
+        occurred_at=None,
+        is_live={"live": True, "test": False}.get(str(thing.get("mode"))),
+        payment=reading.text(thing, "paymentId"),
+        order_number=None,
+        currency=_money(reading.inner(thing, "amount"))[1],
+        **parts,
+    )

@@ -345,3 +345,32 @@ _READERS: dict[str, Callable[[Object], dict[str, Any] | None]] = {
     "checkout.session.async_payment_succeeded": _session_completed,
     "checkout.session.async_payment_failed": _session_failed,
 }
+
+
+# --- what Stripe's API tells, outside any event
+
+
+def read_thing(thing: Object) -> Notice | None:
+    """An object as it stands now; None where it moves no money yet. Raises Unusable."""
+    kind, status = _text(thing, "object"), str(thing.get("status"))
+    reader = _THINGS.get((kind, status)) or _THINGS.get((kind, ""))
+    # An intent that waits for a way to pay has failed only where one was tried.
+    if reader is _intent_failed and not thing.get("last_payment_error"):
+        return None
+    told = None if reader is None else reader(thing)
+    if told is None:
+        return None
+    return Notice(event=f"{kind}.{status}", occurred_at=None, is_live=_flag(thing, "livemode"), **told)
+
+
+_THINGS: dict[tuple[str, str], Callable[[Object], dict[str, Any] | None]] = {
+    ("payment_intent", "succeeded"): _intent_succeeded,
+    ("payment_intent", "requires_capture"): _intent_authorised,
+    ("payment_intent", "canceled"): _intent_cancelled,
+    ("payment_intent", "requires_payment_method"): _intent_failed,
+    ("charge", "succeeded"): _charge,
+    ("charge", "failed"): _charge_failed,
+    ("checkout.session", "complete"): _session_completed,
+    ("refund", ""): _refund,
+    ("dispute", ""): _dispute,
+}

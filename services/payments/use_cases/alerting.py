@@ -1,10 +1,11 @@
 """What needs a person: one alert per cause, cleared when the cause is gone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from services.payments import repository
 from services.payments.models import Callback, Gateway, Order, Payment, Refund
 from shared.contracts.platform.events import AlertCleared, AlertRaised
+from shared.errors import CrossdockError
 from shared.unit_of_work import UnitOfWork
 
 _SERVICE = "payments"
@@ -77,5 +78,47 @@ def watch_order_sum(uow: UnitOfWork, order: Order, payments: Iterable[Payment]) 
             shop_id=order.shop_id,
             subject_kind="order",
             subject_id=str(order.id),
+        )
+    )
+
+
+def not_reconciled(uow: UnitOfWork, gateway: Gateway, error: CrossdockError) -> None:
+    """One alert per gateway, until it was reconciled again."""
+    uow.record(
+        AlertRaised(
+            service=_SERVICE,
+            cause=f"payments.reconciliation.{gateway.id}",
+            severity="error",
+            title=f"Payments could not be compared with {gateway.provider} ({error.code})",
+            detail=error.detail,
+            shop_id=gateway.shop_id,
+            subject_kind="payment_gateway",
+            subject_id=str(gateway.id),
+            data={"reason": error.code},
+        )
+    )
+
+
+def reconciled(uow: UnitOfWork, gateway: Gateway) -> None:
+    uow.record(AlertCleared(service=_SERVICE, cause=f"payments.reconciliation.{gateway.id}"))
+
+
+def watch_differences(uow: UnitOfWork, gateway: Gateway, counts: Mapping[str, int]) -> None:
+    """Tell how many differences of a gateway are open, by kind, until none is."""
+    cause = f"payments.differences.{gateway.id}"
+    if not counts:
+        uow.record(AlertCleared(service=_SERVICE, cause=cause))
+        return
+    uow.record(
+        AlertRaised(
+            service=_SERVICE,
+            cause=cause,
+            severity="warning",
+            title=f"{sum(counts.values())} payments differ between {gateway.provider} and the ledger",
+            detail=", ".join(f"{kind}: {count}" for kind, count in counts.items()),
+            shop_id=gateway.shop_id,
+            subject_kind="payment_gateway",
+            subject_id=str(gateway.id),
+            data=dict(counts),
         )
     )

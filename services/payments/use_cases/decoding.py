@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import orjson
+
 from services.payments.errors import Unusable
 from services.payments.gateways.base import Content, Harmless
 from services.payments.gateways.registry import get_provider
 from services.payments.models import Gateway
+from services.payments.notices import Notice, read_notice
+from services.payments.use_cases import processing
 from shared.contracts.payments.shapes import DecodedCallback
 
 _COLUMNS = (
@@ -31,9 +35,8 @@ _COLUMNS = (
 
 def decoded(gateway: Gateway, content: Mapping[str, Any]) -> DecodedCallback:
     """What a stored callback says; nothing is changed by asking."""
-    stored = Content(content["body"], gateway.settings, content["part"], content["fetched"])
     try:
-        said = get_provider(gateway.provider).read(stored)
+        said = _said(gateway, content)
     except Unusable as error:
         return DecodedCallback(error=error.detail)
     if isinstance(said, Harmless):
@@ -42,6 +45,13 @@ def decoded(gateway: Gateway, content: Mapping[str, Any]) -> DecodedCallback:
     if said.occurred_at is not None:
         told["occurred_at"] = said.occurred_at.isoformat()
     return DecodedCallback(event=said.event, says=told)
+
+
+def _said(gateway: Gateway, content: Mapping[str, Any]) -> Notice | Harmless:
+    if content["origin"] == processing.RECONCILIATION and content["body"]:
+        return read_notice(orjson.loads(content["body"]))
+    stored = Content(content["body"], gateway.settings, content["part"], content["fetched"])
+    return get_provider(gateway.provider).read(stored)
 
 
 def callback_table(callbacks: Sequence[Mapping[str, Any]]) -> str:

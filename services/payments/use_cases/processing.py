@@ -6,6 +6,8 @@ Callbacks are processed in groups, a single one as a group of one: what they are
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
+import orjson
+
 from services.payments import repository
 from services.payments.errors import (
     EventIdReused,
@@ -19,7 +21,7 @@ from services.payments.errors import (
 from services.payments.gateways.base import Content, Harmless
 from services.payments.gateways.registry import get_provider
 from services.payments.models import Callback, Gateway, Order, Payment
-from services.payments.notices import Notice
+from services.payments.notices import Notice, read_notice
 from services.payments.settings import payments_settings
 from services.payments.use_cases import alerting, ledger
 from services.payments.use_cases.books import Books, Heard, open_books
@@ -28,6 +30,8 @@ from shared.identifiers import new_id
 from shared.unit_of_work import UnitOfWork
 
 END_WAIT = "payments.end_wait"
+# The origin of what a repair brings in: its body is what was understood of the provider's word, and ours.
+RECONCILIATION = "reconciliation"
 # Deadlocks and the like: so often it is tried, ever later, before a person is asked.
 MOST_RETRIES = 8
 
@@ -144,6 +148,8 @@ def find_said(callback: Callback, gateway: Gateway) -> Notice | Harmless | None:
 
 
 def _content_read(callback: Callback, gateway: Gateway) -> Notice | Harmless:
+    if callback.origin == RECONCILIATION:
+        return read_notice(orjson.loads(callback.body))
     content = Content(callback.body, gateway.settings, callback.part, callback.fetched)
     return get_provider(gateway.provider).read(content)
 

@@ -45,15 +45,21 @@ async def replay_locked(uow: UnitOfWork, callback: Callback, gateway: Gateway, a
     if callback.body_dropped_at is not None:
         raise CallbackBodyGone("The bytes of this callback were dropped after their retention.")
     before = callback.status
+    if callback.is_accepted or callback.origin == processing.RECONCILIATION:
+        # A person has vouched for it, or it is what the provider told us itself; only what it says is looked at again.
+        await processing.process(uow, [callback], {gateway.id: gateway}, kind="replay", actor=actor)
+    else:
+        await _verify_again(uow, callback, gateway, actor)
+    uow.audit("callback.replay", "callback", callback.id, before={"status": before}, after={"status": callback.status})
+
+
+async def _verify_again(uow: UnitOfWork, callback: Callback, gateway: Gateway, actor: str | None) -> None:
     delivery = await checking.get_delivery(uow, callback)
     # Certificates are fetched anew: that one was renewed is a reason to replay.
     account = await checking.get_account(uow, callback, gateway, {})
     provider = get_provider(gateway.provider)
     verdict, events = provider.verify(delivery, account), provider.identify(delivery)
-    if callback.is_accepted:
-        # A person has vouched for it; only what it says is looked at again.
-        await processing.process(uow, [callback], {gateway.id: gateway}, kind="replay", actor=actor)
-    elif verdict.is_pending or events[callback.part].is_reread:
+    if verdict.is_pending or events[callback.part].is_reread:
         await _have_checked(uow, callback, actor)
     elif not verdict.is_genuine:
         await _refuse(uow, callback, verdict, actor)
@@ -62,7 +68,6 @@ async def replay_locked(uow: UnitOfWork, callback: Callback, gateway: Gateway, a
     else:
         callback.is_verified = True
         await processing.process(uow, [callback], {gateway.id: gateway}, kind="replay", actor=actor)
-    uow.audit("callback.replay", "callback", callback.id, before={"status": before}, after={"status": callback.status})
 
 
 async def accept(uow: UnitOfWork, callback_id: UUID, reason: str, effect: CallbackEffect | None) -> None:

@@ -48,7 +48,7 @@ class CallbackAttempt(Shape):
 
     number: int
     at: datetime
-    kind: Literal["processing", "check", "replay", "accept", "reject"]
+    kind: Literal["processing", "check", "replay", "accept", "reject", "repair"]
     actor: str
     status: CallbackStatus
     reason: str | None = None
@@ -56,7 +56,11 @@ class CallbackAttempt(Shape):
 
 
 class Callback(Shape):
-    """A message of a payment gateway, as received. `reason` is a stable code, `detail` a sentence for a person."""
+    """A message of a payment gateway, as received. `reason` is a stable code, `detail` a sentence for a person.
+
+    One whose `origin` is `reconciliation` was not posted: it is what the provider was found to know, brought in by a
+    repair.
+    """
 
     id: UUID
     gateway: UUID
@@ -70,6 +74,7 @@ class Callback(Shape):
     received_at: datetime
     deliveries: int
     is_verified: bool
+    origin: Literal["callback", "reconciliation"] = "callback"
     attempts: list[CallbackAttempt]
 
 

@@ -13,6 +13,7 @@ from starlette.routing import Mount
 
 from deploy.topology import Surrounded, named
 from services.payments.intake import Intake
+from services.payments.settings import payments_settings
 from shared.bus.envelope import service_envelope
 from shared.contracts.base import Event, Message
 from shared.contracts.orders.events import OrderPlaced
@@ -21,6 +22,7 @@ from shared.contracts.payments.shapes import Callback, CallbackDetail, Payment, 
 from shared.identifiers import new_id
 from shared.security import SecretText
 from tests.factories import payments as a
+from tests.fakes.providers import Mollie, Stripe
 
 
 @dataclass
@@ -140,3 +142,21 @@ async def till(process: Surrounded, door: httpx.AsyncClient, intake: Intake) -> 
     shop = await a.open_shop(process, organization_id)
     gateway = await a.open_gateway(process, organization_id)
     return Till(process, door, organization_id, shop.id, gateway, intake)
+
+
+@pytest.fixture
+async def stripe(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stripe]:
+    """Stripe's API as a fake, where the environment of the installation says it is."""
+    fake = Stripe()
+    async with fake.serving() as address:
+        monkeypatch.setattr(payments_settings(), "provider_apis", {"stripe": address})
+        yield fake
+
+
+@pytest.fixture
+async def mollie(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Mollie]:
+    """As `stripe`, for Mollie."""
+    fake = Mollie()
+    async with fake.serving() as address:
+        monkeypatch.setattr(payments_settings(), "provider_apis", {"mollie": address})
+        yield fake

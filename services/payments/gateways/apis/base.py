@@ -1,19 +1,26 @@
 """What an API of a payment provider is asked, and how it is reached."""
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import orjson
 
-from services.payments.errors import InvalidCredentials
+from services.payments.errors import InvalidCredentials, Unusable
+from services.payments.gateways import reading
+from services.payments.gateways.reading import Object
 from services.payments.notices import Notice, RefundFact
 from services.payments.settings import payments_settings
-from shared import outgoing
+from shared import clock, outgoing
 from shared.errors import Unavailable, ValidationFailed
 from shared.outgoing import Answer
+
+# For a whole answer, its body included: whoever sends it byte by byte holds nobody up for longer.
+ASK_SECONDS = 20.0
+LONGEST_RETRY_AFTER_SECONDS = 3600
 
 
 class UnknownAtProvider(ValidationFailed):
@@ -24,8 +31,50 @@ class RefusedByProvider(ValidationFailed):
     """The provider refused what it was asked; its own words are the detail."""
 
 
+class CredentialsRefused(RefusedByProvider):
+    """The provider does not take the credentials (401, 403)."""
+
+
 class ProviderUnavailable(Unavailable):
-    """The provider did not answer, or asked to come later."""
+    """The provider did not answer, answered with what is none, or asked to come later (`retry_after_seconds`)."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """From `since` (included) to `until` (not)."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Told:
+    """One thing a provider lists: a payment, a refund, a dispute, by the provider's own name for it.
+
+    `notice` is None for what moves no money yet, and for what cannot be understood: `problem` says why then.
+    """
+
+    reference: str
+    notice: Notice | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of what a provider lists; `following` is where the next begins, None where this was the last."""
+
+    told: list[Told]
+    following: str | None
+
+
+def told_of(kind: str, thing: Object, read: Callable[[Object], Notice | None]) -> Told:
+    """What is listed as one of a page. Never raises: what cannot be read says so."""
+    name = reading.find_name(thing, "id") or "without an id"
+    reference = f"{kind} {name}"
+    try:
+        return Told(reference, read(thing))
+    except Unusable as error:
+        return Told(reference, None, error.detail)
 
 
 @dataclass(frozen=True)
@@ -33,7 +82,7 @@ class Connection:
     """An account at a provider's API. Lives in memory only: it holds its credentials."""
 
     provider: str
-    credentials: Mapping[str, str]
+    credentials: Mapping[str, str] = field(repr=False)
     settings: Mapping[str, Any]
     is_live: bool
 
@@ -52,7 +101,9 @@ class Connection:
         document: object = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request. Raises UnknownAtProvider (404), RefusedByProvider (other 4xx), ProviderUnavailable."""
+        """One request. Raises UnknownAtProvider (404), CredentialsRefused (401, 403), RefusedByProvider (other 4xx),
+        ProviderUnavailable.
+        """
         sent = dict(headers or {})
         content = None
         if document is not None:
@@ -62,23 +113,53 @@ class Connection:
         target = f"{url}?{urlencode(query)}" if query else url
         is_own = self.provider in payments_settings().provider_apis
         try:
-            answer = await outgoing.ask(method, target, headers=sent, content=content, allow_private=is_own)
+            answer = await outgoing.ask(
+                method, target, headers=sent, content=content, timeout_seconds=ASK_SECONDS, allow_private=is_own
+            )
         except outgoing.NoAnswer as error:
             raise ProviderUnavailable(error.detail) from error
         except outgoing.AddressRefused as error:
             raise RefusedByProvider(error.detail) from error
-        return _checked(self.provider, answer)
+        self._check(answer)
+        return answer
+
+    async def ask_document(self, url: str, **options: Any) -> Object:
+        """As `ask` with GET, for a JSON object. Raises ProviderUnavailable also where the answer is none."""
+        found = reading.find_document((await self.ask("GET", url, **options)).body)
+        if found is None:
+            raise ProviderUnavailable(f"{self.provider} answered with what is no JSON object.")
+        return found
+
+    def _check(self, answer: Answer) -> None:
+        if answer.status in (404, 410):
+            raise UnknownAtProvider(f"{self.provider} knows no such thing ({answer.status}).")
+        if answer.status in (408, 425, 429) or answer.status >= 500:
+            wait = _retry_after(answer.headers.get("retry-after"))
+            raise ProviderUnavailable(f"{self.provider} answered {answer.status}.", retry_after_seconds=wait)
+        if not 200 <= answer.status < 300:
+            refusal = CredentialsRefused if answer.status in (401, 403) else RefusedByProvider
+            raise refusal(f"{self.provider} answered {answer.status}: {self._without_credentials(answer.body)}")
+
+    def _without_credentials(self, body: bytes) -> str:
+        """What was answered, to be shown: some providers repeat the key that they refuse."""
+        said = body[:2000].decode(errors="replace")
+        for secret in self.credentials.values():
+            said = said.replace(secret, "…")
+        return said[:300]
 
 
-def _checked(provider: str, answer: Answer) -> Answer:
-    if answer.status in (404, 410):
-        raise UnknownAtProvider(f"{provider} knows no such thing ({answer.status}).")
-    if answer.status in (408, 425, 429) or answer.status >= 500:
-        raise ProviderUnavailable(f"{provider} answered {answer.status}.")
-    if not 200 <= answer.status < 300:
-        said = answer.body[:300].decode(errors="replace")
-        raise RefusedByProvider(f"{provider} answered {answer.status}: {said}")
-    return answer
+def _retry_after(header: str | None) -> int | None:
+    """Seconds, from either form of Retry-After (RFC 9110); an hour at most, None where there is none to be read."""
+    if header is None:
+        return None
+    try:
+        if header.strip().isdecimal():
+            seconds = int(header.strip()[:9])
+        else:
+            seconds = int((parsedate_to_datetime(header) - clock.now()).total_seconds())
+    except (ValueError, TypeError):
+        return None
+    return max(0, min(LONGEST_RETRY_AFTER_SECONDS, seconds))
 
 
 class Api(Protocol):
@@ -96,8 +177,11 @@ class Api(Protocol):
     def read_payment(self, told: bytes) -> Notice | None:
         """What that says; None where nothing has been paid or tried yet. Raises Unusable."""
 
-    def list_payments(self, connection: Connection, since: datetime, until: datetime) -> AsyncIterator[list[bytes]]:
-        """All payments made in this time, in pages, each as `fetch_payment` gives it. Raises as `Connection.ask`."""
+    async def read_page(self, connection: Connection, period: Period, cursor: str | None) -> Listing:
+        """Payments, refunds and disputes made in this time, page by page: the first, or the one at a `following`.
+
+        The same page may be asked for again. Raises as `Connection.ask`.
+        """
 
     async def refund(
         self, connection: Connection, payment: str, capture: str | None, amount: int, currency: str, key: str
