@@ -17,6 +17,7 @@ import pytest
 from deploy.bench.system import System, running_system
 from tests.conftest import scale
 from tests.faults.killing import kill, roles
+from tests.faults.shopping import insist, order_body, stock_up
 
 ORDERS = 2_000
 _BUYERS = 6
@@ -46,7 +47,7 @@ def system() -> Iterator[System]:
 @pytest.mark.feature("GAT-7", "ORD-1", "PAY-2", "PAY-5", "INV-3")
 async def test_nothing_that_was_accepted_is_missing(system: System) -> None:
     total = int(ORDERS * scale())
-    sku, price = _stock_up(system, total * 3)
+    sku, price = stock_up(system, total * 3)
     ledger, numbers = Ledger(), itertools.count()
     async with httpx.AsyncClient(base_url=str(system.http.base_url), timeout=20) as http:
         buyers = [asyncio.create_task(_buy(http, system, ledger, numbers, total, sku, price)) for _ in range(_BUYERS)]
@@ -62,15 +63,6 @@ async def test_nothing_that_was_accepted_is_missing(system: System) -> None:
         await _everything_settled(http, system, ledger, sku, total)
 
 
-def _stock_up(system: System, quantity: int) -> tuple[str, int]:
-    query = {"first": 1, "in_stock": "true"}
-    item = system.ask("GET", "/v1/shops/main/offers", party="storefront", params=query)["items"][0]
-    variant = item["variants"][0]
-    row = {"sku": variant["sku"], "centre": "main", "on_hand": quantity}
-    system.ask("POST", "/v1/stock/bulk", json=[row, {**row, "centre": "store", "on_hand": 0}])
-    return variant["sku"], variant["price"]["amount"]
-
-
 async def _buy(
     http: httpx.AsyncClient,
     system: System,
@@ -82,15 +74,8 @@ async def _buy(
 ) -> None:
     """Order and pay until `total` is reached, insisting with the same key until each is accepted."""
     while (number := next(numbers)) < total:
-        body = {
-            "shop": "main",
-            "lines": [{"sku": sku, "quantity": 1}],
-            "expected_total": {"amount": price, "currency": "USD"},
-            "customer": {"email": f"buyer{number}@example.com", "name": "A Buyer"},
-            "shipping_address": {"name": "A Buyer", "line1": "1 Quay", "city": "Portsea", "country": "US"},
-        }
         headers = {**system.headers("storefront"), "Idempotency-Key": f"fault-{number}"}
-        order = await _insist(http, "/v1/orders", headers, json.dumps(body).encode(), 201)
+        order = await insist(http, "/v1/orders", headers, order_body(number, sku, price), 201)
         ledger.orders[order["id"]] = order
         await _pay(http, system, order)
         ledger.paid.add(order["id"])
@@ -119,23 +104,7 @@ async def _pay(http: httpx.AsyncClient, system: System, order: dict[str, Any]) -
     body, stamp = json.dumps(event).encode(), int(time.time())
     signature = hmac.new(gateway["secret"].encode(), b"%d." % stamp + body, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", "Stripe-Signature": f"t={stamp},v1={signature}"}
-    await _insist(http, f"/callbacks/{gateway['id']}", headers, body, 200)
-
-
-async def _insist(http: httpx.AsyncClient, path: str, headers: dict[str, str], body: bytes, expect: int) -> Any:
-    async with asyncio.timeout(120):
-        while True:
-            try:
-                response = await http.post(path, headers={"Content-Type": "application/json", **headers}, content=body)
-            except httpx.TransportError:
-                await asyncio.sleep(0.1)
-                continue
-            if response.status_code == expect:
-                return response.json() if response.content[:1] in (b"{", b"[") else None
-            assert response.status_code in (409, 429, 500, 502, 503, 504), response.text
-            if response.status_code == 409:
-                assert response.json()["code"] in ("concurrent_change", "hold_too_short"), response.text
-            await asyncio.sleep(0.1)
+    await insist(http, f"/callbacks/{gateway['id']}", headers, body, 200)
 
 
 def _victims(system: System) -> Iterator[str]:

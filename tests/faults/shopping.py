@@ -1,0 +1,53 @@
+"""Buying from a system whose programs die: goods to sell, an order's body, and asking until there is an answer."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+
+from deploy.bench.system import System
+
+_PATIENCE_SECONDS = 120.0
+# What says nothing about the request, but that it is to be made again.
+AWAY = frozenset({409, 429, 500, 502, 503, 504})
+_PAUSE_SECONDS = 0.1
+
+
+def stock_up(system: System, quantity: int) -> tuple[str, int]:
+    """Have so many units of some variant at the centre `main` alone. Returns its SKU and its price in cents."""
+    query = {"first": 1, "in_stock": "true"}
+    item = system.ask("GET", "/v1/shops/main/offers", party="storefront", params=query)["items"][0]
+    variant = item["variants"][0]
+    row = {"sku": variant["sku"], "centre": "main", "on_hand": quantity}
+    system.ask("POST", "/v1/stock/bulk", json=[row, {**row, "centre": "store", "on_hand": 0}])
+    return variant["sku"], variant["price"]["amount"]
+
+
+def order_body(number: int, sku: str, price: int) -> bytes:
+    """An order of one unit by the buyer of that number."""
+    body = {
+        "shop": "main",
+        "lines": [{"sku": sku, "quantity": 1}],
+        "expected_total": {"amount": price, "currency": "USD"},
+        "customer": {"email": f"buyer{number}@example.com", "name": "A Buyer"},
+        "shipping_address": {"name": "A Buyer", "line1": "1 Quay", "city": "Portsea", "country": "US"},
+    }
+    return json.dumps(body).encode()
+
+
+async def insist(http: httpx.AsyncClient, path: str, headers: dict[str, str], body: bytes, expect: int) -> Any:
+    """Post until that is answered with `expect`, whoever dies meanwhile. Returns the answer's JSON, if it is JSON."""
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        while True:
+            try:
+                response = await http.post(path, headers={"Content-Type": "application/json", **headers}, content=body)
+            except httpx.TransportError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            if response.status_code == expect:
+                return response.json() if response.content[:1] in (b"{", b"[") else None
+            assert response.status_code in AWAY, response.text
+            if response.status_code == 409:
+                assert response.json()["code"] in ("concurrent_change", "hold_too_short"), response.text
+            await asyncio.sleep(_PAUSE_SECONDS)
