@@ -128,7 +128,7 @@ class BodyLimits:
 
 
 # Paths that take many rows at once in one body.
-BULK_PATHS = ("/v1/stock/bulk", "/v1/prices/bulk", "/v1/products/bulk", "/v1/stock-checks")
+BULK_PATHS = ("/v1/stock/bulk", "/v1/prices/bulk", "/v1/products/bulk", "/v1/stock-checks", "/v1/settlement-files")
 
 
 class _CountedBody:

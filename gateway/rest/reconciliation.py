@@ -4,12 +4,16 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from gateway.request import Ask
+from gateway import files
+from gateway.request import Ask, CurrentCaller
 from gateway.rest.payments import Reasoned
+from shared import blobs
+from shared.bus.envelope import Caller
 from shared.contracts.base import Page, Shape
 from shared.contracts.payments.reconciliation import (
+    CompareSettlementFile,
     Difference,
     DifferenceKind,
     DifferenceState,
@@ -24,7 +28,10 @@ from shared.contracts.payments.reconciliation import (
     RepairBegun,
     RepairDifference,
     RepairReconciliation,
+    SettlementLayout,
 )
+from shared.errors import CrossdockError, IdempotencyKeyReused
+from shared.identifiers import new_id
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["payments"])
@@ -64,6 +71,76 @@ async def reconcile_payment_gateway(
     begun = await ask(ReconcileGateway(gateway_id=gateway_id, since=period.since, until=period.until))
     response.headers["Location"] = f"/v1/jobs/{begun.job_id}"
     return begun
+
+
+_CSV = {"schema": {"type": "string", "format": "binary"}}
+
+
+@router.post(
+    "/settlement-files",
+    status_code=202,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "text/csv": _CSV,
+                "application/octet-stream": _CSV,
+                "multipart/form-data": {
+                    "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+                },
+            },
+        }
+    },
+)
+async def compare_settlement_file(
+    request: Request,
+    ask: Ask,
+    caller: CurrentCaller,
+    response: Response,
+    gateway: UUID,
+    layout: SettlementLayout,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    file_name: Annotated[str | None, Query(max_length=200)] = None,
+) -> Reconciliation:
+    """Upload a provider's settlement file of up to 32 MB, as the body or as multipart, and compare it as a job.
+
+    `layout` is `stripe` (payout reconciliation or balance change, itemized), `adyen` (settlement details), `paypal`
+    (settlement report, STL) or `plain`: columns `kind, payment, amount, currency` and `id, order_number, occurred_at`,
+    where `kind` is `captured`, `authorised`, `refunded`, `refund_failed`, `disputed`, `dispute_won` or `dispute_lost`.
+    All are CSV in UTF-8. With `since` and `until` the file is said to hold all that was paid in that time: a payment
+    that it does not tell of is told as `paid_here`. The file is dropped once it was compared.
+    """
+    caller.require("payments:write")
+    key, name = await _stored(request, caller, gateway)
+    message = CompareSettlementFile(
+        gateway_id=gateway, layout=layout, key=key, file_name=file_name or name, since=since, until=until
+    )
+    try:
+        begun = await ask(message)
+    except CrossdockError as error:
+        # Refused for certain, so nobody will ever read it.
+        if error.status in (400, 404, 422) and error.code != IdempotencyKeyReused.code:
+            await blobs.delete(_organization(caller), key)
+        raise
+    response.headers["Location"] = f"/v1/jobs/{begun.job_id}"
+    return begun
+
+
+def _organization(caller: Caller) -> UUID:
+    assert caller.organization_id is not None
+    return caller.organization_id
+
+
+async def _stored(request: Request, caller: Caller, gateway_id: UUID) -> tuple[str, str | None]:
+    """Where the file was put, and its name: the same place for the same bytes and gateway, so that a repeated request
+    is the same command. Raises EmptyUpload, MalformedUpload.
+    """
+    arriving = f"settlements/arriving-{new_id()}"
+    stored, name = await files.store(request, request.stream(), _organization(caller), arriving)
+    key = f"settlements/{gateway_id}/{stored.sha256}"
+    await blobs.rename(_organization(caller), arriving, key)
+    return key, name
 
 
 @router.get("/reconciliations")

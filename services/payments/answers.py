@@ -19,6 +19,7 @@ from services.payments.use_cases import (
     reconciling,
     refunding,
     repairing,
+    settling,
     triage,
 )
 from services.payments.use_cases.decoding import callback_table
@@ -43,6 +44,7 @@ from shared.contracts.payments.messages import (
     ReplayCallback,
 )
 from shared.contracts.payments.reconciliation import (
+    CompareSettlementFile,
     Difference,
     DismissDifference,
     GetDifference,
@@ -314,6 +316,11 @@ def _next(rows: Sequence[R], first: int, id_of: Callable[[R], UUID] = lambda row
 @answers(ReconcileGateway, scope="payments:write")
 async def reconcile_gateway(message: ReconcileGateway, uow: UnitOfWork) -> Reconciliation:
     return await reconciling.begin(uow, message)
+
+
+@answers(CompareSettlementFile, scope="payments:write")
+async def compare_settlement_file(message: CompareSettlementFile, uow: UnitOfWork) -> Reconciliation:
+    return await settling.begin(uow, message)
 
 
 @answers(ListReconciliations, scope="payments:read")

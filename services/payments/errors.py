@@ -142,6 +142,14 @@ class RepairNotPossible(Conflict):
     """What the provider knows does not fit here; nothing was changed."""
 
 
+class UnknownSettlementLayout(_ValidationFailed):
+    """No settlement file of this layout is read."""
+
+
+class InvalidSettlementFile(_ValidationFailed):
+    """The file is not of the layout that was named, or not of this gateway."""
+
+
 class WrongAccount(_ValidationFailed):
     """The provider tells of test payments to a live gateway, or of live ones to a test gateway."""
 

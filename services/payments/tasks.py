@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +15,8 @@ from services.payments.errors import ProcessingGaveUp
 from services.payments.gateways.apis.registry import APIS
 from services.payments.models import Callback
 from services.payments.settings import payments_settings
-from services.payments.use_cases import alerting, bulk_triage, checking, processing, reconciling, repairing
-from shared import clock
+from services.payments.use_cases import alerting, bulk_triage, checking, processing, reconciling, repairing, settling
+from shared import blobs, clock
 from shared.jobs import RunningJob
 from shared.service import every, performs, runs
 from shared.unit_of_work import UnitOfWork
@@ -90,6 +91,12 @@ async def reconcile(job: RunningJob) -> None:
     await reconciling.run(job)
 
 
+@runs(settling.JOB)
+async def reconcile_file(job: RunningJob) -> None:
+    """Compare what a settlement file tells with what is known here."""
+    await settling.run(job)
+
+
 @runs(repairing.JOB)
 async def repair_differences(job: RunningJob) -> None:
     """Bring in what a reconciliation found missing."""
@@ -135,6 +142,12 @@ async def leave_matching(_payload: dict[str, Any], uow: UnitOfWork) -> None:
         " ON CONFLICT DO NOTHING",
         _MATCH,
     )
+
+
+@every(6 * 3600)
+async def sweep_settlement_files(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Remove uploaded files that nobody compares any more."""
+    await blobs.sweep(settling.FOLDER, timedelta(hours=6), partial(settling.needed_keys, uow))
 
 
 @every(60)

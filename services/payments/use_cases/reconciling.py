@@ -7,7 +7,7 @@ killed, the next worker goes on with the page or the set that was not written.
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from services.payments import reconciliation_records as records
@@ -84,15 +84,17 @@ async def add(
     period: Period | None,
     *,
     is_scheduled: bool = False,
+    kind: str = JOB,
+    parameters: dict[str, Any] | None = None,
     **file: str | None,
 ) -> Reconciliation:
-    """A reconciliation with its job. Raises ReconciliationRunning."""
+    """A reconciliation with its job, of this `kind` and with these further parameters. Raises ReconciliationRunning."""
     await repository.lock_name(uow, "reconcile", gateway.id)
     if await records.is_running(uow, gateway.id, source):
         raise ReconciliationRunning("The gateway is being reconciled at this moment; wait for its end, or cancel it.")
     await records.drop_left_facts(uow, gateway.id)
     reconciliation_id = new_id()
-    job = await jobs.create(uow, JOB, {"reconciliation_id": str(reconciliation_id)})
+    job = await jobs.create(uow, kind, {"reconciliation_id": str(reconciliation_id), **(parameters or {})})
     values = {
         "organization_id": uow.organization_id,
         "id": reconciliation_id,
@@ -119,8 +121,10 @@ def check_api(gateway: Gateway) -> Api:
     return api
 
 
-def checked_period(since: datetime, until: datetime) -> Period:
+def checked_period(since: datetime | None, until: datetime | None) -> Period:
     """Raises InvalidPeriod, PeriodInFuture."""
+    if since is None or until is None:
+        raise InvalidPeriod("A period has both, `since` and `until`.")
     if since.tzinfo is None or until.tzinfo is None:
         raise InvalidPeriod("Say the time zone of `since` and `until`, as in 2026-11-01T00:00:00Z.")
     if since >= until:

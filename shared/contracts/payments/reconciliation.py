@@ -99,6 +99,25 @@ class ReconcileGateway(Command[Reconciliation]):
     until: datetime
 
 
+SettlementLayout = Literal["stripe", "adyen", "paypal", "plain"]
+
+
+class CompareSettlementFile(Command[Reconciliation]):
+    """Compare a settlement file, which lies in the blob store under `key`, with what is known here.
+
+    With `since` and `until` the file is said to hold all that was paid in that time: what it does not tell of is
+    `paid_here` then. Raises payment_gateway_not_found, unknown_settlement_layout, invalid_settlement_file,
+    invalid_period, period_in_future, reconciliation_running.
+    """
+
+    gateway_id: UUID
+    layout: SettlementLayout
+    key: str
+    file_name: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class ListReconciliations(Query[Page[Reconciliation]]):
     """Reconciliations, newest first."""
 

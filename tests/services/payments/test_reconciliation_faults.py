@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
+from services.payments import reconciliation_records as records
 from services.payments.gateways.apis import base
-from services.payments.use_cases import reconciling
-from shared import clock, jobs
+from services.payments.use_cases import reconciling, settling
+from shared import blobs, clock, jobs
 from shared.contracts.payments.messages import ChangePaymentGateway
 from shared.contracts.payments.reconciliation import (
+    CompareSettlementFile,
     GetReconciliation,
     ListReconciliations,
     ReconcileGateway,
@@ -160,6 +162,33 @@ async def test_a_killed_worker_leaves_the_page_it_had_and_the_next_goes_on(
     asked = [path for path in stripe.asked if path.startswith("/v1/payment_intents?")]
     assert (len(asked), len(set(asked))) == (3, 3)
     assert len(await r.differences(till)) == 6
+
+
+async def test_a_file_is_read_in_steps_that_survive_their_worker(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "".join(f"captured,P{number},19.99,USD,,LINE-{number},\n" for number in range(7))
+    content = f"kind,payment,amount,currency,id,order_number,occurred_at\n{lines}".encode()
+    key = f"settlements/{till.gateway.id}/by-hand"
+    await blobs.put(till.organization_id, key, content)
+    monkeypatch.setattr(settling, "_LINES_AT_ONCE", 3)
+    begun = await till.ask(CompareSettlementFile(gateway_id=till.gateway.id, layout="plain", key=key))
+    real, calls = records.keep_facts, 0
+
+    async def dying(*arguments: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise asyncio.CancelledError
+        await real(*arguments)
+
+    monkeypatch.setattr(records, "keep_facts", dying)
+    assert await r.run_job(till, begun.job_id) == "running"
+    assert len(await till.rows("SELECT FROM reconciliation_facts")) == 6
+    await r.wake(till, begun.job_id)
+    assert await r.run_job(till, begun.job_id) == "succeeded"
+    ended = await till.ask(GetReconciliation(reconciliation_id=begun.id))
+    assert (ended.read, ended.differences) == (7, {"paid_without_order": 7})
+    with pytest.raises(blobs.BlobNotFound):
+        await blobs.get(till.organization_id, key)
 
 
 async def test_one_that_is_cancelled_leaves_nothing(till: Till, stripe: p.Stripe) -> None:

@@ -1,0 +1,1 @@
+"""Settlement files: what a provider paid out, as it writes it into a file of lines."""
