@@ -1,0 +1,94 @@
+"""The same thing done by several at the same moment, through the whole application over HTTP: one effect."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.doors import Client, caller_of, eventually
+from tests.factories import payments as a
+from tests.services.payments.conftest import Till
+
+
+async def _listed(client: Client, path: str, headers: dict[str, str], **params: str) -> list[Any]:
+    answer = await client.get(path, params=params, headers=headers)
+    assert answer.status_code == 200, answer.text
+    items: list[Any] = answer.json()["items"]
+    return items
+
+
+async def _post(client: Client, till: Till, body: bytes, secret: str = a.SECRET) -> httpx.Response:
+    headers = {"Stripe-Signature": a.signature(body, secret)}
+    return await client.post(f"/callbacks/{till.gateway.id}", content=body, headers=headers)
+
+
+async def _forged(client: Client, till: Till, number: str) -> tuple[str, dict[str, str]]:
+    """A callback signed with a secret that the gateway has not. Returns its path, and an operator's headers."""
+    speaker = client.speaking_as(caller_of(till.organization_id))
+    body = a.as_body(a.stripe_event("payment_intent.succeeded", a.intent(number)))
+    assert (await _post(client, till, body, "whsec_new")).status_code == 400
+    (callback,) = await _listed(client, "/v1/callbacks", speaker, status="invalid")
+    return f"/v1/callbacks/{callback['id']}", speaker
+
+
+async def _audited(till: Till, action: str) -> int:
+    entries = [event["entry"] for event in await till.events("platform.audit_recorded")]
+    return sum(entry["action"] == action for entry in entries)
+
+
+@pytest.mark.feature("PAY-4", "PAY-5")
+async def test_the_same_callback_fifty_times_at_once(client: Client, till: Till) -> None:
+    placed = await till.place("AT-ONCE-1")
+    speaker = client.speaking_as(caller_of(till.organization_id))
+    body = a.as_body(a.stripe_event("payment_intent.succeeded", a.intent("AT-ONCE-1")))
+    answers = await asyncio.gather(*(_post(client, till, body) for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+
+    async def processed() -> list[Any]:
+        return await _listed(client, "/v1/callbacks", speaker, status="processed")
+
+    (callback,) = await eventually(processed)
+    assert (callback["deliveries"], len(callback["attempts"])) == (50, 1)
+    assert len(await _listed(client, "/v1/callbacks", speaker)) == 1
+    (payment,) = await _listed(client, "/v1/payments", speaker, order_id=str(placed.order_id))
+    assert (payment["captured"]["amount"], payment["version"]) == (1999, 1)
+    assert len(await till.events("payments.payment_changed")) == 1
+
+
+@pytest.mark.feature("PAY-6")
+async def test_two_operators_replay_the_same_record_at_once(client: Client, till: Till) -> None:
+    placed = await till.place("AT-ONCE-2")
+    path, speaker = await _forged(client, till, "AT-ONCE-2")
+    changed = await client.patch(
+        f"/v1/payment-gateways/{till.gateway.id}", json={"add_secret": "whsec_new"}, headers=speaker
+    )
+    assert changed.status_code == 200, changed.text
+    operators = [speaker, client.speaking_as(caller_of(till.organization_id))]
+    asked = [client.post(f"{path}/replay", headers=operator) for operator in operators * 4]
+    answers = await asyncio.gather(*asked)
+    assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "processed")}
+    attempts = (await client.get(path, headers=speaker)).json()["attempts"]
+    assert [(attempt["kind"], attempt["status"]) for attempt in attempts] == [("replay", "processed")]
+    (payment,) = await _listed(client, "/v1/payments", speaker, order_id=str(placed.order_id))
+    assert (payment["captured"]["amount"], payment["version"]) == (1999, 1)
+    assert (len(await till.events("payments.payment_changed")), await _audited(till, "callback.replay")) == (1, 1)
+
+
+@pytest.mark.feature("PAY-6")
+async def test_one_accepts_what_another_rejects_at_the_same_moment(client: Client, till: Till) -> None:
+    await till.place("AT-ONCE-3")
+    path, speaker = await _forged(client, till, "AT-ONCE-3")
+    answers = await asyncio.gather(
+        *(client.post(f"{path}/{verb}", json={"reason": verb}, headers=speaker) for verb in ("accept", "reject") * 3)
+    )
+    detail = (await client.get(path, headers=speaker)).json()
+    assert len(detail["attempts"]) == 1
+    told = {(answer.status_code, answer.json().get("status", answer.json().get("code"))) for answer in answers}
+    if detail["status"] == "rejected":
+        refusals = sum(answer.json().get("code") == "callback_is_settled" for answer in answers)
+        assert (refusals, await _listed(client, "/v1/payments", speaker)) == (5, [])
+    else:
+        assert (200, "processed") in told
+        assert len(await _listed(client, "/v1/payments", speaker)) == 1
+    assert await _audited(till, "callback.accept") + await _audited(till, "callback.reject") == 1
