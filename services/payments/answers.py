@@ -1,6 +1,5 @@
 """Messages in."""
 
-import base64
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
@@ -260,10 +259,10 @@ async def _callback_detail(uow: UnitOfWork, callback_id: UUID) -> CallbackDetail
     row = await repository.get_callback_row(uow, callback_id)
     content = await repository.get_callback_content(uow, callback_id)
     gateway = (await repository.get_gateways(uow, [row["gateway_id"]]))[row["gateway_id"]]
-    body, encoding = _readable(content["body"])
+    body, encoding = masking.shown_body(content["body"], gateway.provider)
     return CallbackDetail(
         **_callback_fields(row),
-        body=masking.masked(body) if encoding == "text" else body,
+        body=body,
         body_encoding=encoding,
         headers=[(name, masking.shown_header(name, value)) for name, value in orjson.loads(content["headers"])],
         source_address=content["source_address"],
@@ -289,13 +288,6 @@ def _callback_fields(row: Any) -> dict[str, Any]:
         "origin": row["origin"],
         "attempts": [CallbackAttempt(**attempt) for attempt in orjson.loads(row["attempts"])],
     }
-
-
-def _readable(body: bytes) -> tuple[str, str]:
-    try:
-        return body.decode(), "text"
-    except UnicodeDecodeError:
-        return base64.b64encode(body).decode(), "base64"
 
 
 def _before(cursor: str | None) -> UUID | None:

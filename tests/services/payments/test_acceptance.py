@@ -1,10 +1,12 @@
 """Accepting callbacks as they are, many at once, and what is shown of them (PAY-6)."""
 
 import asyncio
+import base64
 import csv
 import io
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, quote_plus
 
 import pytest
 
@@ -18,6 +20,7 @@ from shared.errors import CarriedError
 from shared.jobs import JobRunner
 from shared.money import Money
 from tests.doors import Client, caller_of, eventually
+from tests.factories import gateways as g
 from tests.factories import payments as a
 from tests.services.payments.conftest import Till
 
@@ -249,6 +252,52 @@ async def test_the_view_decodes_and_masks(till: Till) -> None:
     assert (await till.callback(unreadable.id)).decoded.error
 
 
+BUYER = (
+    "<notification><kind>transaction_settled</kind><subject><transaction><id>x</id><email>buyer@example.com</email>"
+    "<credit-card><number>4242424242424242</number><cvv>123</cvv><cardholder-name>Zephyrine Ü</cardholder-name>"
+    "<last-4>4242</last-4></credit-card></transaction></subject></notification>"
+)
+
+
+@pytest.mark.parametrize("named", ["bt_payload", "bt%5Fpayload"])
+async def test_what_braintree_packs_is_masked_as_well_and_kept_whole(till: Till, client: Client, named: str) -> None:
+    gateway = await g.open_gateway(till.process, till.organization_id, "braintree")
+    payload = quote_plus(base64.encodebytes(BUYER.encode()).decode())
+    body = f"bt_signature=a%7Cb&note=me%40example.com&{named}={payload}".encode()
+    assert (await till.door.post(f"/callbacks/{gateway.id}", content=body)).status_code == 400
+    (callback,) = await till.callbacks(gateway=gateway.id)
+    speaker = client.speaking_as(caller_of(till.organization_id))
+    shown = (await client.get(f"/v1/callbacks/{callback.id}", headers=speaker)).json()["body"]
+    query = {"query": f'{{ callback(callbackId: "{callback.id}") {{ body }} }}'}
+    graphql = (await client.post("/graphql", json=query, headers=speaker)).json()
+    assert graphql["data"]["callback"]["body"] == shown
+    form = parse_qs(shown)
+    assert (form["bt_signature"], form["note"]) == (["a|b"], ["***"])
+    document = base64.b64decode(form["bt_payload"][0]).decode()
+    for secret in ("buyer@", "424242", "123", "Zephyrine"):
+        assert secret not in document
+    assert "<id>x</id><email>***</email>" in document
+    assert "<last-4>4242</last-4>" in document
+    (row,) = await till.rows("SELECT body FROM callbacks WHERE id = $1", callback.id)
+    assert row["body"] == body
+
+
+async def test_what_is_not_utf_8_is_masked_as_well(till: Till) -> None:
+    assert (await till.post(b"\xfc me@example.com 4242424242424242 \xff", "t=1,v1=00")).status_code == 400
+    (callback,) = await till.callbacks()
+    detail = await till.callback(callback.id)
+    assert (detail.body_encoding, base64.b64decode(detail.body)) == ("base64", b"\xfc *** *** \xff")
+
+
+@pytest.mark.parametrize("payload", ["", "%00", "no+base64!", "A", "ü", quote_plus(base64.b64encode(b"\xff\x00"))])
+async def test_whatever_is_in_braintrees_payload_it_can_be_looked_at(till: Till, payload: str) -> None:
+    gateway = await g.open_gateway(till.process, till.organization_id, "braintree")
+    body = f"bt_signature=x&bt_payload={payload}".encode()
+    assert (await till.door.post(f"/callbacks/{gateway.id}", content=body)).status_code == 400
+    (callback,) = await till.callbacks(gateway=gateway.id)
+    assert (await till.callback(callback.id)).body.startswith("bt_signature=x&bt_payload=")
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -258,6 +307,12 @@ async def test_the_view_decodes_and_masks(till: Till) -> None:
         ("evt_1234567890123456789012", "evt_1234567890123456789012"),
         ("1700000000000", "1700000000000"),
         ('{"cardNumber":"4111","x":"1"}', '{"cardNumber":"***","x":"1"}'),
+        ('{"cvc": 123, "x": 1}', '{"cvc": "***", "x": 1}'),
+        ('{"email":"a\\u0040b.com"}', '{"email":"***"}'),
+        (
+            '<cvv type="integer">123</cvv><cvv-response>M</cvv-response>',
+            '<cvv type="integer">***</cvv><cvv-response>M</cvv-response>',
+        ),
     ],
 )
 def test_masks(text: str, shown: str) -> None:
