@@ -9,8 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.callback_samples import NoSuchSample, Sample
+from services.payments import flood
+from services.payments.settings import payments_settings
 from tests.conftest import scale
 from tests.factories import gateways as g
+from tests.fakes.mollie import payment as paid_with_mollie
+from tests.fakes.mollie import serving_mollie
 from tests.services.payments.conftest import Till
 
 # Of the 120 orders of five callbacks, when not all are tried.
@@ -68,6 +72,58 @@ async def test_every_order_ends_in_the_same_ledger(till: Till, provider: str) ->
     (row,) = rows
     authorised = 0 if provider == "paypal" and count < 5 else 1999
     assert tuple(row) == ("disputed", authorised, 1999, 1500, 300, len(orders))
+
+
+def _part(identifier: str, amount: str, **fields: Any) -> dict[str, Any]:
+    return {"id": identifier, "amount": {"value": amount, "currency": "USD"}} | fields
+
+
+def _told_by_mollie(payment: str, number: str) -> list[dict[str, Any]]:
+    """What Mollie's API says of a payment from one time to the next."""
+    refunds = [_part(f"re_{payment}_1", "5.00", status="refunded"), _part(f"re_{payment}_2", "10.00", status="pending")]
+    done = [refunds[0], refunds[1] | {"status": "refunded"}]
+    chargebacks = [_part(f"chb_{payment}", "3.00", reversedAt=None)]
+    named = {"id": payment, "metadata": {"order_number": number}}
+    return [
+        paid_with_mollie(number, "authorized", **named),
+        paid_with_mollie(number, **named),
+        paid_with_mollie(number, **named, _embedded={"refunds": refunds[:1], "chargebacks": []}),
+        paid_with_mollie(number, **named, _embedded={"refunds": refunds, "chargebacks": []}),
+        paid_with_mollie(number, **named, _embedded={"refunds": done, "chargebacks": chargebacks}),
+    ]
+
+
+@pytest.mark.feature("PAY-4")
+@pytest.mark.timeout(900)
+async def test_every_order_of_what_mollie_answers_ends_in_the_same_ledger(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that read a payment at once may take in the older answer last."""
+    # Of what proves nothing by itself so many come in no minute.
+    monkeypatch.setattr(flood, "KEPT_PER_MINUTE", 10_000)
+    credentials = '{"api_key": "test_key"}'
+    gateway = await g.open_gateway(till.process, till.organization_id, "mollie", secrets=(), credentials=credentials)
+    dice = Random("mollie")
+    orders = list(permutations(range(5)))
+    if scale() < 1:
+        orders = dice.sample(orders, _SHORT)
+    async with serving_mollie() as (mollie, base):
+        monkeypatch.setattr(payments_settings(), "provider_apis", {"mollie": base})
+        for place, order in enumerate(orders):
+            await till.place(f"MOLLIE-{place}")
+            answers = _told_by_mollie(f"tr_{place}", f"MOLLIE-{place}")
+            for which in (*order, dice.choice(order)):
+                mollie.payments[f"tr_{place}"] = answers[which]
+                assert (
+                    await till.door.post(f"/callbacks/{gateway.id}", content=b"id=tr_%d" % place)
+                ).status_code == 200
+                await till.work()
+    callbacks = await till.callbacks(gateway=gateway.id)
+    assert {callback.status for callback in callbacks} == {"processed"}
+    rows = await till.rows(
+        "SELECT state, authorised, captured, refunded, disputed, count(*) FROM payments GROUP BY 1, 2, 3, 4, 5"
+    )
+    assert [tuple(row) for row in rows] == [("disputed", 1999, 1999, 1500, 300, len(orders))]
 
 
 # --- anything at all

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from deploy.callback_samples import Sample
 from services.payments import tasks
@@ -19,6 +19,7 @@ from shared.contracts.payments.messages import ChangePaymentGateway, ReplayCallb
 from shared.contracts.payments.shapes import PaymentGateway
 from shared.security import SecretText
 from tests.factories import gateways as g
+from tests.fakes.mollie import Mollie, payment, serving_mollie
 from tests.fakes.servers import serving
 from tests.services.payments.conftest import Till
 
@@ -202,40 +203,9 @@ async def test_waits_grow_and_are_never_the_same() -> None:
 # --- Mollie
 
 
-@dataclass
-class Mollie:
-    """Mollie's payments, as its API tells them."""
-
-    payments: dict[str, dict[str, Any]] = field(default_factory=dict)
-    status: int = 200
-    asked: int = 0
-
-    async def payment(self, request: Request) -> Response:
-        self.asked += 1
-        if request.headers.get("authorization") != "Bearer test_key":
-            return JSONResponse({"status": 401, "title": "Unauthorized Request"}, 401)
-        found = self.payments.get(request.path_params["payment"])
-        if self.status != 200 or found is None:
-            return JSONResponse({"title": "no"}, 404 if self.status == 200 else self.status)
-        return JSONResponse(found)
-
-
-def payment(number: str, status: str = "paid", **fields: Any) -> dict[str, Any]:
-    return {
-        "resource": "payment",
-        "id": "tr_1",
-        "mode": "test",
-        "status": status,
-        "amount": {"value": "19.99", "currency": "USD"},
-        "metadata": {"order_number": number},
-        "_embedded": {"refunds": [], "chargebacks": []},
-    } | fields
-
-
 @pytest.fixture
 async def mollie(apis: Callable[[dict[str, str]], None]) -> AsyncIterator[Mollie]:
-    fake = Mollie()
-    async with serving(("GET", "/v2/payments/{payment}", fake.payment)) as base:
+    async with serving_mollie() as (fake, base):
         apis({"mollie": base})
         yield fake
 
