@@ -70,7 +70,13 @@ class Surrounded:
         self.relay = relay
         self.bus: Bus = bus
         self.surroundings = Surroundings(database, bus.ask, relay)
-        self.backlogs = Backlogs(SERVICES, self.surroundings, self.address, queue_bound=configuration.queue_bound)
+        self.backlogs = Backlogs(
+            SERVICES,
+            self.surroundings,
+            self.address,
+            queue_bound=configuration.queue_bound,
+            measuring={service.name: [each.function for each in service.measurements] for service in _ALL},
+        )
 
 
 @contextlib.asynccontextmanager

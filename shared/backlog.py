@@ -5,7 +5,7 @@ A lag makes unready whoever is to work it off. Others tell of it and go on: an o
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,9 @@ from shared.bus.answering import Surroundings, translated
 from shared.bus.envelope import service_envelope
 from shared.bus.queue import SILENT_SECONDS, RequestQueues
 from shared.errors import Unavailable
+from shared.metrics import Measure
 from shared.redis_connection import REDIS_AWAY, RedisAddress
+from shared.unit_of_work import UnitOfWork
 
 # Scrapes and probes come from several sides; the databases are asked once for all of them.
 _REMEMBERED_SECONDS = 3.0
@@ -41,6 +43,10 @@ class QueueIsFull(Unavailable):
 
 class QueueIsStuck(Unavailable):
     """Nobody takes a service's requests while they wait."""
+
+
+# What a service counts of its own, by its name.
+Measuring = Mapping[str, Sequence[Callable[[UnitOfWork], Awaitable[Sequence[Measure]]]]]
 
 
 @dataclass(frozen=True)
@@ -69,15 +75,23 @@ class Backlog:
     task_oldest_seconds: float = 0.0
     tasks_parked: int = 0
     jobs_open: int = 0
+    measures: Sequence[Measure] = ()
 
 
 class Backlogs:
     """Reads the backlog of `services`, at most once every few seconds."""
 
     def __init__(
-        self, services: Sequence[str], surroundings: Surroundings, address: RedisAddress, *, queue_bound: int
+        self,
+        services: Sequence[str],
+        surroundings: Surroundings,
+        address: RedisAddress,
+        *,
+        queue_bound: int,
+        measuring: Measuring | None = None,
     ) -> None:
         self._services = services
+        self._measuring = measuring or {}
         self._surroundings = surroundings
         self._address = address
         self._redis: Any = address.connect()
@@ -165,13 +179,14 @@ class Backlogs:
         try:
             lags = await uow.fetch(_LAGS)
             rest = await uow.fetchrow(_REST)
+            measures = [each for measure in self._measuring.get(service, ()) for each in await measure(uow)]
         except Exception as error:
             raise translated(error, f"backlog of {service}", envelope.request_id) from error
         finally:
             await uow.rollback()
         assert rest is not None
         deliveries = {row["listener"]: Lag(row["open"], row["oldest"]) for row in lags}
-        return Backlog(service, *queues, deliveries=deliveries, **dict(rest))
+        return Backlog(service, *queues, deliveries=deliveries, measures=measures, **dict(rest))
 
 
 _LAGS = """

@@ -6,6 +6,8 @@ several processes calls `share_between_processes` before it does.
 
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,17 @@ _asks = Counter(
     "crossdock_asks", "Messages asked by this process; `outcome` is ok or the error's code.", ("message", "outcome")
 )
 _ask_seconds = Histogram("crossdock_ask_seconds", "From asking to the answer.", ("message",), buckets=_SECONDS)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of this moment that a service reads from its tables, with its labels; `crossdock_` stands before it."""
+
+    name: str
+    help: str
+    labels: Mapping[str, str]
+    value: float
+
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

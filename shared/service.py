@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from shared.bus.envelope import Caller, Envelope
 from shared.contracts.base import Event, Message
+from shared.metrics import Measure
 from shared.unit_of_work import UnitOfWork
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
@@ -91,6 +92,13 @@ class TaskHandler:
 class JobHandler:
     kind: str
     function: Callable[[Any], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A function that reads numbers of this moment across tenants, for the metrics. Asked every few seconds."""
+
+    function: Callable[[UnitOfWork], Awaitable[Sequence[Measure]]]
 
 
 @dataclass(frozen=True)
@@ -187,6 +195,11 @@ def runs(kind: str) -> Callable[[F], F]:
     return lambda function: _mark(function, JobHandler(kind, function))
 
 
+def measures(function: F) -> F:
+    """Mark a function that is given a unit of work across tenants, to read only, and returns `Measure`s."""
+    return _mark(function, Measurement(function))
+
+
 class Service:
     """One service: its name, which is also its schema, and what it does."""
 
@@ -196,6 +209,7 @@ class Service:
         self.listeners: dict[str, Listener] = {}
         self.tasks: dict[str, TaskHandler] = {}
         self.jobs: dict[str, JobHandler] = {}
+        self.measurements: list[Measurement] = []
         for mark in _marks_of(modules):
             self._add(mark)
 
@@ -212,6 +226,8 @@ class Service:
                 self._put(self.tasks, kind, mark)
             case JobHandler(kind=kind):
                 self._put(self.jobs, kind, mark)
+            case Measurement():
+                self.measurements.append(mark)
 
     def _put(self, registry: dict[str, Any], name: str, mark: object) -> None:
         if name in registry:

@@ -183,13 +183,13 @@ class UnitOfWork:
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo only what happens inside when it raises."""
         connection = await self.connection()
-        marks = len(self._events), len(self._tasks), len(self._audit)
+        marks = len(self._events), len(self._tasks), len(self._audit), len(self._committed)
         await connection.execute("SAVEPOINT inner_work")
         try:
             yield
             await self._flush()
         except BaseException:
-            del self._events[marks[0] :], self._tasks[marks[1] :], self._audit[marks[2] :]
+            del self._events[marks[0] :], self._tasks[marks[1] :], self._audit[marks[2] :], self._committed[marks[3] :]
             # Released as well: left there, it would be what an outer one of the same name goes back to.
             await connection.execute("ROLLBACK TO SAVEPOINT inner_work; RELEASE SAVEPOINT inner_work")
             raise

@@ -95,6 +95,7 @@ class _Waiting(Collector):
             for backlog in self._backlogs:
                 gauge.add_metric((backlog.service,), getattr(backlog, name))
             yield gauge
+        yield from self._measures()
 
     def _queues(self) -> GaugeMetricFamily:
         gauge = GaugeMetricFamily("crossdock_queue_length", "What waits on Redis.", labels=("service", "queue"))
@@ -112,6 +113,16 @@ class _Waiting(Collector):
                 waiting.add_metric((backlog.service, listener), lag.open)
                 oldest.add_metric((backlog.service, listener), lag.oldest_seconds)
         yield from (waiting, oldest)
+
+    def _measures(self) -> Iterable[GaugeMetricFamily]:
+        """What the services count of their own."""
+        gauges: dict[str, GaugeMetricFamily] = {}
+        for measure in (each for backlog in self._backlogs for each in backlog.measures):
+            name = f"crossdock_{measure.name}"
+            if name not in gauges:
+                gauges[name] = GaugeMetricFamily(name, measure.help, labels=tuple(measure.labels))
+            gauges[name].add_metric(tuple(measure.labels.values()), measure.value)
+        return gauges.values()
 
 
 _GAUGES = {

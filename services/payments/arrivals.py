@@ -43,6 +43,10 @@ _AWAY = (
 )
 
 
+# What makes two arrivals the same: the organization, the gateway, the identity.
+Place = tuple[UUID, UUID, bytes]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
     """A callback with its verdict, to be stored. `deliveries` counts those that came in the same group.
@@ -82,7 +86,7 @@ class Arrival:
         return PROCESS if self.is_verified else None
 
     @property
-    def place(self) -> tuple[UUID, UUID, bytes]:
+    def place(self) -> Place:
         return self.organization_id, self.gateway_id, self.identity
 
 
@@ -92,18 +96,19 @@ class Arrivals:
     def __init__(self, database: Database, after_commit: AfterCommit) -> None:
         self._database = database
         self._after_commit = after_commit
-        self._waiting: list[tuple[Arrival, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Arrival, asyncio.Future[bool]]] = []
         self._storing: asyncio.Task[None] | None = None
 
-    async def store(self, arrival: Arrival) -> None:
-        """Store one arrival; when this returns it is durable. Raises CallbackNotStored."""
+    async def store(self, arrival: Arrival) -> bool:
+        """Store one arrival; when this returns it is durable. Whether it is new. Raises CallbackNotStored."""
         if len(self._waiting) >= _MOST_WAITING:
             raise CallbackNotStored("Too many callbacks wait to be stored; send it again.", retry_after_seconds=1)
         stored = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, stored))
         if self._storing is None or self._storing.done():
             self._storing = asyncio.create_task(self._store_all())
-        await stored
+        is_new: bool = await stored
+        return is_new
 
     async def close(self) -> None:
         """Finish what waits."""
@@ -121,7 +126,7 @@ class Arrivals:
             group = self._take_group()
             await self._store_group(group)
 
-    def _take_group(self) -> list[tuple[Arrival, asyncio.Future[None]]]:
+    def _take_group(self) -> list[tuple[Arrival, asyncio.Future[bool]]]:
         size, count = 0, 0
         for arrival, _ in self._waiting[:_MOST_AT_ONCE]:
             size += len(arrival.body)
@@ -131,9 +136,9 @@ class Arrivals:
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         return group
 
-    async def _store_group(self, group: list[tuple[Arrival, asyncio.Future[None]]]) -> None:
+    async def _store_group(self, group: list[tuple[Arrival, asyncio.Future[bool]]]) -> None:
         try:
-            await self._write([arrival for arrival, _ in group])
+            new = await self._write([arrival for arrival, _ in group])
         except _AWAY as error:
             if len(group) > 1 and isinstance(error, asyncpg.IntegrityConstraintViolationError | asyncpg.DataError):
                 # One that cannot be stored must not take the others down with it.
@@ -149,10 +154,13 @@ class Arrivals:
                 _settle(stored, error)
             raise
         else:
-            for _, stored in group:
-                _settle(stored)
+            for arrival, stored in group:
+                _settle(stored, is_new=arrival.place in new)
+                # Of several that say the same only the first is.
+                new.discard(arrival.place)
 
-    async def _write(self, arrivals: Sequence[Arrival]) -> None:
+    async def _write(self, arrivals: Sequence[Arrival]) -> set[Place]:
+        """Write all of them in one transaction. Returns which are new."""
         rows = merged(arrivals)
         async with asyncio.timeout(_PATIENCE_SECONDS):
             async with intake_transaction(self._database) as connection:
@@ -165,22 +173,23 @@ class Arrivals:
         ]
         if due:
             self._after_commit.wake("payments", due)
+        return {arrival.place for arrival in rows if arrival.id in stored}
 
 
 def merged(arrivals: Sequence[Arrival]) -> list[Arrival]:
     """One arrival per identity, with its deliveries counted, in an order that keeps two writers from deadlock."""
-    found: dict[tuple[UUID, UUID, bytes], Arrival] = {}
+    found: dict[Place, Arrival] = {}
     for arrival in arrivals:
         first = found.get(arrival.place)
         found[arrival.place] = arrival if first is None else replace(first, deliveries=first.deliveries + 1)
     return [found[place] for place in sorted(found)]
 
 
-def _settle(stored: asyncio.Future[None], error: BaseException | None = None) -> None:
+def _settle(stored: asyncio.Future[bool], error: BaseException | None = None, *, is_new: bool = False) -> None:
     if stored.done():
         return
     if error is None:
-        stored.set_result(None)
+        stored.set_result(is_new)
     else:
         stored.set_exception(error)
 

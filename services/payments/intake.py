@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 import structlog
 
+from services.payments import measuring
 from services.payments.arrivals import Arrival, Arrivals
 from services.payments.errors import (
     AddressNotAllowed,
@@ -128,7 +129,13 @@ class Intake:
             return _challenged(gateway, provider, scope, address), "text/plain"
         delivery = Delivery(delivery_headers, await self._read_body(receive), received_at)
         verdict = await self._judge(self._book, gateway, provider, delivery, address)
-        await self._keep(self._arrivals, gateway, _arrivals(gateway, provider, delivery, headers, address, verdict))
+        kept = _arrivals(gateway, provider, delivery, headers, address, verdict)
+        try:
+            records = await self._keep(self._arrivals, gateway, kept)
+        except CrossdockError as error:
+            measuring.turned_away(gateway.id, error.code)
+            raise
+        measuring.received(gateway.id, verdict, records)
         if verdict == _WRONG_ADDRESS:
             raise AddressNotAllowed("Callbacks for this gateway are not taken from this address.")
         if not (verdict.is_genuine or verdict.is_pending):
@@ -148,14 +155,17 @@ class Intake:
             return verdict
         return provider.verify(delivery, gateway.account({verdict.certificate: pem}))
 
-    async def _keep(self, arrivals: Arrivals, gateway: KnownGateway, kept: Sequence[Arrival]) -> None:
-        """Store what came. Of what is not known to be genuine only so much; more that is pending is refused."""
+    async def _keep(self, arrivals: Arrivals, gateway: KnownGateway, kept: Sequence[Arrival]) -> list[bool]:
+        """Store what came. Of what is not known to be genuine only so much; more that is pending is refused.
+
+        Returns of each that was stored whether it is new.
+        """
         first = kept[0]
         if not first.is_verified and not self._flood.keeps(gateway, len(first.body)):
             if first.is_pending or self._flood.is_beyond_patience(gateway):
                 raise TooManyUnverified("Too many callbacks came that are not verified; send it again later.")
-            return
-        await asyncio.gather(*(arrivals.store(arrival) for arrival in kept))
+            return []
+        return await asyncio.gather(*(arrivals.store(arrival) for arrival in kept))
 
     async def _read_body(self, receive: Receive) -> bytes:
         """The whole body. Raises BodyTooLarge without reading on, BodyTooSlow, _SenderLeft."""

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
-from services.payments import repository
+from services.payments import measuring, repository
 from services.payments.arrivals import CHECK, PROCESS
 from services.payments.errors import ProcessingGaveUp
 from services.payments.gateways.apis.registry import APIS
@@ -18,7 +18,8 @@ from services.payments.settings import payments_settings
 from services.payments.use_cases import alerting, bulk_triage, checking, processing, reconciling, repairing, settling
 from shared import blobs, clock
 from shared.jobs import RunningJob
-from shared.service import every, performs, runs
+from shared.metrics import Measure
+from shared.service import every, measures, performs, runs
 from shared.unit_of_work import UnitOfWork
 
 _GIVE_UP = "payments.give_up"
@@ -179,6 +180,12 @@ async def add_up(_payload: dict[str, Any], uow: UnitOfWork) -> None:
     now = clock.now()
     await repository.add_up_repeats(uow, now - ROWS_KEPT)
     await repository.add_up_overflows(uow, now - ROWS_KEPT, now - payments_settings().invalid_retention)
+
+
+@measures
+async def measure_callbacks(uow: UnitOfWork) -> Sequence[Measure]:
+    """How many callbacks are not settled, and for how long, by gateway."""
+    return await measuring.open_callbacks(uow)
 
 
 def _is_to_be_processed(callback: Callback) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import repository
+from services.payments import measuring, repository
 from services.payments.errors import (
     EventIdReused,
     MustWait,
@@ -87,7 +87,9 @@ async def note(uow: UnitOfWork, callbacks: Sequence[Callback], kind: str, actor:
     """Write what callbacks have come to, and an attempt of each that says so."""
     if callbacks:
         who = actor or uow.caller.name or uow.caller.kind
-        await repository.write_attempts(uow, callbacks, kind, who, clock.now())
+        at = clock.now()
+        await repository.write_attempts(uow, callbacks, kind, who, at)
+        uow.when_committed(lambda: measuring.settled(callbacks, at))
 
 
 async def _alert(uow: UnitOfWork, callback: Callback, gateway: Gateway, failed_for: str | None) -> None:
