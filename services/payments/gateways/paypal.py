@@ -54,7 +54,7 @@ _CERTIFICATE = re.compile(r"/v1/notifications/(certs/)?[A-Za-z0-9._-]{1,200}")
 TEST_CERTIFICATE_URL = "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-of-the-gateways-own-settings"
 _OWNER = re.compile(r"messageverificationcerts(\.[a-z]+)?\.paypal\.com")
 _MOST_CERTIFICATES = 6
-_WITHOUT_DECIMALS = frozenset(("HUF", "JPY", "TWD"))
+WITHOUT_DECIMALS = frozenset(("HUF", "JPY", "TWD"))
 
 
 class PayPal:
@@ -200,7 +200,7 @@ def _money(amount: Object) -> tuple[int, str]:
     """In the form of either version of PayPal's API."""
     currency = reading.currency(amount.get("currency_code", amount.get("currency")))
     value = amount.get("value", amount.get("total"))
-    return reading.major_units(value, currency, whole=_WITHOUT_DECIMALS), currency
+    return reading.major_units(value, currency, whole=WITHOUT_DECIMALS), currency
 
 
 def _order_number(resource: Object) -> str | None:
@@ -302,3 +302,73 @@ _READERS = {
     "CUSTOMER.DISPUTE.UPDATED": _disputed,
     "CUSTOMER.DISPUTE.RESOLVED": _disputed,
 }
+
+
+# --- what PayPal's APIs list and tell
+
+
+_RETURNED = ("T1106", "T1107")
+_CHARGED_BACK = ("T1201",)
+
+
+def read_listed_transaction(transaction: Object) -> Notice | None:
+    """A transaction of a search; None for what is no payment or refund, or is not settled yet. Raises Unusable."""
+    code, status = reading.text(transaction, "transaction_event_code"), transaction.get("transaction_status")
+    name, amount = reading.text(transaction, "transaction_id"), reading.inner(transaction, "transaction_amount")
+    is_outgoing = str(amount.get("value")).startswith("-")
+    value, currency = _money({**amount, "value": str(amount.get("value")).removeprefix("-")})
+    told: Told = {"event": f"transaction.{code}", "currency": currency, "occurred_at": None, "is_live": None}
+    number = reading.find_name(transaction, "custom_field", "invoice_id")
+    if code in _CHARGED_BACK:
+        raise UnreadableCallback(f"{transaction.get('paypal_reference_id')} was charged back; look at its dispute.")
+    # What was reversed came in all the same.
+    if code.startswith("T00") and status in ("S", "V") and not is_outgoing:
+        fact = CaptureFact(name, value, "succeeded")
+        return Notice(payment=name, order_number=number, captures=(fact,), **told)
+    if code in _RETURNED and status == "S":
+        payment = reading.text(transaction, "paypal_reference_id")
+        refund = RefundFact(name, value, "succeeded" if is_outgoing else "failed")
+        return Notice(payment=payment, order_number=None, refunds=(refund,), **told)
+    return None
+
+
+_CAPTURED = ("COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED")
+
+
+def read_listed_order(document: Object) -> Notice | None:
+    """An order with its captures and refunds, or a capture by itself; None where nothing was captured."""
+    units = reading.objects(document, "purchase_units")
+    held = [reading.find_inner(unit, "payments") for unit in units] or [{"captures": [document]}]
+    captures = [each for payments in held for each in reading.objects(payments, "captures")]
+    captures = [each for each in captures if each.get("status") in _CAPTURED]
+    if not captures:
+        return None
+    facts = tuple(map(_capture_fact, captures))
+    refunds = [read_refund(each) for payments in held for each in reading.objects(payments, "refunds")]
+    numbers = [number for each in (*units, *captures) if (number := _order_number(each)) is not None]
+    return Notice(
+        event="order.told",
+        occurred_at=None,
+        is_live=None,
+        payment=reading.text(document, "id"),
+        aliases=tuple(fact.external_id for fact in facts if fact.external_id != document["id"]),
+        order_number=numbers[0] if numbers else None,
+        currency=_money(reading.inner(captures[0], "amount"))[1],
+        captures=facts,
+        refunds=tuple(refunds),
+    )
+
+
+def _capture_fact(capture: Object) -> CaptureFact:
+    return CaptureFact(reading.text(capture, "id"), _money(reading.inner(capture, "amount"))[0], "succeeded")
+
+
+_REFUND_STATES = {"COMPLETED": "succeeded", "PENDING": "pending", "FAILED": "failed", "CANCELLED": "cancelled"}
+
+
+def read_refund(refund: Object) -> RefundFact:
+    """A refund as PayPal's API tells it."""
+    state: Any = _REFUND_STATES.get(str(refund.get("status")))
+    if state is None:
+        raise UnreadableCallback("The refund has a status we do not know.")
+    return RefundFact(reading.text(refund, "id"), _money(reading.inner(refund, "amount"))[0], state)

@@ -154,3 +154,48 @@ def _find_reader(name: str) -> Callable[[str, Object], dict[str, Any]] | None:
     if name.startswith("refund."):
         return _refund
     return _dispute if name.startswith("payment.dispute.") else _READERS.get(name)
+
+
+# --- what Razorpay's API lists
+
+
+def _listed(event: str, payment: str, entity: Object, **told: Any) -> Notice:
+    _, currency = money(entity)
+    number = order_number(entity) if payment == entity.get("id") else None
+    return Notice(
+        event=event,
+        occurred_at=None,
+        is_live=None,
+        payment=payment,
+        order_number=number,
+        currency=currency,
+        **told,
+    )
+
+
+def read_listed_payment(payment: Object) -> Notice | None:
+    """A payment as it stands; None for one that was not paid yet. Its refunds are listed by themselves."""
+    status, name = reading.text(payment, "status"), reading.text(payment, "id")
+    if status == "created":
+        return None
+    amount = money(payment)[0]
+    told: dict[str, dict[str, Any]] = {
+        "authorized": {"authorised": amount},
+        "captured": {"authorised": amount, "captured": amount},
+        "refunded": {"authorised": amount, "captured": amount},
+        "failed": {"failed": True},
+    }
+    if status not in told:
+        raise UnreadableCallback("The payment has a status we do not know.")
+    return _listed(f"payment.{status}", name, payment, **told[status])
+
+
+def read_listed_refund(refund: Object) -> Notice | None:
+    """A refund out of the list of all: it names its payment."""
+    return _listed("refund.told", reading.text(refund, "payment_id"), refund, refunds=(read_refund(refund),))
+
+
+def read_listed_dispute(dispute: Object) -> Notice | None:
+    """A dispute out of the list of all, understood as its events are."""
+    told = _dispute("payment.dispute.told", {"dispute": {"entity": dispute}})
+    return _listed("payment.dispute.told", told["payment"], dispute, disputes=told["disputes"])

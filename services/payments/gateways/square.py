@@ -143,3 +143,26 @@ def _dispute(dispute: Object) -> dict[str, Any] | None:
 
 
 _READERS = {"payment": read_payment, "refund": read_refund, "dispute": _dispute}
+
+
+# --- what Square's API lists
+
+
+def read_listed_payment(payment: Object) -> Notice | None:
+    """A payment as it stands; None for one that is still to come. Its refunds are listed by themselves."""
+    told = read_payment(payment)
+    return None if told is None else _listed(f"payment.{payment['status']}", told | {"refunded": None})
+
+
+def read_listed_refund(refund: Object) -> Notice | None:
+    return _listed("refund.told", read_refund(refund))
+
+
+def read_listed_dispute(dispute: Object) -> Notice | None:
+    """None for an inquiry."""
+    told = _dispute(dispute)
+    return None if told is None else _listed("dispute.told", told)
+
+
+def _listed(event: str, told: dict[str, Any]) -> Notice:
+    return Notice(event=event, occurred_at=None, is_live=None, **told)

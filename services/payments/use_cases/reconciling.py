@@ -48,6 +48,11 @@ _PAYMENTS_AT_ONCE = 200
 _ASKED_SINGLY_AT_ONCE = 10
 
 
+_WHY = {
+    "adyen": "Adyen's API has no list of payments; its settlement details report has what was paid.",
+    "": "The provider's API is not asked for lists.",
+}
+
 # --- beginning
 
 
@@ -117,7 +122,7 @@ def check_api(gateway: Gateway) -> Api:
     """Raises ReconciliationNotOffered."""
     api = find_api(gateway.provider)
     if api is None:
-        raise ReconciliationNotOffered(f"{gateway.provider} is not asked for lists; compare a settlement file instead.")
+        raise ReconciliationNotOffered(f"{_WHY.get(gateway.provider, _WHY[''])} Compare a settlement file instead.")
     return api
 
 
