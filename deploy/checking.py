@@ -1,21 +1,29 @@
-"""`crossdock check`: whether stock, its ledger, reservations and orders agree, by asking the services."""
+"""`crossdock check`: whether stock, its ledger, reservations and orders agree, by asking the services.
+
+Inventory says of itself what does not add up there. Orders and inventory are then read side by side, both by the id of
+the order, a thousand at a time: which orders hold stock, and of each line how much is allocated, has left, and is back.
+"""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
 from deploy import topology
 from shared.bus.envelope import service_envelope
 from shared.contracts.base import Message
-from shared.contracts.inventory.checks import CheckStock, ListOpenReservations, ListStockedOrganizations
-from shared.contracts.inventory.messages import GetReservation
-from shared.contracts.orders.lists import ListOrders
-from shared.contracts.orders.messages import GetOrderStanding
-from shared.errors import CrossdockError
+from shared.contracts.inventory.checks import (
+    CheckStock,
+    ListStockedOrganizations,
+    ListStockOfOrders,
+    StockOfLine,
+    StockOfOrder,
+)
+from shared.contracts.orders.checks import LineToCheck, ListOrdersToCheck, OrderToCheck
 
 # Whose goods are still to leave. The others' reservations are over: what they have not sent is sold to somebody else.
 _KEEPING = frozenset({"pending", "processing", "on_hold", "partly_shipped"})
+_NEEDING = frozenset({"processing", "partly_shipped"})
 _HOLDING = frozenset({"held", "confirmed"})
 # Events may be on their way: what differs is looked at again.
 _LOOKS = 3
@@ -36,58 +44,75 @@ async def _check_one(process: topology.Surrounded, organization_id: UUID) -> lis
         for each in found
     ]
     for look in range(_LOOKS):
-        differing = await _compare_orders(process, organization_id)
+        differing = [line async for line in _compare_orders(process, organization_id)]
         if not differing or look == _LOOKS - 1:
             break
         await asyncio.sleep(_PAUSE_SECONDS)
     return lines + [f"{organization_id}: {line}" for line in differing]
 
 
-async def _compare_orders(process: topology.Surrounded, organization_id: UUID) -> list[str]:
-    lines: list[str] = []
-    after: str | None = None
+async def _compare_orders(process: topology.Surrounded, organization_id: UUID) -> AsyncIterator[str]:
+    """Both lists come by the id of the order, so that each is read once."""
+    orders = _pages(process, organization_id, ListOrdersToCheck())
+    order: OrderToCheck | None = await anext(orders, None)
+    async for stock in _pages(process, organization_id, ListStockOfOrders()):
+        while order is not None and order.order_id < stock.order_id:
+            for line in _without_stock(order):
+                yield line
+            order = await anext(orders, None)
+        is_same = order is not None and order.order_id == stock.order_id
+        for line in _differences(order if is_same else None, stock):
+            yield line
+        if is_same:
+            order = await anext(orders, None)
+    while order is not None:
+        for line in _without_stock(order):
+            yield line
+        order = await anext(orders, None)
+
+
+async def _pages(process: topology.Surrounded, organization_id: UUID, message: Any) -> AsyncIterator[Any]:
     while True:
-        page = await _ask(process, organization_id, ListOpenReservations(after=after))
-        for each in page.items:
-            status = await _status(process, organization_id, each.order_id)
-            if status not in _KEEPING:
-                lines.append(f"stock is {each.state} for order {each.order_id}, which is {status or 'not there'}")
-        after = page.next
-        if after is None:
-            return lines + await _orders_without_stock(process, organization_id)
+        page = await _ask(process, organization_id, message)
+        for item in page.items:
+            yield item
+        if page.next is None:
+            return
+        message = message.model_copy(update={"after": page.next})
 
 
-async def _status(process: topology.Surrounded, organization_id: UUID, order_id: UUID) -> str | None:
-    try:
-        return str((await _ask(process, organization_id, GetOrderStanding(order_id=order_id))).status)
-    except CrossdockError as error:
-        if error.code == "order_not_found":
-            return None
-        raise
+def _without_stock(order: OrderToCheck) -> Iterator[str]:
+    """What was imported as complete never had stock here; what is to leave must have."""
+    if order.status in _NEEDING:
+        yield f"order {order.number} is {order.status}, and its stock is not reserved"
 
 
-async def _orders_without_stock(process: topology.Surrounded, organization_id: UUID) -> list[str]:
-    lines: list[str] = []
-    after: str | None = None
-    while True:
-        wanted = ListOrders(status=["processing", "partly_shipped"], first=200, after=after)
-        page = await _ask(process, organization_id, wanted)
-        for order in page.items:
-            state = await _reserved(process, organization_id, order.id)
-            if state not in _HOLDING:
-                lines.append(f"order {order.number} is {order.status}, and its stock is {state or 'not reserved'}")
-        after = page.next
-        if after is None:
-            return lines
+def _differences(order: OrderToCheck | None, stock: StockOfOrder) -> Iterator[str]:
+    status = None if order is None else order.status
+    if stock.state == "confirmed" and status not in _KEEPING:
+        yield f"stock is {stock.state} for order {stock.order_id}, which is {status or 'not there'}"
+    if order is None:
+        return
+    if order.status in _NEEDING and stock.state not in _HOLDING:
+        yield f"order {order.number} is {order.status}, and its stock is {stock.state}"
+    yield from _lines_that_differ(order, stock)
 
 
-async def _reserved(process: topology.Surrounded, organization_id: UUID, order_id: UUID) -> str | None:
-    try:
-        return str((await _ask(process, organization_id, GetReservation(reservation_id=order_id))).state)
-    except CrossdockError as error:
-        if error.code == "reservation_not_found":
-            return None
-        raise
+def _lines_that_differ(order: OrderToCheck, stock: StockOfOrder) -> Iterator[str]:
+    """Line by line: what is allocated while it is kept, what left with shipments, what came back."""
+    ordered = {line.sku: line for line in order.lines}
+    held = {line.sku: line for line in stock.lines}
+    is_kept = order.status in _KEEPING and stock.state in _HOLDING
+    for sku in sorted(ordered.keys() | held.keys()):
+        line = ordered.get(sku) or LineToCheck(sku=sku, wanted=0, shipped=0, returned=0)
+        goods = held.get(sku) or StockOfLine(sku=sku, reserved=0, shipped=0, returned=0)
+        for what, said, found in (
+            ("allocated", line.wanted, goods.reserved if is_kept else line.wanted),
+            ("shipped", line.shipped, goods.shipped),
+            ("returned", line.returned, goods.returned),
+        ):
+            if said != found:
+                yield f"order {order.number}: of {sku} {found} are {what}, not {said} as its line says"
 
 
 async def _ask(process: topology.Surrounded, organization_id: UUID | None, message: Message[Any]) -> Any:

@@ -290,7 +290,9 @@ def check(
         list[UUID] | None, typer.Option(help="Only this organization; may be given several times.")
     ] = None,
 ) -> None:
-    """Check that stock equals its ledger, and that reservations and orders agree, in the installation of DATABASE_URL.
+    """Check that stock equals its ledger, and every line of an order what is held, left and came back of it.
+
+    In the installation of DATABASE_URL.
 
     Prints what does not, and ends with 1 if there is anything.
     """

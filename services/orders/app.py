@@ -1,7 +1,7 @@
 """Assembles the orders service."""
 
 from services.orders import listeners, tasks
-from services.orders.answers import aftercare, buying, connections, handling, lists, people
+from services.orders.answers import aftercare, buying, checks, connections, handling, lists, people
 from services.orders.use_cases.importing import IMPORTING
 from shared import platform_answers
 from shared.imports.service import importing
@@ -11,6 +11,7 @@ service = Service(
     "orders",
     platform_answers,
     buying,
+    checks,
     handling,
     aftercare,
     lists,

@@ -129,7 +129,7 @@ async def make(process: Surrounded, organization_id: UUID) -> dict[str, UUID | s
     """A quote, and an order that is paid and partly shipped, of one product."""
     seller = Seller(process, organization_id)
     seller.shop = await seller.open_shop("of-the-orders")
-    await _sold(seller, "ORDERED")
+    await sell(seller, "ORDERED")
     await seller.stocked({"ORDERED": 5})
     quote = await seller.ask(CreateQuote(shop=seller.shop.code, lines=[OrderedLine(sku="ORDERED", quantity=1)]))
     order = await seller.place(ORDERED=2)
@@ -178,15 +178,18 @@ async def _brought(seller: Seller) -> dict[str, UUID | str]:
     return {**made, "order_export_id": exported.id}
 
 
-async def _sold(seller: Seller, sku: str) -> None:
-    """A published product of this SKU, with a price in the seller's shop."""
+async def sell(seller: Seller, *skus: str) -> None:
+    """Published products of these SKUs, each at $10.00 in the seller's shop."""
     catalog = Catalog(seller.process, seller.organization_id)
     code = seller.shop.code
     await catalog.open_shop(id=seller.shop.id, code=code)
     category = await catalog.ask(CreateCategory(draft=CategoryDraft(name="Ordered", shops=[code])))
-    draft = ProductDraft(title="Ordered", category_ids=[category.id], variants=[VariantDraft(sku=sku)])
-    product = await catalog.ask(CreateProduct(draft=draft))
     price_list = await catalog.ask(CreatePriceList(draft=PriceListDraft(shop=code, name="Ordered")))
-    price = PriceDraft(sku=sku, price=Money(amount=1000, currency="USD"))
-    await catalog.ask(SetPrices(price_list_id=price_list.id, prices=[price]))
-    await catalog.ask(PublishProduct(product_id=product.id))
+    prices = [PriceDraft(sku=sku, price=Money(amount=1000, currency="USD")) for sku in skus]
+    products = []
+    for sku in skus:
+        draft = ProductDraft(title=f"Ordered {sku}", category_ids=[category.id], variants=[VariantDraft(sku=sku)])
+        products.append(await catalog.ask(CreateProduct(draft=draft)))
+    await catalog.ask(SetPrices(price_list_id=price_list.id, prices=prices))
+    for product in products:
+        await catalog.ask(PublishProduct(product_id=product.id))

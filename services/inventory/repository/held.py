@@ -246,13 +246,3 @@ async def note_moved(uow: UnitOfWork, order_id: UUID, number: str, status: str, 
         status,
         version,
     )
-
-
-async def list_confirmed(uow: UnitOfWork, after: str | None, most: int) -> list[asyncpg.Record]:
-    """Reservations that hold stock for good, by id."""
-    return await uow.fetch(
-        "SELECT id, state FROM reservations WHERE state = 'confirmed' AND ($1::uuid IS NULL OR id > $1)"
-        " ORDER BY id LIMIT $2",
-        None if after is None else UUID(after),
-        most,
-    )

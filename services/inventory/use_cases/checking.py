@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
+from services.inventory.repository import order_stock
+from services.inventory.shipment_states import LEFT, PREPARED
+from shared.contracts.base import Page
+from shared.contracts.inventory.checks import StockOfLine, StockOfOrder
+from shared.pagination import cursor_for, cursor_id, cursor_values
 from shared.unit_of_work import UnitOfWork
+
+ORDERS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -20,10 +27,37 @@ async def check(uow: UnitOfWork, most: int = 1000) -> list[Discrepancy]:
     """Every disagreement within one organization; an empty list is the proof.
 
     On hand and reserved equal the last movement and the sum of all; movements follow each other without a gap; what is
-    reserved equals what open reservations hold; incoming equals what open arrivals expect.
+    reserved equals what open reservations hold; incoming equals what open arrivals expect; what of orders has left, is
+    bound or is back equals what their shipments and returns say.
     """
     rows = [row for question in (_SUMS, _CHAIN, _HELD, _INCOMING) for row in await uow.fetch(question, most)]
+    rows += await order_stock.list_findings(uow, most, LEFT, PREPARED)
     return [Discrepancy(**dict(row)) for row in rows]
+
+
+async def list_stock_of_orders(uow: UnitOfWork, after: str | None) -> Page[StockOfOrder]:
+    """What is held, has left and is back of orders, by the lines that they name."""
+    position = cursor_values(after, 1)
+    found = await order_stock.list_page(uow, cursor_id(position[0]) if position else None, ORDERS_AT_ONCE, LEFT)
+    following = cursor_for(str(found[-1].reservation.id)) if len(found) == ORDERS_AT_ONCE else None
+    return Page(items=[_by_line(each) for each in found], next=following)
+
+
+def _by_line(stock: order_stock.OrderStock) -> StockOfOrder:
+    reservation = stock.reservation
+    reserved = reservation.demand()
+    shipped = reservation.lines_made_of((each.goods, each.quantity) for each in stock.sent)
+    returned = reservation.lines_made_of((each.goods, each.returned) for each in stock.sent)
+    return StockOfOrder(
+        order_id=reservation.id,
+        state=reservation.state,
+        lines=[
+            StockOfLine(
+                sku=sku, reserved=reserved.get(sku, 0), shipped=shipped.get(sku, 0), returned=returned.get(sku, 0)
+            )
+            for sku in sorted(reserved.keys() | shipped.keys())
+        ],
+    )
 
 
 _SUMS = """

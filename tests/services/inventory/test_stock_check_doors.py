@@ -35,7 +35,7 @@ async def test_a_counted_file_becomes_a_report_and_corrections(client: Client, o
     headers = client.speaking_as(caller_of(owner.organization_id, "inventory:write", "inventory:read"))
     content = b"SKU;Counted\nA;8\nB;5\nNOWHERE;2\n"
     sent = headers | {"Content-Type": "text/csv", "X-File-Name": "aisle%201.csv", "Idempotency-Key": new_id().hex}
-    params = {"centre": "main", "note": "aisle 1", "guard_percent": 30}
+    params: dict[str, Any] = {"centre": "main", "note": "aisle 1", "guard_percent": 30}
     began = await client.post(f"{PATH}/upload", content=content, params=params, headers=sent)
     assert began.status_code == 202, began.text
     check = began.json()
