@@ -103,9 +103,9 @@ class InsufficientStock(Conflict):
 
     title = "Not everything is in stock"
 
-    def __init__(self, shortages: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, shortages: Sequence[dict[str, Any]], detail: str | None = None) -> None:
         skus = ", ".join(str(shortage["sku"]) for shortage in shortages[:5])
-        super().__init__(f"Not available in the wanted quantity: {skus}.", shortages)
+        super().__init__(detail or f"Not available in the wanted quantity: {skus}.", shortages)
 
 
 class ReservationDiffers(Conflict):

@@ -48,7 +48,10 @@ def choose(
     sources = _Sources([s for s in serving if s.counts], stock, today, rule)
     served = _served(ordered, sources)
     if served.short:
-        raise InsufficientStock([weighing.shortage(line, serving, stock, today, rule) for line in served.short])
+        shortages = [weighing.shortage(line, serving, stock, today, rule) for line in served.short]
+        if not sources.serving:
+            raise InsufficientStock(shortages, "No fulfilment centre sells for this shop: assign one to it.")
+        raise InsufficientStock(shortages)
     units = served.merged()
     explained = [weighing.explain(line, serving, stock, today, units) for line in ordered]
     return Sourced(units, explained)

@@ -17,6 +17,9 @@ from uuid import UUID
 
 from services.inventory.models import Place, ReservedUnits, Serving, SourcingRule, Stock, WantedLine
 
+# Of a line that is short: no centre sells for the shop, whatever lies where.
+NO_CENTRE = "no_centre"
+
 
 def explain(
     line: WantedLine,
@@ -76,7 +79,7 @@ def shortage(
         "sku": line.sku,
         "requested": line.quantity,
         "available": min(available, line.quantity),
-        "reason": _reason(line, rows, everywhere, together, today, rule),
+        "reason": _reason(line, rows, everywhere, together, today, rule) if counting else NO_CENTRE,
         "centres": _by_centre(there, codes),
     }
     if line.is_kit:
