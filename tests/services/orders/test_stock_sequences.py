@@ -353,7 +353,7 @@ async def a_world(process: topology.Surrounded) -> World:
 
 @pytest.mark.timeout(900)
 @settings(
-    max_examples=max(12, round(200 * scale())),
+    max_examples=max(8, round(160 * scale())),
     deadline=None,
     # A sequence takes a second or two: to shrink one would take longer than all the others.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
