@@ -72,3 +72,21 @@ FROM callbacks WHERE status IN ('received', 'waiting', 'retrying', 'failed') GRO
 
 def _labels(row: Sequence[object]) -> dict[str, str]:
     return {"gateway": str(row[0]), "status": str(row[1])}
+
+
+async def open_differences(uow: UnitOfWork) -> list[Measure]:
+    """How many differences between providers and the ledger are open, as paid without order and order not paid."""
+    rows = await uow.fetch(
+        "SELECT gateway_id, kind, count(*) AS differences FROM differences WHERE state IN ('open', 'waiting')"
+        " GROUP BY gateway_id, kind"
+    )
+    text = "Differences between providers and the ledger that are open, by gateway and kind."
+    return [
+        Measure(
+            "payment_differences",
+            text,
+            {"gateway": str(row["gateway_id"]), "kind": row["kind"]},
+            row["differences"],
+        )
+        for row in rows
+    ]

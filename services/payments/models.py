@@ -67,6 +67,8 @@ class Order(Base, table=True):
     currency: str | None = None
     is_placed: bool = False
     is_cancelled: bool = False
+    # Since when it waits for its payment; None for one that was placed without.
+    to_be_paid_since: datetime | None = Field(default=None, sa_type=_TIME)
 
     def may_cost(self, total: Money) -> None:
         """It costs so much, or did: the most that was told counts, in whatever order."""

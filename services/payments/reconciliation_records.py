@@ -44,6 +44,19 @@ class Found:
     detail: str
     payment: Payment | None
     is_repairable: bool = True
+    order: Order | None = None
+
+    @property
+    def order_number(self) -> str | None:
+        if self.order is not None:
+            return self.order.number
+        holder = self.payment or self.fact.said
+        return None if holder is None else holder.order_number
+
+    @property
+    def currency(self) -> str | None:
+        holder = self.fact.said or self.order or self.payment
+        return None if holder is None else holder.currency
 
 
 # --- reconciliations
@@ -215,6 +228,53 @@ ORDER BY p.id LIMIT $6
 """
 
 
+async def list_unpaid(
+    uow: UnitOfWork,
+    reconciliation: Reconciliation,
+    shop_ids: Collection[UUID],
+    before: datetime,
+    after: UUID | None,
+    most: int,
+) -> list[Order]:
+    """Orders of the period that wait for a payment, placed `before`, of which neither we nor the provider know one."""
+    rows = await uow.fetch(
+        _UNPAID,
+        reconciliation.id,
+        reconciliation.gateway_id,
+        list(shop_ids),
+        reconciliation.since,
+        before,
+        after,
+        most,
+    )
+    return [Order.of(row) for row in rows]
+
+
+# An order of a shop with two gateways is told of once.
+_UNPAID = """
+WITH told AS (SELECT DISTINCT said ->> 'order_number' AS number FROM reconciliation_facts
+    WHERE reconciliation_id = $1 AND speaks_of_payment
+    AND coalesce(said ->> 'captured', said ->> 'captures', said ->> 'authorised') IS NOT NULL)
+SELECT o.* FROM orders o WHERE o.shop_id = ANY($3) AND o.to_be_paid_since >= $4 AND o.to_be_paid_since < $5
+    AND NOT o.is_cancelled AND o.total > 0 AND ($6::uuid IS NULL OR o.id > $6)
+    AND NOT EXISTS (SELECT FROM payments p WHERE p.order_id = o.id AND (p.captured > 0 OR p.authorised > 0))
+    AND NOT EXISTS (SELECT FROM told WHERE told.number = o.number)
+    AND NOT EXISTS (SELECT FROM differences d WHERE d.kind = 'order_not_paid' AND d.order_number = o.number
+        AND d.state = 'open' AND d.gateway_id <> $2)
+ORDER BY o.id LIMIT $7
+"""
+
+
+async def list_settled_orders(uow: UnitOfWork, numbers: Collection[str]) -> set[str]:
+    """Which of these orders are cancelled, or have a payment by now."""
+    rows = await uow.fetch(
+        "SELECT o.number FROM orders o WHERE o.number = ANY($1) AND (o.is_cancelled OR EXISTS (SELECT FROM payments p"
+        " WHERE p.order_id = o.id AND (p.captured > 0 OR p.authorised > 0)))",
+        list(numbers),
+    )
+    return {row["number"] for row in rows}
+
+
 # --- the ledger's side
 
 
@@ -297,8 +357,8 @@ def _document(reconciliation_id: UUID, gateway_id: UUID, found: Found) -> dict[s
         "reference": found.fact.reference,
         "payment": found.fact.payment,
         "payment_id": None if payment is None else payment.id,
-        "order_number": payment.order_number if payment is not None else said and said.order_number,
-        "currency": said.currency if said is not None else payment and payment.currency,
+        "order_number": found.order_number,
+        "currency": found.currency,
         "amount_there": found.there,
         "amount_here": found.here,
         "detail": found.detail[:1000],

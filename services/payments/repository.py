@@ -102,18 +102,21 @@ async def find_order(uow: UnitOfWork, order_id: UUID, *, for_update: bool = Fals
     return await _one(uow, _locking(question) if for_update else question)
 
 
-async def keep_placed(uow: UnitOfWork, orders: Sequence[tuple[UUID, str, UUID, int, str]]) -> None:
-    """Keep orders (id, number, shop, total, currency) that were placed. Lock their names first.
+async def keep_placed(uow: UnitOfWork, orders: Sequence[tuple[UUID, str, UUID, int, str, datetime | None]]) -> None:
+    """Keep orders (id, number, shop, total, currency, since when they are to be paid) that were placed.
+
+    Lock their names first.
 
     The most an order ever cost is kept: what is heard later may have happened before.
     """
     await uow.execute(
-        "INSERT INTO orders (organization_id, id, number, shop_id, total, currency, is_placed)"
-        " SELECT $1, o.*, true FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::bigint[], $6::text[]) AS o"
-        " ON CONFLICT (organization_id, id) DO UPDATE"
-        " SET total = greatest(orders.total, excluded.total), currency = excluded.currency, is_placed = true",
+        "INSERT INTO orders (organization_id, id, number, shop_id, total, currency, to_be_paid_since, is_placed)"
+        " SELECT $1, o.*, true FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::bigint[], $6::text[],"
+        " $7::timestamptz[]) AS o ON CONFLICT (organization_id, id) DO UPDATE"
+        " SET total = greatest(orders.total, excluded.total), currency = excluded.currency, is_placed = true,"
+        " to_be_paid_since = excluded.to_be_paid_since",
         uow.organization_id,
-        *map(list, zip(*sorted(orders), strict=True)),
+        *map(list, zip(*sorted(orders, key=lambda order: order[0]), strict=True)),
     )
 
 

@@ -188,6 +188,12 @@ async def measure_callbacks(uow: UnitOfWork) -> Sequence[Measure]:
     return await measuring.open_callbacks(uow)
 
 
+@measures
+async def measure_differences(uow: UnitOfWork) -> Sequence[Measure]:
+    """How many differences are open, by gateway and kind."""
+    return await measuring.open_differences(uow)
+
+
 def _is_to_be_processed(callback: Callback) -> bool:
     """Received, waiting or retrying; or failed for want of something that has come since."""
     was_missing = callback.awaited_order is not None or callback.awaited_payment is not None

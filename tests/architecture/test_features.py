@@ -32,7 +32,7 @@ PROVEN = (
     *(f"CAT-{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 9)),
     *(f"INV-{number}" for number in (1, 2, 3, 5, 6)),
     *(f"ORD-{number}" for number in (1, 2, 3, 5, 6)),
-    *(f"PAY-{number}" for number in (1, 2, 3, 4, 5)),
+    *(f"PAY-{number}" for number in (1, 2, 3, 4, 5, 8)),
     *(f"SEA-{number}" for number in (1, 2, 3, 4, 5, 6, 8)),
     *(f"GAT-{number}" for number in (1, 2, 3, 5, 6, 7)),
     "OPS-5",

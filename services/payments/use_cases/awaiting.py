@@ -23,7 +23,18 @@ async def remember_orders(uow: UnitOfWork, events: Sequence[OrderPlaced]) -> Non
     """
     numbers = [event.number for event in events]
     await repository.lock_names(uow, (("order", number) for number in numbers))
-    placed = {e.order_id: (e.order_id, e.number, e.shop_id, e.total.amount, e.total.currency) for e in events}
+    placed = {
+        e.order_id: (
+            e.order_id,
+            e.number,
+            e.shop_id,
+            e.total.amount,
+            e.total.currency,
+            # What was paid elsewhere, as in another shop's system, is placed in another status.
+            e.placed_at if e.status == "pending" else None,
+        )
+        for e in events
+    }
     await repository.keep_placed(uow, list(placed.values()))
     _wake(uow, await repository.list_awaiting_orders(uow, numbers))
 

@@ -227,7 +227,7 @@ def _get_order(books: Books, heard: Heard) -> Order:
     order = books.orders.get(number)
     if order is None or not order.is_placed:
         raise MustWait(OrderNotFound(f"There is no order {number} yet."), said.payment, number)
-    if not _is_below(books.parents, order.shop_id, heard.gateway.shop_id):
+    if not is_below(books.parents, order.shop_id, heard.gateway.shop_id):
         raise OrderOfAnotherShop(f"The order {number} is of a shop that this gateway does not serve.")
     order.check(said)
     return order
@@ -235,10 +235,10 @@ def _get_order(books: Books, heard: Heard) -> Order:
 
 async def serves_shop(uow: UnitOfWork, gateway: Gateway, shop_id: UUID) -> bool:
     """Whether payments for this shop go through the gateway: it is the gateway's own or lies below it."""
-    return _is_below(await repository.list_parents(uow), shop_id, gateway.shop_id)
+    return is_below(await repository.list_parents(uow), shop_id, gateway.shop_id)
 
 
-def _is_below(parents: Mapping[UUID, UUID | None], shop_id: UUID, above: UUID) -> bool:
+def is_below(parents: Mapping[UUID, UUID | None], shop_id: UUID, above: UUID) -> bool:
     """Whether a shop is, or lies below, the other one."""
     seen: set[UUID] = set()
     current: UUID | None = shop_id

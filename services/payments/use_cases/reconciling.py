@@ -23,9 +23,10 @@ from services.payments.errors import (
 )
 from services.payments.gateways.apis.base import Api, Connection, Period, ProviderUnavailable, Told, UnknownAtProvider
 from services.payments.gateways.apis.registry import find_api
-from services.payments.models import Gateway
-from services.payments.reconciliation_records import Fact
-from services.payments.use_cases import alerting, checking, comparing, connecting
+from services.payments.models import Gateway, Order
+from services.payments.reconciliation_records import Fact, Found
+from services.payments.settings import payments_settings
+from services.payments.use_cases import alerting, checking, comparing, connecting, processing
 from shared import clock, jobs
 from shared.contracts.payments.reconciliation import ReconcileGateway, Reconciliation
 from shared.errors import CrossdockError
@@ -150,6 +151,7 @@ async def run(job: RunningJob, read: Callable[[RunningJob, Reconciliation], Awai
     try:
         await (read or read_api)(job, reconciliation)
         await _compare(job, reconciliation)
+        await _find_unpaid(job, reconciliation)
         await _finish(job, reconciliation)
     except (JobRests, jobs.JobLost):
         raise
@@ -266,10 +268,35 @@ async def _compare(job: RunningJob, reconciliation: Reconciliation) -> None:
             job.checkpoint |= {"compared": facts[-1].payment} if facts else {"is_compared": True}
 
 
-async def compare(uow: UnitOfWork, gateway_id: UUID, facts: Sequence[Fact]) -> list[records.Found]:
+async def compare(uow: UnitOfWork, gateway_id: UUID, facts: Sequence[Fact]) -> list[Found]:
     said = [fact.said for fact in facts if fact.said is not None]
     known = await records.read_known(uow, gateway_id, said, [fact.payment for fact in facts])
     return comparing.compare(facts, known)
+
+
+async def _find_unpaid(job: RunningJob, reconciliation: Reconciliation) -> None:
+    """Orders of the period that nobody has paid, as far as the provider and we know; the youngest have their time."""
+    if reconciliation.since is None or reconciliation.until is None:
+        return
+    before = min(reconciliation.until, clock.now() - payments_settings().callback_wait)
+    while not job.checkpoint.get("is_watched"):
+        async with job.step() as uow:
+            gateway = await repository.get_gateway(uow, reconciliation.gateway_id)
+            parents = await repository.list_parents(uow)
+            served = [shop_id for shop_id in parents if processing.is_below(parents, shop_id, gateway.shop_id)]
+            after = UUID(job.checkpoint["watched"]) if "watched" in job.checkpoint else None
+            orders = await records.list_unpaid(uow, reconciliation, served, before, after, _PAYMENTS_AT_ONCE)
+            found = [_unpaid(order, clock.now()) for order in orders]
+            await records.add_differences(uow, reconciliation.id, gateway.id, found)
+            job.count("differences", len(found))
+            job.checkpoint |= {"watched": str(orders[-1].id)} if orders else {"is_watched": True}
+
+
+def _unpaid(order: Order, at: datetime) -> Found:
+    name = f"order {order.number}"
+    detail = "The order waits for its payment, and the provider knows of none."
+    fact = Fact(name, name, None, None, at)
+    return Found(fact, "order_not_paid", 0, 0, detail, None, is_repairable=False, order=order)
 
 
 async def _finish(job: RunningJob, reconciliation: Reconciliation) -> None:
@@ -305,6 +332,8 @@ async def match(uow: UnitOfWork, gateway_id: UUID) -> None:
     said = [fact.said for fact in facts if fact.said is not None]
     known = await records.read_known(uow, gateway_id, said, [fact.payment for fact in facts])
     matched = comparing.matching(rows, facts, known)
+    orders = {row["order_number"]: row["id"] for row in rows if row["kind"] == "order_not_paid"}
+    matched |= {orders[number] for number in await records.list_settled_orders(uow, orders)}
     await records.note_looked_at(uow, [row["id"] for row in rows], matched)
     if matched:
         await watch(uow, gateway_id)

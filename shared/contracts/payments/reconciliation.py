@@ -20,6 +20,7 @@ DifferenceKind = Literal[
     "refund_differs",
     "dispute_missing",
     "status_differs",
+    "order_not_paid",
     "unreadable",
 ]
 DifferenceState = Literal["open", "waiting", "repaired", "matched", "dismissed", "superseded"]
@@ -59,7 +60,8 @@ class Difference(Shape):
     `paid_there`: paid at the provider, and pending or unknown here. `paid_without_order`: paid there, and its order is
     not here. `paid_here`: paid here, and unknown or not paid there. `amount_differs`: captured in both, not as much.
     `refund_missing`, `dispute_missing`: there and not here. `refund_differs`: it failed there and succeeded here.
-    `status_differs`: authorised, failed or cancelled there alone. `unreadable`: told, and not understood.
+    `status_differs`: authorised, failed or cancelled there alone. `order_not_paid`: an order waits for its payment, and
+    neither we nor the provider know of one. `unreadable`: told, and not understood.
 
     `payment` and `reference` are the provider's own names. A difference is `open` until it is `repaired`, `matched` by
     what arrived by itself, `dismissed` by a person, or `superseded` by the same one in a later reconciliation;

@@ -7,6 +7,8 @@ import orjson
 import pytest
 
 from services.payments.use_cases import repairing
+from shared import clock
+from shared.contracts.orders.events import OrderCancelled
 from shared.contracts.payments.messages import ReplayCallback
 from shared.contracts.payments.reconciliation import (
     DismissDifference,
@@ -220,6 +222,43 @@ async def test_paid_without_order_waits_for_it_and_is_matched_once_it_is_there(t
     assert [payment.state for payment in await till.payments(placed.order_id)] == ["captured"]
     await r.perform_clock(till, "leave_matching")
     assert [each.state for each in await r.differences(till)] == ["matched"]
+
+
+async def test_orders_that_nobody_has_paid_are_watched_until_somebody_has(till: Till, stripe: p.Stripe) -> None:
+    gateway = await r.stripe_gateway(till)
+    # A second one for the same shop, which tells nothing twice.
+    other = await r.stripe_gateway(till)
+    long_ago = r.ago(150)
+    with clock.replaced(lambda: long_ago):
+        placed = [await till.place(f"OWED-{number}") for number in range(5)]
+        await till.place("OWED-FREE", total=0)
+    await till.place("OWED-YOUNG")
+    await hear(till, gateway, "payment_intent.succeeded", a.intent("OWED-0", id="pi_0"))
+    stripe.add(
+        "payment_intents",
+        p.stripe_intent("pi_0", "OWED-0", r.ago(140)),
+        p.stripe_intent("pi_1", "OWED-1", r.ago(140)),
+        p.stripe_intent("pi_2", "OWED-2", r.ago(140), status="canceled", amount_received=0),
+    )
+    ended = await r.reconcile(till, gateway)
+    found = await r.differences(till, reconciliation=ended.id)
+    assert [(each.kind, each.order_number, each.repairable) for each in found] == [
+        ("order_not_paid", "OWED-2", False),
+        ("order_not_paid", "OWED-3", False),
+        ("order_not_paid", "OWED-4", False),
+        ("paid_there", "OWED-1", True),
+    ]
+    assert (await r.reconcile(till, other)).differences == {"paid_there": 2}
+    await hear(till, gateway, "payment_intent.succeeded", a.intent("OWED-3", id="pi_3"))
+    cancelled = OrderCancelled(order_id=placed[4].order_id, number="OWED-4", shop_id=till.shop_id, reason="not paid")
+    await till.hear(cancelled)
+    await r.perform_clock(till, "leave_matching")
+    left = await r.differences(till, gateway=gateway.id, kind="order_not_paid")
+    assert {each.order_number: each.state for each in left} == {
+        "OWED-2": "open",
+        "OWED-3": "matched",
+        "OWED-4": "matched",
+    }
 
 
 async def test_what_does_not_fit_changes_nothing_and_stays_open(till: Till, stripe: p.Stripe) -> None:

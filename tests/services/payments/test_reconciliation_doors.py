@@ -41,6 +41,12 @@ async def test_over_rest_and_graphql(till: Till, stripe: p.Stripe, client: Clien
 
     ended = await eventually(over)
     assert (ended["differences"], ended["open"]) == ({"paid_there": 2}, 2)
+
+    async def is_measured() -> bool:
+        line = f'crossdock_payment_differences{{gateway="{gateway.id}",kind="paid_there"}} 2.0'
+        return line in (await client.get("/metrics")).text
+
+    await eventually(is_measured)
     listed = await client.get(f"/v1/payment-differences?reconciliation={begun['id']}&state=open", headers=speaker)
     first, second = listed.json()["items"]
     url = f"/v1/payment-differences/{first['id']}"
