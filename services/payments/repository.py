@@ -73,6 +73,12 @@ async def lock_name(uow: UnitOfWork, *parts: object) -> None:
     await lock_names(uow, [parts])
 
 
+async def share_name(uow: UnitOfWork, *parts: object) -> None:
+    """Keep whoever would be alone with something waiting until this transaction ends; others may share it."""
+    name = "\x1f".join(map(str, (uow.organization_id, *parts)))
+    await uow.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))", name)
+
+
 async def lock_names(uow: UnitOfWork, names: Iterable[Sequence[object]]) -> None:
     """As `lock_name`, for several, always in the same order."""
     texts = sorted("\x1f".join(map(str, (uow.organization_id, *parts))) for parts in names)
@@ -481,14 +487,12 @@ async def note_retry(uow: UnitOfWork, callback_id: UUID, at: datetime, reason: s
     )
 
 
-async def has_failed_callbacks(uow: UnitOfWork, gateway_id: UUID, reason: str, *, but: UUID) -> bool:
+async def has_failed_callbacks(uow: UnitOfWork, gateway_id: UUID, reason: str) -> bool:
     return bool(
         await uow.fetchval(
-            "SELECT EXISTS (SELECT FROM callbacks"
-            " WHERE status = 'failed' AND gateway_id = $1 AND reason = $2 AND id <> $3)",
+            "SELECT EXISTS (SELECT FROM callbacks WHERE status = 'failed' AND gateway_id = $1 AND reason = $2)",
             gateway_id,
             reason,
-            but,
         )
     )
 

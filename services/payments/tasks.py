@@ -77,7 +77,13 @@ async def give_up(payload: dict[str, Any], uow: UnitOfWork) -> None:
     error = ProcessingGaveUp("Processing kept failing on our side; replay it once that is mended.")
     callback.settle("failed", error.code, f"{error.detail} ({callback.detail})" if callback.detail else error.detail)
     await processing.note(uow, [callback], "processing")
-    alerting.callback_failed(uow, callback, gateway)
+    await alerting.callback_failed(uow, callback, gateway)
+
+
+@performs(alerting.CLEAR)
+async def clear_alert(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Clear the alert of callbacks that failed for a reason once none is left that did."""
+    await alerting.clear_callbacks(uow, UUID(payload["gateway_id"]), payload["reason"])
 
 
 @runs(bulk_triage.JOB)

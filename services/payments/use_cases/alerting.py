@@ -1,6 +1,7 @@
 """What needs a person: one alert per cause, cleared when the cause is gone."""
 
 from collections.abc import Iterable, Mapping
+from uuid import UUID
 
 from services.payments import repository
 from services.payments.models import Callback, Gateway, Order, Payment, Refund
@@ -9,14 +10,17 @@ from shared.errors import CrossdockError
 from shared.unit_of_work import UnitOfWork
 
 _SERVICE = "payments"
+CLEAR = "payments.clear_alert"
 
 
-def callback_failed(uow: UnitOfWork, callback: Callback, gateway: Gateway) -> None:
+async def callback_failed(uow: UnitOfWork, callback: Callback, gateway: Gateway) -> None:
     """One alert per gateway and reason, however many callbacks fail for it."""
+    # Whoever looks whether the cause is gone waits until this failure can be seen.
+    await repository.share_name(uow, *_cause_name(callback.gateway_id, callback.reason))
     uow.record(
         AlertRaised(
             service=_SERVICE,
-            cause=_callback_cause(callback, callback.reason),
+            cause=_callback_cause(callback.gateway_id, callback.reason),
             severity="error",
             title=f"A callback of {gateway.provider} could not be processed ({callback.reason})",
             detail=callback.detail or "",
@@ -28,14 +32,27 @@ def callback_failed(uow: UnitOfWork, callback: Callback, gateway: Gateway) -> No
     )
 
 
-async def callback_recovered(uow: UnitOfWork, callback: Callback, reason: str) -> None:
-    """Clear the alert once no callback of the gateway is left failed for `reason`."""
-    if not await repository.has_failed_callbacks(uow, callback.gateway_id, reason, but=callback.id):
-        uow.record(AlertCleared(service=_SERVICE, cause=_callback_cause(callback, reason)))
+def callback_recovered(uow: UnitOfWork, callback: Callback, reason: str) -> None:
+    """Have looked, once this is committed, whether the gateway has any callback left that failed for `reason`.
+
+    Not before: of two that recover at the same moment neither would see the other.
+    """
+    uow.defer(CLEAR, {"gateway_id": str(callback.gateway_id), "reason": reason})
 
 
-def _callback_cause(callback: Callback, reason: str | None) -> str:
-    return f"payments.callback.{callback.gateway_id}.{reason}"
+async def clear_callbacks(uow: UnitOfWork, gateway_id: UUID, reason: str) -> None:
+    """Clear the alert unless a callback of the gateway is failed for `reason`."""
+    await repository.lock_name(uow, *_cause_name(gateway_id, reason))
+    if not await repository.has_failed_callbacks(uow, gateway_id, reason):
+        uow.record(AlertCleared(service=_SERVICE, cause=_callback_cause(gateway_id, reason)))
+
+
+def _cause_name(gateway_id: UUID, reason: str | None) -> tuple[object, ...]:
+    return "alert", gateway_id, reason
+
+
+def _callback_cause(gateway_id: UUID, reason: str | None) -> str:
+    return f"payments.callback.{gateway_id}.{reason}"
 
 
 def refund_requested(uow: UnitOfWork, payment: Payment, refund: Refund) -> None:

@@ -213,4 +213,4 @@ async def _fail(uow: UnitOfWork, callback: Callback, gateway: Gateway, error: Un
         return
     callback.settle("failed", error.code, error.detail)
     await processing.note(uow, [callback], "check")
-    alerting.callback_failed(uow, callback, gateway)
+    await alerting.callback_failed(uow, callback, gateway)

@@ -94,9 +94,9 @@ async def note(uow: UnitOfWork, callbacks: Sequence[Callback], kind: str, actor:
 
 async def _alert(uow: UnitOfWork, callback: Callback, gateway: Gateway, failed_for: str | None) -> None:
     if callback.status == "failed":
-        alerting.callback_failed(uow, callback, gateway)
+        await alerting.callback_failed(uow, callback, gateway)
     elif failed_for is not None:
-        await alerting.callback_recovered(uow, callback, failed_for)
+        alerting.callback_recovered(uow, callback, failed_for)
 
 
 # --- what they say

@@ -163,7 +163,7 @@ async def reject_locked(uow: UnitOfWork, callback: Callback, reason: str, actor:
     callback.reject(reason)
     await processing.note(uow, [callback], "reject", actor)
     if before == "failed" and failed_for is not None:
-        await alerting.callback_recovered(uow, callback, failed_for)
+        alerting.callback_recovered(uow, callback, failed_for)
     after = {"status": callback.status}
     uow.audit("callback.reject", "callback", callback.id, before={"status": before}, after=after, reason=reason)
 
@@ -201,7 +201,7 @@ async def _have_checked(uow: UnitOfWork, callback: Callback, actor: str | None) 
     callback.settle("received", "to_be_checked")
     await processing.note(uow, [callback], "replay", actor)
     if failed_for is not None:
-        await alerting.callback_recovered(uow, callback, failed_for)
+        alerting.callback_recovered(uow, callback, failed_for)
     uow.defer(CHECK, {"callback_id": str(callback.id), "fresh": True})
 
 

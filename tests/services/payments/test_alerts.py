@@ -1,0 +1,68 @@
+"""Callbacks that need a person, through the whole application: one alert for all that fail alike; no secret told."""
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.identifiers import new_id
+from tests.doors import Client, caller_of, eventually
+from tests.factories import payments as a
+from tests.services.payments.conftest import Till
+
+
+@pytest.mark.feature("PAY-6", "PAY-7")
+async def test_many_that_fail_alike_are_one_alert_until_the_last_has_recovered(client: Client, till: Till) -> None:
+    speaker = client.speaking_as(caller_of(till.organization_id))
+    for number in range(3):
+        await till.place(f"ALERT-{number}", total=10)
+        body = a.as_body(a.stripe_event("payment_intent.succeeded", a.intent(f"ALERT-{number}", id=f"pi_{number}")))
+        headers = {"Stripe-Signature": a.signature(body)}
+        assert (await client.post(f"/callbacks/{till.gateway.id}", content=body, headers=headers)).status_code == 200
+
+    async def listed(path: str, **params: str) -> list[Any]:
+        items: list[Any] = (await client.get(path, params=params, headers=speaker)).json()["items"]
+        return items
+
+    async def raised() -> Any:
+        found = await listed("/v1/alerts", state="open")
+        assert [alert["count"] for alert in found] == [3]
+        return found[0]
+
+    alert = await eventually(raised)
+    assert (alert["severity"], alert["shop_id"], alert["service"]) == ("error", str(till.shop_id), "payments")
+    assert alert["data"]["reason"] == "amount_beyond_order"
+    failed = await listed("/v1/callbacks", status="failed")
+    uow = till.unit_of_work()
+    await uow.execute("UPDATE orders SET total = 1999")
+    await uow.commit()
+    for callback in failed:
+        assert [each["id"] for each in await listed("/v1/alerts", state="open")] == [alert["id"]]
+        replayed = await client.post(f"/v1/callbacks/{callback['id']}/replay", headers=speaker)
+        assert replayed.json()["status"] == "processed"
+
+    async def over() -> bool:
+        return await listed("/v1/alerts", state="open") == []
+
+    assert await eventually(over)
+
+
+@pytest.mark.feature("PAY-1", "ACC-2")
+async def test_no_secret_is_in_any_log(client: Client, till: Till, capfd: pytest.CaptureFixture[str]) -> None:
+    speaker = client.speaking_as(caller_of(till.organization_id))
+    secret, key = f"whsec_{new_id().hex}", f"sk_test_{new_id().hex}"
+    draft = {"shop": "main", "provider": "stripe", "secrets": [secret], "credentials": json.dumps({"api_key": key})}
+    made = await client.post("/v1/payment-gateways", json=draft, headers=speaker)
+    assert made.status_code == 201, made.text
+    bad = await client.post("/v1/payment-gateways", json=draft | {"provider": "no-such"}, headers=speaker)
+    assert bad.status_code == 422
+    path = f"/callbacks/{made.json()['id']}"
+    body = a.as_body(a.stripe_event("payment_intent.succeeded", a.intent("LOG-1")))
+    for signed, code in ((secret, 200), ("whsec_guess", 400)):
+        answer = await client.post(path, content=body, headers={"Stripe-Signature": a.signature(body, signed)})
+        assert answer.status_code == code
+    shown = (await client.get(f"/v1/payment-gateways/{made.json()['id']}", headers=speaker)).text
+    said = "".join(capfd.readouterr())
+    for text in (made.text, bad.text, shown, said):
+        assert secret not in text
+        assert key not in text
