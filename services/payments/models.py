@@ -335,6 +335,10 @@ class Refund(Base, table=True):
     state: str
     reason: str | None = None
     settled_from: int | None = None
+    # Of a request that is sent through the provider's API: since when, what it is called there, or why it was not.
+    sending_since: datetime | None = Field(default=None, sa_type=_TIME)
+    sent_as: str | None = None
+    sending_error: str | None = None
     created_at: datetime = Field(default_factory=clock.now, sa_type=_TIME)
     changed_at: datetime = Field(default_factory=clock.now, sa_type=_TIME)
 
@@ -370,6 +374,8 @@ class Refund(Base, table=True):
             state=self.state,
             reason=self.reason,
             external_id=self.external_id,
+            sent_as=self.sent_as,
+            sending_error=self.sending_error,
             created_at=self.created_at,
             changed_at=self.changed_at,
         )

@@ -488,6 +488,20 @@ async def add_callback(uow: UnitOfWork, gateway_id: UUID, identity: bytes, event
     return found
 
 
+async def note_sending(uow: UnitOfWork, refund_id: UUID, at: datetime) -> None:
+    """A requested refund is being sent from now on. Lock its payment first."""
+    await uow.execute("UPDATE refunds SET sending_since = $2 WHERE id = $1", refund_id, at)
+
+
+async def note_sent(uow: UnitOfWork, refund_id: UUID, external_id: str) -> None:
+    """The provider calls what was made of a request by this name."""
+    await uow.execute("UPDATE refunds SET sent_as = $2 WHERE id = $1", refund_id, external_id)
+
+
+async def note_not_sent(uow: UnitOfWork, refund_id: UUID, why: str) -> None:
+    await uow.execute("UPDATE refunds SET sending_error = $2 WHERE id = $1", refund_id, why[:1000])
+
+
 def fact_of(row: Any) -> Fact:
     """What a difference was found by."""
     return Fact(row["reference"], row["payment"], _said(row), None, row["told_at"])

@@ -15,7 +15,17 @@ from services.payments.errors import ProcessingGaveUp
 from services.payments.gateways.apis.registry import APIS
 from services.payments.models import Callback
 from services.payments.settings import payments_settings
-from services.payments.use_cases import alerting, bulk_triage, checking, processing, reconciling, repairing, settling
+from services.payments.use_cases import (
+    alerting,
+    bulk_triage,
+    checking,
+    processing,
+    reconciling,
+    refunding,
+    repairing,
+    sending,
+    settling,
+)
 from shared import blobs, clock
 from shared.jobs import RunningJob
 from shared.metrics import Measure
@@ -90,6 +100,21 @@ async def clear_alert(payload: dict[str, Any], uow: UnitOfWork) -> None:
 async def triage_callbacks(job: RunningJob) -> None:
     """Do to many callbacks what a person wants done to them."""
     await bulk_triage.run(job)
+
+
+@performs(refunding.SEND)
+async def begin_sending_refund(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Have a requested refund sent, where the gateway's provider can be asked."""
+    await sending.begin(uow, UUID(payload["refund_id"]))
+
+
+@performs(sending.MAKE)
+async def send_refund(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Send a refund, and take in what came of it."""
+    async with uow.beforehand() as earlier:
+        found = await sending.find(earlier, payload)
+    if found is not None:
+        await sending.take_in(uow, found, await sending.send(found), payload)
 
 
 @runs(reconciling.JOB)

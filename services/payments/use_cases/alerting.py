@@ -71,6 +71,23 @@ def refund_requested(uow: UnitOfWork, payment: Payment, refund: Refund) -> None:
     )
 
 
+def refund_not_sent(uow: UnitOfWork, payment: Payment, refund: Refund, why: str) -> None:
+    """The same alert as that it is to be made, which people alone can do now."""
+    uow.record(
+        AlertRaised(
+            service=_SERVICE,
+            cause=f"payments.refund.{refund.id}",
+            severity="error",
+            title=f"A refund for order {payment.order_number} could not be sent to {payment.provider}",
+            detail=f"{refund.amount} {payment.currency} (minor units): {why}",
+            shop_id=payment.shop_id,
+            subject_kind="refund",
+            subject_id=str(refund.id),
+            data={"order_id": str(payment.order_id), "payment_id": str(payment.id)},
+        )
+    )
+
+
 def refund_settled(uow: UnitOfWork, refund: Refund) -> None:
     uow.record(AlertCleared(service=_SERVICE, cause=f"payments.refund.{refund.id}"))
 

@@ -11,6 +11,9 @@ from shared.contracts.orders.events import RefundWanted
 from shared.identifiers import new_id
 from shared.unit_of_work import UnitOfWork
 
+# Leaves it to `sending`, which takes in by the ledger what comes of it.
+SEND = "payments.send_refund"
+
 
 async def request(uow: UnitOfWork, order_id: UUID, *, reason: str, amount: int | None = None) -> None:
     """Request the refund of `amount`, or of all that was kept of an order's payments. What is requested already counts.
@@ -46,6 +49,7 @@ async def _request(uow: UnitOfWork, payment: Payment, requests: Sequence[Refund]
     )
     await repository.add(uow, refund)
     alerting.refund_requested(uow, payment, refund)
+    uow.defer(SEND, {"refund_id": str(refund.id)}, key=str(refund.id))
 
 
 def settle_requests(uow: UnitOfWork, payment: Payment, refunds: Sequence[Refund]) -> list[Refund]:

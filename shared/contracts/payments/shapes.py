@@ -139,7 +139,11 @@ class Payment(Shape):
 
 
 class Refund(Shape):
-    """Money that goes back: wanted by an order (`requested` until it happened), or reported by the gateway."""
+    """Money that goes back: wanted by an order (`requested` until it happened), or reported by the gateway.
+
+    A requested one is sent through the provider's API where the gateway has credentials: `sent_as` is the provider's id
+    for it, `sending_error` why it was not, so that a person has to.
+    """
 
     id: UUID
     payment_id: UUID
@@ -150,6 +154,8 @@ class Refund(Shape):
     state: RefundState
     reason: str | None = None
     external_id: str | None = None
+    sent_as: str | None = None
+    sending_error: str | None = None
     created_at: datetime
     changed_at: datetime
 

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-import orjson
-
 from services.payments.errors import Unusable
 from services.payments.gateways import mollie, reading
 from services.payments.gateways.apis.base import Connection, Listing, Period, ProviderUnavailable, told_of
@@ -59,7 +57,7 @@ class MollieApi:
         document = {"amount": {"currency": currency, "value": major_text(amount, currency)}}
         headers = _headers(connection) | {"Idempotency-Key": key}
         answer = await connection.ask("POST", url, headers=headers, document=document)
-        return mollie.read_refund(orjson.loads(answer.body))
+        return mollie.read_refund(reading.document(answer.body))
 
 
 def _payment(payment: Object) -> Notice | None:
