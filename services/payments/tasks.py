@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from services.payments import measuring, repository
 from services.payments.arrivals import CHECK, PROCESS
 from services.payments.errors import ProcessingGaveUp
-from services.payments.gateways.apis.registry import APIS
+from services.payments.gateways.apis.registry import LISTERS
 from services.payments.models import Callback
 from services.payments.settings import payments_settings
 from services.payments.use_cases import (
@@ -160,7 +160,7 @@ async def leave_reconciliations(_payload: dict[str, Any], uow: UnitOfWork) -> No
         " (g.organization_id, g.id) AND r.is_scheduled AND r.until >= $2::text::timestamptz) ON CONFLICT DO NOTHING",
         reconciling.SCHEDULED,
         reconciling.last_night(clock.now()).isoformat(),
-        list(APIS),
+        list(LISTERS),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.payments.errors import InvalidSecret, UnreadableCallback
+from services.payments.errors import InvalidGatewaySettings, InvalidSecret, UnreadableCallback
 from services.payments.gateways import reading, settings
 from services.payments.gateways.base import (
     GENUINE,
@@ -33,6 +33,8 @@ _LONGEST_HEADER = 1024
 # Its eight signed fields are joined by colons and nothing is escaped: where one could hold a colon, two calls that mean
 # different things have the same signature. The merchant's own reference may; it stands between fields that may not.
 _PLAIN = re.compile(r"[^:\x00]{0,255}")
+# It becomes a part of a host's name.
+_PREFIX = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _VALUE = re.compile(r"[0-9]{0,16}")
 _CURRENCY = re.compile(r"([A-Z]{3})?")
 
@@ -45,8 +47,12 @@ class Adyen:
     accepted_type = "text/plain"
 
     def check_settings(self, given: Mapping[str, Any], is_live: bool) -> None:
-        settings.check(self.name, given, needed=("merchant_account",), known=("auto_capture",))
+        settings.check(self.name, given, needed=("merchant_account",), known=("auto_capture", "live_prefix"))
         settings.flag(given, "auto_capture")
+        if "live_prefix" in given and not _PREFIX.fullmatch(settings.text(self.name, given, "live_prefix")):
+            raise InvalidGatewaySettings(
+                "'live_prefix' is what Adyen puts before '-checkout-live': letters and digits."
+            )
 
     def check_secret(self, secret: str) -> None:
         try:

@@ -17,12 +17,13 @@ from services.payments.arrivals import CHECK
 from services.payments.errors import CheckGaveUp, NoApiCredentials, Unusable
 from services.payments.gateway_book import callback_url
 from services.payments.gateways.apis.base import (
-    Api,
     Connection,
+    Lister,
     ProviderUnavailable,
     RefusedByProvider,
     UnknownAtProvider,
 )
+from services.payments.gateways.apis.registry import find_lister
 from services.payments.gateways.base import GENUINE, Account, Delivery, EventIdentity, Verdict, forged
 from services.payments.gateways.mollie import find_payment
 from services.payments.gateways.registry import get_provider
@@ -48,7 +49,7 @@ class Unchecked:
     delivery: Delivery
     account: Account
     identity: EventIdentity
-    api: tuple[Api, Connection] | None
+    api: tuple[Lister, Connection] | None
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,10 @@ async def find_callback_id(uow: UnitOfWork, payload: Mapping[str, Any]) -> UUID 
     return await repository.find_callback_id(uow, UUID(payload["gateway_id"]), bytes.fromhex(payload["identity"]))
 
 
-async def _api(uow: UnitOfWork, gateway: Gateway) -> tuple[Api, Connection] | None:
+async def _api(uow: UnitOfWork, gateway: Gateway) -> tuple[Lister, Connection] | None:
+    lister = find_lister(gateway.provider)
     try:
-        return await connecting.connect(uow, gateway)
+        return None if lister is None else (lister, (await connecting.connect(uow, gateway))[1])
     except NoApiCredentials:
         return None
 

@@ -21,8 +21,15 @@ from services.payments.errors import (
     Unusable,
     WrongAccount,
 )
-from services.payments.gateways.apis.base import Api, Connection, Period, ProviderUnavailable, Told, UnknownAtProvider
-from services.payments.gateways.apis.registry import find_api
+from services.payments.gateways.apis.base import (
+    Connection,
+    Lister,
+    Period,
+    ProviderUnavailable,
+    Told,
+    UnknownAtProvider,
+)
+from services.payments.gateways.apis.registry import find_lister
 from services.payments.models import Gateway, Order
 from services.payments.reconciliation_records import Fact, Found
 from services.payments.settings import payments_settings
@@ -119,9 +126,9 @@ async def add(
     return await records.get_reconciliation(uow, reconciliation_id)
 
 
-def check_api(gateway: Gateway) -> Api:
+def check_api(gateway: Gateway) -> Lister:
     """Raises ReconciliationNotOffered."""
-    api = find_api(gateway.provider)
+    api = find_lister(gateway.provider)
     if api is None:
         raise ReconciliationNotOffered(f"{_WHY.get(gateway.provider, _WHY[''])} Compare a settlement file instead.")
     return api
@@ -235,13 +242,13 @@ async def _asked(job: RunningJob, asking: Awaitable[T]) -> T:
         raise AssertionError("a job that rests goes no further") from error
 
 
-async def _connect(job: RunningJob, reconciliation: Reconciliation) -> tuple[Api, Connection]:
+async def _connect(job: RunningJob, reconciliation: Reconciliation) -> tuple[Lister, Connection]:
     """With the credentials as they are now: they may have been changed while the job rested."""
 
-    async def connect(uow: UnitOfWork) -> tuple[Api, Connection]:
+    async def connect(uow: UnitOfWork) -> tuple[Lister, Connection]:
         gateway = await repository.get_gateway(uow, reconciliation.gateway_id)
-        check_api(gateway)
-        return await connecting.connect(uow, gateway)
+        lister = check_api(gateway)
+        return lister, (await connecting.connect(uow, gateway))[1]
 
     return await _read(job, connect)
 

@@ -15,7 +15,7 @@ import orjson
 
 from services.payments import reconciliation_records as records
 from services.payments import repository
-from services.payments.errors import NoApiCredentials, Unusable
+from services.payments.errors import InvalidGatewaySettings, NoApiCredentials, Unusable
 from services.payments.gateways.apis.base import (
     Api,
     Connection,
@@ -70,11 +70,11 @@ async def begin(uow: UnitOfWork, refund_id: UUID) -> None:
     captures = await repository.list_captures_of(uow, [payment.id])
     capture = _capture(captures, amount)
     gateway = (await repository.get_gateways(uow, [payment.gateway_id]))[payment.gateway_id]
-    if captures and capture is None:
-        return
     try:
-        await connecting.connect(uow, gateway)
+        api, _ = await connecting.connect(uow, gateway)
     except NoApiCredentials:
+        return
+    if api.by_capture and capture is None:
         return
     await records.note_sending(uow, refund_id, clock.now())
     told = {"refund_id": str(refund_id), "amount": amount, "capture": capture}
@@ -127,7 +127,7 @@ async def send(sending: Sending) -> Outcome:
     except Unusable as error:
         # It was made, perhaps: asked again, the provider says so in the same words, or in better ones.
         return Outcome(unavailable=ProviderUnavailable(f"The answer is not understood: {error.detail}"))
-    except (RefusedByProvider, UnknownAtProvider) as error:
+    except (RefusedByProvider, UnknownAtProvider, InvalidGatewaySettings) as error:
         return Outcome(refusal=error.detail)
     return Outcome(fact=fact)
 

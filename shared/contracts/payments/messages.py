@@ -46,7 +46,7 @@ class CreatePaymentGateway(Command[PaymentGateway]):
 
     `secrets` are the texts the provider signs its callbacks with, for Braintree `{public_key, private_key}`; two may be
     live at once while one is changed for another. PayPal signs with a certificate, Mollie's classic callbacks not at
-    all: they need none. `credentials` reach the provider's API (Stripe, Mollie `api_key`; PayPal `client_id`,
+    all: they need none. `credentials` reach the provider's API (Stripe, Mollie, Adyen `api_key`; PayPal `client_id`,
     `client_secret`; Square `access_token`; Razorpay `key_id`, `key_secret`): with them payments are compared every
     night, and what is to go back is sent. Both are sealed at rest and never given back. With `allowed_networks`
     callbacks from elsewhere are refused.

@@ -144,7 +144,7 @@ async def test_a_killed_worker_leaves_the_page_it_had_and_the_next_goes_on(
         await till.place(f"KILL-{number}")
         stripe.add("payment_intents", p.stripe_intent(f"pi_{number}", f"KILL-{number}", r.ago(number + 1)))
     begun = await r.begin(till, gateway)
-    api = reconciling.find_api("stripe")
+    api = reconciling.find_lister("stripe")
     real, pages = type(api).read_page, 0
 
     async def dying(self: Any, *arguments: Any) -> Any:

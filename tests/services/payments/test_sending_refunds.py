@@ -19,6 +19,7 @@ from shared import clock
 from shared.contracts.orders.events import OrderCancelled, RefundWanted
 from shared.contracts.payments.messages import CloseRefund, ListRefunds
 from shared.contracts.payments.shapes import PaymentGateway, Refund
+from shared.errors import CarriedError
 from shared.money import Money
 from tests.factories import gateways as g
 from tests.factories import payments as a
@@ -66,6 +67,7 @@ class Refunds:
             "/v2/refunds",
             "/v2/payments/{id}/refunds",
             "/v1/payments/{id}/refund",
+            "/v71/payments/{id}/refunds",
             "/v2/payments/captures/{id}/refund",
         )
         routes = [("POST", path, self.refund) for path in paths]
@@ -259,6 +261,40 @@ async def test_one_that_is_pending_there_is_settled_by_its_callback_and_not_sent
         assert await hear_refund(till, gateway) == "processed"
     (request,) = await refunds(till, placed)
     assert (request.state, len(fake.asked)) == ("succeeded", 1)
+
+
+async def test_adyen_receives_it_and_tells_later_what_became_of_it(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway, placed = await paid(till, "adyen", "ADY-1", credentials='{"api_key": "adyen_key"}')
+    (payment,) = await till.payments(placed.order_id)
+    told = g.sender(gateway, "ADY-1", payment=payment.external_id).say("refunded")
+    item = orjson.loads(told.body)["notificationItems"][0]["NotificationRequestItem"]
+
+    def received(_name: str, asked: dict[str, Any]) -> dict[str, Any]:
+        return {"status": "received", "pspReference": item["pspReference"], "amount": asked["amount"]}
+
+    async with at(Refunds(header("idempotency-key"), received), "adyen", monkeypatch) as fake:
+        await want(till, placed)
+        await till.work()
+    (payment,) = await till.payments(placed.order_id)
+    (request,) = await refunds(till, placed)
+    assert (request.state, request.sent_as, payment.refunded.amount) == ("requested", item["pspReference"], 0)
+    ((path, asked),) = fake.asked
+    assert path == f"/v71/payments/{payment.external_id}/refunds"
+    assert (asked["merchantAccount"], asked["amount"]) == ("TestMerchant", {"value": 500, "currency": "USD"})
+    answer = await till.door.post(f"/callbacks/{gateway.id}", content=told.body, headers=told.headers)
+    assert answer.status_code == 200
+    await till.work()
+    (request,) = await refunds(till, placed)
+    (payment,) = await till.payments(placed.order_id)
+    assert (request.state, payment.refunded.amount) == ("succeeded", 500)
+
+
+async def test_adyens_live_address_is_the_merchants_own(till: Till) -> None:
+    for prefix in ("evil.example/", "a b", "-x", "x.y", ""):
+        settings = {"merchant_account": "TestMerchant", "live_prefix": prefix}
+        with pytest.raises(CarriedError) as refused:
+            await g.open_gateway(till.process, till.organization_id, "adyen", settings=settings)
+        assert refused.value.code == "invalid_gateway_settings", prefix
 
 
 @pytest.mark.parametrize(

@@ -163,13 +163,25 @@ def _retry_after(header: str | None) -> int | None:
 
 
 class Api(Protocol):
-    """One provider's API. `needed` are the credentials that reach it."""
+    """One provider's API. `needed` are the credentials that reach it; `by_capture`: refunds name a capture."""
 
     @property
     def provider(self) -> str: ...
 
     @property
     def needed(self) -> tuple[str, ...]: ...
+
+    @property
+    def by_capture(self) -> bool: ...
+
+    async def refund(
+        self, connection: Connection, payment: str, capture: str | None, amount: int, currency: str, key: str
+    ) -> RefundFact:
+        """Send money back; the same `key` does so once. `amount` in our minor units. Raises as `Connection.ask`."""
+
+
+class Lister(Api, Protocol):
+    """An API that tells of payments, one by one and all of a time."""
 
     async def fetch_payment(self, connection: Connection, payment: str) -> bytes:
         """What the provider tells about a payment, as it tells it. Raises as `Connection.ask`."""
@@ -182,11 +194,6 @@ class Api(Protocol):
 
         The same page may be asked for again. Raises as `Connection.ask`.
         """
-
-    async def refund(
-        self, connection: Connection, payment: str, capture: str | None, amount: int, currency: str, key: str
-    ) -> RefundFact:
-        """Send money back; the same `key` does so once. `amount` in our minor units. Raises as `Connection.ask`."""
 
 
 def check_credentials(api: Api, given: Mapping[str, str]) -> None:

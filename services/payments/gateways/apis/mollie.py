@@ -25,6 +25,7 @@ class MollieApi:
 
     provider = "mollie"
     needed = ("api_key",)
+    by_capture = False
 
     async def fetch_payment(self, connection: Connection, payment: str) -> bytes:
         url = f"{_url(connection)}/payments/{quote(payment, safe='')}"

@@ -32,6 +32,7 @@ class PayPalApi:
 
     provider = "paypal"
     needed = ("client_id", "client_secret")
+    by_capture = True
 
     async def fetch_payment(self, connection: Connection, payment: str) -> bytes:
         """A payment is known by its order; one made without, by its capture."""

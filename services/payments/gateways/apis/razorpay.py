@@ -26,6 +26,7 @@ class RazorpayApi:
 
     provider = "razorpay"
     needed = ("key_id", "key_secret")
+    by_capture = False
 
     async def fetch_payment(self, connection: Connection, payment: str) -> bytes:
         url = f"{_url(connection)}/payments/{quote(payment, safe='')}"

@@ -26,6 +26,7 @@ class SquareApi:
 
     provider = "square"
     needed = ("access_token",)
+    by_capture = False
 
     async def fetch_payment(self, connection: Connection, payment: str) -> bytes:
         url = f"{_url(connection)}/payments/{quote(payment, safe='')}"

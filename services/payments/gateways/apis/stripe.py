@@ -21,6 +21,7 @@ class StripeApi:
 
     provider = "stripe"
     needed = ("api_key",)
+    by_capture = False
 
     async def fetch_payment(self, connection: Connection, payment: str) -> bytes:
         path = _PATHS.get(payment[:3], "payment_intents")
