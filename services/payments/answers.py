@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import masking, payer_records, repository
+from services.payments import difference_records, masking, payer_records, repository
 from services.payments import reconciliation_records as records
 from services.payments.gateway_book import callback_url
 from services.payments.models import Gateway
@@ -331,14 +331,14 @@ async def get_reconciliation(message: GetReconciliation, uow: UnitOfWork) -> Rec
 async def list_differences(message: ListDifferences, uow: UnitOfWork) -> Page[Difference]:
     wanted = {"reconciliation_id": message.reconciliation, "gateway_id": message.gateway}
     wanted |= {"kind": message.kind, "state": message.state}
-    rows = await records.list_differences(uow, wanted, _before(message.after), message.first + 1)
-    items = [records.difference(row) for row in rows[: message.first]]
+    rows = await difference_records.list_differences(uow, wanted, _before(message.after), message.first + 1)
+    items = [difference_records.difference(row) for row in rows[: message.first]]
     return Page(items=items, next=_next(rows, message.first, lambda row: row["id"]))
 
 
 @answers(GetDifference, scope="payments:read")
 async def get_difference(message: GetDifference, uow: UnitOfWork) -> Difference:
-    return records.difference(await records.get_difference(uow, message.difference_id))
+    return difference_records.difference(await difference_records.get_difference(uow, message.difference_id))
 
 
 @answers(RepairDifference, scope="payments:write")
@@ -356,4 +356,4 @@ async def repair_reconciliation(message: RepairReconciliation, uow: UnitOfWork) 
 
 @answers(DismissDifference, scope="payments:write")
 async def dismiss_difference(message: DismissDifference, uow: UnitOfWork) -> Difference:
-    return records.difference(await repairing.dismiss(uow, message.difference_id, message.reason))
+    return difference_records.difference(await repairing.dismiss(uow, message.difference_id, message.reason))

@@ -11,8 +11,8 @@ from uuid import UUID
 import httpx
 
 from deploy.topology import Surrounded, named
+from services.payments import difference_records, repository
 from services.payments import reconciliation_records as records
-from services.payments import repository
 from services.payments.gateways.apis.base import Period
 from services.payments.intake import Intake
 from services.payments.notices import Notice
@@ -212,9 +212,9 @@ async def _difference(process: Surrounded, organization_id: UUID, gateway_id: UU
             captured=1999,
         )
         fact = records.Fact("payment pi_unheard_of", said.payment, said, None, until)
-        found = records.Found(fact, "paid_without_order", 1999, 0, "made by a test", None)
-        await records.add_differences(uow, begun.id, gateway_id, [found])
-        (row,) = await records.list_differences(uow, {"reconciliation_id": begun.id}, None, 1)
+        found = difference_records.Found(fact, "paid_without_order", 1999, 0, "made by a test", None)
+        await difference_records.add_differences(uow, begun.id, gateway_id, [found])
+        (row,) = await difference_records.list_differences(uow, {"reconciliation_id": begun.id}, None, 1)
         await uow.commit()
     finally:
         await uow.rollback()

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
+from services.payments import difference_records, repository
 from services.payments import reconciliation_records as records
-from services.payments import repository
+from services.payments.difference_records import Found
 from services.payments.errors import (
     InvalidPeriod,
     PeriodInFuture,
@@ -31,7 +32,7 @@ from services.payments.gateways.apis.base import (
 )
 from services.payments.gateways.apis.registry import find_lister
 from services.payments.models import Gateway, Order
-from services.payments.reconciliation_records import Fact, Found
+from services.payments.reconciliation_records import Fact
 from services.payments.settings import payments_settings
 from services.payments.use_cases import alerting, checking, comparing, connecting, processing
 from shared import clock, jobs
@@ -270,7 +271,7 @@ async def _compare(job: RunningJob, reconciliation: Reconciliation) -> None:
             after = job.checkpoint.get("compared", "")
             facts = await records.list_facts(uow, reconciliation.id, after, _PAYMENTS_AT_ONCE)
             found = await compare(uow, reconciliation.gateway_id, facts)
-            await records.add_differences(uow, reconciliation.id, reconciliation.gateway_id, found)
+            await difference_records.add_differences(uow, reconciliation.id, reconciliation.gateway_id, found)
             job.count("differences", len(found))
             job.checkpoint |= {"compared": facts[-1].payment} if facts else {"is_compared": True}
 
@@ -294,7 +295,7 @@ async def _find_unpaid(job: RunningJob, reconciliation: Reconciliation) -> None:
             after = UUID(job.checkpoint["watched"]) if "watched" in job.checkpoint else None
             orders = await records.list_unpaid(uow, reconciliation, served, before, after, _PAYMENTS_AT_ONCE)
             found = [_unpaid(order, clock.now()) for order in orders]
-            await records.add_differences(uow, reconciliation.id, gateway.id, found)
+            await difference_records.add_differences(uow, reconciliation.id, gateway.id, found)
             job.count("differences", len(found))
             job.checkpoint |= {"watched": str(orders[-1].id)} if orders else {"is_watched": True}
 
@@ -311,7 +312,7 @@ async def _finish(job: RunningJob, reconciliation: Reconciliation) -> None:
         await records.drop_facts(uow, reconciliation.id)
         gateway = await repository.get_gateway(uow, reconciliation.gateway_id)
         alerting.reconciled(uow, gateway)
-        alerting.watch_differences(uow, gateway, await records.count_open(uow, gateway.id))
+        alerting.watch_differences(uow, gateway, await difference_records.count_open(uow, gateway.id))
 
 
 async def _clean_up(job: RunningJob, reconciliation: Reconciliation, error: CrossdockError) -> None:
@@ -332,16 +333,16 @@ async def _clean_up(job: RunningJob, reconciliation: Reconciliation, error: Cros
 
 async def match(uow: UnitOfWork, gateway_id: UUID) -> None:
     """Look again at what is open: what arrived by itself meanwhile is no difference any more."""
-    rows = await records.list_to_look_at(uow, gateway_id, 1000)
+    rows = await difference_records.list_to_look_at(uow, gateway_id, 1000)
     if not rows:
         return
-    facts = list({fact.reference: fact for fact in map(records.fact_of, rows)}.values())
+    facts = list({fact.reference: fact for fact in map(difference_records.fact_of, rows)}.values())
     said = [fact.said for fact in facts if fact.said is not None]
     known = await records.read_known(uow, gateway_id, said, [fact.payment for fact in facts])
     matched = comparing.matching(rows, facts, known)
     orders = {row["order_number"]: row["id"] for row in rows if row["kind"] == "order_not_paid"}
     matched |= {orders[number] for number in await records.list_settled_orders(uow, orders)}
-    await records.note_looked_at(uow, [row["id"] for row in rows], matched)
+    await difference_records.note_looked_at(uow, [row["id"] for row in rows], matched)
     if matched:
         await watch(uow, gateway_id)
 
@@ -349,7 +350,7 @@ async def match(uow: UnitOfWork, gateway_id: UUID) -> None:
 async def watch(uow: UnitOfWork, gateway_id: UUID) -> None:
     """Tell of what is open at a gateway, or that nothing is any more."""
     gateway = (await repository.get_gateways(uow, [gateway_id]))[gateway_id]
-    alerting.watch_differences(uow, gateway, await records.count_open(uow, gateway_id))
+    alerting.watch_differences(uow, gateway, await difference_records.count_open(uow, gateway_id))
 
 
 def last_night(now: datetime) -> datetime:

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import orjson
 
+from services.payments import difference_records, own_records, repository
 from services.payments import reconciliation_records as records
-from services.payments import repository
+from services.payments.difference_records import OPEN
 from services.payments.errors import DifferenceIsSettled, DifferenceNotRepairable, PaymentNotFound, RepairNotPossible
 from services.payments.models import Callback, Payment
-from services.payments.reconciliation_records import OPEN
 from services.payments.use_cases import processing, reconciling
 from shared import jobs
 from shared.contracts.payments.reconciliation import Repair, RepairBegun, RepairReconciliation
@@ -40,7 +40,7 @@ async def repair(uow: UnitOfWork, difference_id: UUID, *, dry_run: bool = False,
 
     Raises DifferenceNotFound, DifferenceIsSettled, DifferenceNotRepairable, RepairNotPossible; then nothing is changed.
     """
-    row = await records.get_difference(uow, difference_id, for_update=True)
+    row = await difference_records.get_difference(uow, difference_id, for_update=True)
     _check_repairable(row)
     try:
         async with uow.savepoint():
@@ -70,7 +70,7 @@ async def _bring_in(uow: UnitOfWork, row: Any, dry_run: bool, actor: str | None)
         await processing.process(uow, [callback], gateways, kind="repair", actor=actor)
     if callback.status not in _SETTLED_AS:
         raise RepairNotPossible(f"{callback.detail or 'It was set aside.'} ({callback.reason or callback.status})")
-    settled = await records.settle(uow, row["id"], _SETTLED_AS[callback.status], callback_id=callback.id)
+    settled = await difference_records.settle(uow, row["id"], _SETTLED_AS[callback.status], callback_id=callback.id)
     payment = None if callback.payment_id is None else await _payment(uow, callback.payment_id)
     uow.audit(
         "payment_difference.repair",
@@ -80,18 +80,20 @@ async def _bring_in(uow: UnitOfWork, row: Any, dry_run: bool, actor: str | None)
         after={"state": settled["state"], "kind": row["kind"], "callback_id": str(callback.id), "by": actor},
     )
     shape = None if payment is None else payment.shape()
-    return Repair(dry_run=dry_run, status=callback.status, difference=records.difference(settled), payment=shape)
+    return Repair(
+        dry_run=dry_run, status=callback.status, difference=difference_records.difference(settled), payment=shape
+    )
 
 
 async def _callback(uow: UnitOfWork, row: Any) -> Callback:
     """The callback that says what the provider told, locked; the same one for the same words."""
-    said = records.fact_of(row).said
+    said = difference_records.fact_of(row).said
     assert said is not None
     # Without the time it was told: the same told again later is the same.
     words = orjson.dumps([row["reference"], replace(said, occurred_at=None).written()], option=orjson.OPT_SORT_KEYS)
     identity = hashlib.sha256(b"reconciliation\n" + words).digest()
     body = orjson.dumps(replace(said, occurred_at=said.occurred_at or row["told_at"]).written())
-    callback_id = await records.add_callback(uow, row["gateway_id"], identity, said.event, body)
+    callback_id = await own_records.add_callback(uow, row["gateway_id"], identity, said.event, body)
     callback = await repository.find_callback(uow, callback_id)
     assert callback is not None
     return callback
@@ -112,7 +114,7 @@ async def _payment(uow: UnitOfWork, payment_id: UUID) -> Payment | None:
 async def begin(uow: UnitOfWork, message: RepairReconciliation) -> RepairBegun:
     """Count what can be repaired, and leave a job for it. Raises ReconciliationNotFound."""
     reconciliation = await records.get_reconciliation(uow, message.reconciliation_id)
-    kinds = await records.count_repairable(uow, reconciliation.id, message.kind)
+    kinds = await difference_records.count_repairable(uow, reconciliation.id, message.kind)
     count = sum(kinds.values())
     if message.dry_run or not count:
         return RepairBegun(differences=count, kinds=kinds)
@@ -130,7 +132,9 @@ async def run(job: jobs.RunningJob) -> None:
     while True:
         async with job.step() as uow:
             after = None if "last" not in job.checkpoint else UUID(job.checkpoint["last"])
-            ids = await records.list_repairable(uow, UUID(told["reconciliation_id"]), told["kind"], after, _AT_ONCE)
+            ids = await difference_records.list_repairable(
+                uow, UUID(told["reconciliation_id"]), told["kind"], after, _AT_ONCE
+            )
             if not ids:
                 return
             for difference_id in ids:
@@ -149,10 +153,10 @@ async def _try(uow: UnitOfWork, difference_id: UUID, actor: str) -> str:
 
 async def dismiss(uow: UnitOfWork, difference_id: UUID, reason: str) -> Any:
     """Settle by hand. Returns the row. Raises DifferenceNotFound, DifferenceIsSettled."""
-    row = await records.get_difference(uow, difference_id, for_update=True)
+    row = await difference_records.get_difference(uow, difference_id, for_update=True)
     if row["state"] not in OPEN:
         raise DifferenceIsSettled(f"The difference is {row['state']} already.")
-    settled = await records.settle(uow, difference_id, "dismissed", reason=reason)
+    settled = await difference_records.settle(uow, difference_id, "dismissed", reason=reason)
     before = {"state": row["state"], "kind": row["kind"]}
     after = {"state": "dismissed"}
     uow.audit("payment_difference.dismiss", "payment_difference", row["id"], before=before, after=after, reason=reason)

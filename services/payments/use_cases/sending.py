@@ -13,8 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import reconciliation_records as records
-from services.payments import repository
+from services.payments import own_records, repository
 from services.payments.errors import InvalidGatewaySettings, NoApiCredentials, Unusable
 from services.payments.gateways.apis.base import (
     Api,
@@ -76,7 +75,7 @@ async def begin(uow: UnitOfWork, refund_id: UUID) -> None:
         return
     if api.by_capture and capture is None:
         return
-    await records.note_sending(uow, refund_id, clock.now())
+    await own_records.note_sending(uow, refund_id, clock.now())
     told = {"refund_id": str(refund_id), "amount": amount, "capture": capture}
     uow.audit("refund.send", "refund", refund_id, after={"amount": amount, "currency": payment.currency})
     uow.defer(MAKE, told, key=str(refund_id))
@@ -137,7 +136,7 @@ async def take_in(uow: UnitOfWork, sending: Sending, outcome: Outcome, payload: 
     if outcome.fact is not None:
         await _take_in(uow, sending, outcome.fact)
     elif outcome.refusal is not None:
-        await records.note_not_sent(uow, sending.refund.id, outcome.refusal)
+        await own_records.note_not_sent(uow, sending.refund.id, outcome.refusal)
         alerting.refund_not_sent(uow, sending.payment, sending.refund, outcome.refusal)
     elif outcome.unavailable is not None:
         tries = payload.get("tries", 0)
@@ -160,14 +159,14 @@ async def _take_in(uow: UnitOfWork, sending: Sending, fact: RefundFact) -> None:
     )
     identity = hashlib.sha256(f"refund sent\n{sending.refund.id}\n{fact.external_id}".encode()).digest()
     body = orjson.dumps(said.written())
-    callback_id = await records.add_callback(uow, payment.gateway_id, identity, said.event, body)
+    callback_id = await own_records.add_callback(uow, payment.gateway_id, identity, said.event, body)
     callback = await repository.find_callback(uow, callback_id)
     assert callback is not None
     gateways = await repository.get_gateways(uow, [payment.gateway_id])
     if not callback.is_settled:
         await processing.process(uow, [callback], gateways)
-    await records.note_sent(uow, sending.refund.id, fact.external_id)
+    await own_records.note_sent(uow, sending.refund.id, fact.external_id)
     if fact.state in ("failed", "cancelled"):
         why = f"The provider says that it {fact.state}."
-        await records.note_not_sent(uow, sending.refund.id, why)
+        await own_records.note_not_sent(uow, sending.refund.id, why)
         alerting.refund_not_sent(uow, payment, sending.refund, why)
