@@ -90,15 +90,17 @@ async def add_rows(uow: UnitOfWork, check_id: UUID, rows: Sequence[CountedRow]) 
     )
 
 
-async def refuse_doubled(uow: UnitOfWork, check_id: UUID) -> None:
-    """Which of two counts of one SKU is right nobody knows, also where one of them cannot be read."""
+async def refuse_doubled(uow: UnitOfWork, check_id: UUID, doubled: Sequence[Sequence[int]]) -> None:
+    """Which of several counts of one SKU is right nobody knows, also where one of them cannot be read."""
+    named = [(number, ", ".join(map(str, numbers))) for numbers in doubled for number in numbers]
     await uow.execute(
         "UPDATE stock_check_rows r SET state = 'refused', code = 'counted_twice',"
         " message = 'Rows ' || d.numbers || ' are about the same SKU; one count of each is taken.'"
-        " FROM (SELECT sku, string_agg(number::text, ', ' ORDER BY number) AS numbers FROM stock_check_rows"
-        "   WHERE check_id = $1 AND sku IS NOT NULL GROUP BY sku HAVING count(*) > 1) d"
-        " WHERE r.check_id = $1 AND r.sku = d.sku AND r.state = 'read'",
+        " FROM unnest($2::integer[], $3::text[]) AS d (number, numbers)"
+        " WHERE r.check_id = $1 AND r.number = d.number AND r.state = 'read'",
         check_id,
+        [number for number, _ in named],
+        [numbers for _, numbers in named],
     )
 
 
@@ -113,16 +115,16 @@ async def refuse_skus(uow: UnitOfWork, check_id: UUID, skus: Sequence[str], code
     )
 
 
-async def list_strange(uow: UnitOfWork, check_id: UUID, after: str, most: int) -> list[str]:
-    """SKUs that were read and that no centre has ever held, in their order."""
-    rows = await uow.fetch(
-        "SELECT r.sku FROM stock_check_rows r WHERE r.check_id = $1 AND r.state = 'read' AND r.sku > $2"
-        " AND NOT EXISTS (SELECT FROM stock s WHERE s.sku = r.sku) ORDER BY r.sku LIMIT $3",
+async def list_skus(uow: UnitOfWork, check_id: UUID, after: str, most: int) -> list[asyncpg.Record]:
+    """SKUs that rows name, in their order, each with the numbers of its rows, and whether a centre ever held it."""
+    return await uow.fetch(
+        "SELECT g.sku, g.numbers, EXISTS (SELECT FROM stock s WHERE s.sku = g.sku OFFSET 0) AS is_held"
+        " FROM (SELECT r.sku, array_agg(r.number ORDER BY r.number) AS numbers FROM stock_check_rows r"
+        "   WHERE r.check_id = $1 AND r.sku > $2 GROUP BY r.sku ORDER BY r.sku LIMIT $3) g ORDER BY g.sku",
         check_id,
         after,
         most,
     )
-    return [row["sku"] for row in rows]
 
 
 async def find_nameless(uow: UnitOfWork, check_id: UUID) -> int | None:
@@ -133,18 +135,41 @@ async def find_nameless(uow: UnitOfWork, check_id: UUID) -> int | None:
     return number
 
 
-async def add_uncounted(uow: UnitOfWork, check_id: UUID) -> None:
-    """A row with nothing for every SKU that has something in the centre and that no row names, be it refused."""
+async def list_of_centre(
+    uow: UnitOfWork, check_id: UUID, centre_id: UUID, after: str, most: int
+) -> list[asyncpg.Record]:
+    """SKUs that a centre ever held, in their order: whether something is there, and whether a row names it."""
+    return await uow.fetch(
+        "SELECT s.sku, s.on_hand > 0 AS is_there,"
+        " EXISTS (SELECT FROM stock_check_rows r WHERE r.check_id = $1 AND r.sku = s.sku OFFSET 0) AS is_named"
+        " FROM (SELECT sku, on_hand FROM stock WHERE centre_id = $2 AND sku > $3 ORDER BY sku LIMIT $4) s"
+        " ORDER BY s.sku",
+        check_id,
+        centre_id,
+        after,
+        most,
+    )
+
+
+async def add_uncounted(uow: UnitOfWork, check_id: UUID, skus: Sequence[str], after: int, counted_at: datetime) -> None:
+    """Rows with nothing, numbered on from `after`."""
     await uow.execute(
         "INSERT INTO stock_check_rows (organization_id, check_id, number, is_uncounted, sku, counted, counted_at,"
-        " state)"
-        " SELECT $1, c.id, last.number + row_number() OVER (ORDER BY s.sku), true, s.sku, 0, c.counted_at, 'read'"
-        " FROM stock_checks c JOIN stock s ON s.centre_id = c.centre_id AND s.on_hand > 0 CROSS JOIN"
-        "   (SELECT coalesce(max(number), 0) AS number FROM stock_check_rows WHERE check_id = $2) last"
-        " WHERE c.id = $2 AND NOT EXISTS (SELECT FROM stock_check_rows r WHERE r.check_id = $2 AND r.sku = s.sku)",
+        " state) SELECT $1, $2, $4 + n.place, true, n.sku, 0, $5, 'read'"
+        " FROM unnest($3::text[]) WITH ORDINALITY AS n (sku, place)",
         uow.organization_id,
         check_id,
+        list(skus),
+        after,
+        counted_at,
     )
+
+
+async def last_number(uow: UnitOfWork, check_id: UUID) -> int:
+    number: int = await uow.fetchval(
+        "SELECT coalesce(max(number), 0) FROM stock_check_rows WHERE check_id = $1", check_id
+    )
+    return number
 
 
 async def count_rows(uow: UnitOfWork, check_id: UUID) -> int:

@@ -1,7 +1,8 @@
 """A stock check's job: its counts are read, sorted out, and compared with the ledger, page by page.
 
     read      the file, or the rows of the request, as they are; a row that cannot be read is refused by itself
-    sort      what is counted twice, is a kit, or is known to nobody is refused; what no row names may become a row
+    sort      what is counted twice, is a kit, or is known to nobody is refused, SKU by SKU
+    fill      where all was counted, what lies there and no row names becomes a row with nothing
     compare   every row gets its figures (`repository/stock_checks.py`), and the verdict on them
 
 Nothing of stock is changed. Killed at any instant it goes on after its last step, as its checkpoint says.
@@ -26,8 +27,8 @@ import asyncpg
 import orjson
 
 from services.inventory.errors import CentreRemoved, CountIncomplete
+from services.inventory.repository import bulk, shop_centres, stock_checks
 from services.inventory.repository import kits as kit_queries
-from services.inventory.repository import shop_centres, stock_checks
 from services.inventory.repository.stock_checks import CountedRow, JudgedRow
 from services.inventory.use_cases.kits import IS_KIT
 from services.inventory.use_cases.stock_rows import CLOCK_SKEW
@@ -62,6 +63,8 @@ async def compare(job: RunningJob) -> None:
         await _read(job, check)
     if job.checkpoint["phase"] == "sort":
         await _sort(job, check)
+    if job.checkpoint["phase"] == "fill":
+        await _fill(job, check)
     await _compare(job, check)
 
 
@@ -179,30 +182,29 @@ def _count(said: Any) -> int:
 
 
 async def _sort(job: RunningJob, check: asyncpg.Record) -> None:
-    """Raises CountIncomplete."""
-    if not job.checkpoint["after"]:
+    """Refuse what cannot be compared, by SKU."""
+    while skus := await _named(job, check["id"]):
+        doubled = [row["numbers"] for row in skus if len(row["numbers"]) > 1]
+        strange = [row["sku"] for row in skus if not row["is_held"]]
+        unknown = await _unknown(job, strange) if strange else set()
         async with job.step() as uow:
-            await stock_checks.refuse_doubled(uow, check["id"])
-    while strange := await _strange(job, check["id"]):
-        unknown = await _unknown(job, strange)
-        async with job.step() as uow:
+            await stock_checks.refuse_doubled(uow, check["id"], doubled)
             among = await kit_queries.list_kits_among(uow, strange)
             await stock_checks.refuse_skus(uow, check["id"], sorted(among), "is_kit", IS_KIT)
             message = "No product has this SKU, and no centre ever held it."
             await stock_checks.refuse_skus(uow, check["id"], sorted(unknown - among), "sku_not_found", message)
-            job.checkpoint["after"] = strange[-1]
+            job.checkpoint["after"] = skus[-1]["sku"]
     async with job.step() as uow:
-        if check["uncounted"] == "zero":
-            await _add_uncounted(uow, check["id"])
-        job.total = job.done + await stock_checks.count_rows(uow, check["id"])
-        job.checkpoint = {"phase": "compare", "after": 0}
+        last = await stock_checks.last_number(uow, check["id"])
+        job.checkpoint = {"phase": "fill", "after": "", "last": last}
 
 
-async def _strange(job: RunningJob, check_id: UUID) -> list[str]:
-    """The next SKUs that no centre ever held: kits, goods that never came in, and what does not exist."""
+async def _named(job: RunningJob, check_id: UUID) -> list[asyncpg.Record]:
+    """The next SKUs that rows name."""
     uow = job.unit_of_work()
     try:
-        return await stock_checks.list_strange(uow, check_id, job.checkpoint["after"], ROWS_AT_ONCE)
+        await bulk.look_up_by_keys(uow)
+        return await stock_checks.list_skus(uow, check_id, job.checkpoint["after"], ROWS_AT_ONCE)
     finally:
         await uow.rollback()
 
@@ -212,13 +214,42 @@ async def _unknown(job: RunningJob, skus: Sequence[str]) -> set[str]:
     return set(skus) - known.product_ids.keys()
 
 
-async def _add_uncounted(uow: UnitOfWork, check_id: UUID) -> None:
+# --- fill
+
+
+async def _fill(job: RunningJob, check: asyncpg.Record) -> None:
+    """Add a row with nothing for what lies there and no row names, be it refused. Raises CountIncomplete."""
+    is_unfinished = check["uncounted"] == "zero"
+    while is_unfinished:
+        async with job.step() as uow:
+            if not job.checkpoint["after"]:
+                await _refuse_nameless(uow, check["id"])
+            is_unfinished = await _fill_some(uow, job, check)
+    async with job.step() as uow:
+        job.total = job.done + await stock_checks.count_rows(uow, check["id"])
+        job.checkpoint = {"phase": "compare", "after": 0}
+
+
+async def _refuse_nameless(uow: UnitOfWork, check_id: UUID) -> None:
     """Raises CountIncomplete."""
     if number := await stock_checks.find_nameless(uow, check_id):
         raise CountIncomplete(
             f"Row {number} does not say which SKU it is about, so that one would be taken as nothing."
         )
-    await stock_checks.add_uncounted(uow, check_id)
+
+
+async def _fill_some(uow: UnitOfWork, job: RunningJob, check: asyncpg.Record) -> bool:
+    """Go through some more of the centre's SKUs. Returns whether there are others."""
+    await bulk.look_up_by_keys(uow)
+    found = await stock_checks.list_of_centre(
+        uow, check["id"], check["centre_id"], job.checkpoint["after"], ROWS_AT_ONCE
+    )
+    skus = [row["sku"] for row in found if row["is_there"] and not row["is_named"]]
+    await stock_checks.add_uncounted(uow, check["id"], skus, job.checkpoint["last"], check["counted_at"])
+    job.checkpoint["last"] += len(skus)
+    if found:
+        job.checkpoint["after"] = found[-1]["sku"]
+    return len(found) == ROWS_AT_ONCE
 
 
 # --- compare
@@ -230,6 +261,7 @@ async def _compare(job: RunningJob, check: asyncpg.Record) -> None:
     while is_unfinished:
         async with job.step() as uow:
             await refuse_removed(uow, check)
+            await bulk.look_up_by_keys(uow)
             figures = await stock_checks.list_figures(uow, check["id"], job.checkpoint["after"], ROWS_AT_ONCE)
             await stock_checks.write_judged(uow, check["id"], [judge(row) for row in figures])
             job.done += len(figures)

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import asyncpg
 
+from services.inventory.repository import bulk, movements, stock_checks
 from services.inventory.repository import kits as kit_queries
-from services.inventory.repository import movements, stock_checks
 from services.inventory.repository.stock_checks import JudgedRow
 from services.inventory.use_cases import alerts, ledger
 from services.inventory.use_cases.adjusting import MOST_ON_HAND
@@ -44,6 +44,7 @@ async def _correct_some(uow: UnitOfWork, job: RunningJob, check_id: UUID) -> int
     check = await stock_checks.find(uow, check_id)
     assert check is not None
     await refuse_removed(uow, check)
+    await bulk.look_up_by_keys(uow)
     chosen = await stock_checks.list_chosen(uow, check_id, ROWS_AT_ONCE)
     if not chosen:
         return 0

@@ -403,7 +403,7 @@ async def test_a_worker_that_dies_in_the_middle_leaves_nothing_half_done(
     assert await counter.discrepancies() == []
 
 
-@pytest.mark.parametrize("place", ["add_rows", "list_strange", "write_judged", "write_counts"])
+@pytest.mark.parametrize("place", ["add_rows", "refuse_doubled", "add_uncounted", "write_judged", "write_counts"])
 async def test_a_comparison_goes_on_where_it_was_killed(
     counter: Counter, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -421,11 +421,19 @@ async def test_a_comparison_goes_on_where_it_was_killed(
         return answer
 
     monkeypatch.setattr(queries, place, dies)
-    check = await counter.compare(dict.fromkeys([*skus, "X", "Y", "Z"], 9), uncounted="zero")
+    await counter.stocked({"U": 1, "V": 1, "W": 1})
+    rows = [{"sku": sku, "counted": 9} for sku in (*skus, "X", "Y", "Z", "Y")]
+    check = await counter.compare(rows, uncounted="zero")
     assert check.state == "comparing"
     await let_lease_end(counter)
     await counter.run(check.job_id)
-    assert told(await counter.check(check)) == {"rows": 8, "differing": 5, "refused": 3, "under": 5}
+    assert told(await counter.check(check)) == {
+        "rows": 12,
+        "differing": 8,
+        "refused": 4,
+        "uncounted": 3,
+        "under": 8,
+    }
 
 
 async def test_a_cancelled_job_leaves_what_it_applied_and_the_rest_can_be_chosen_again(
