@@ -15,6 +15,7 @@ from shared.contracts.payments.reconciliation import (
     RepairDifference,
     RepairReconciliation,
 )
+from shared.unit_of_work import UnitOfWork
 from tests.conftest import scale
 from tests.factories import payments as a
 from tests.fakes import providers as p
@@ -97,6 +98,44 @@ async def test_nothing_differs_where_nothing_does(till: Till, stripe: p.Stripe) 
     assert r.told(await r.differences(till, reconciliation=ended.id)) == [
         ("refund_missing", f"refund re_{name}", amount, 0) for name, amount in (("a", 400), ("b", 300), ("c", 100))
     ]
+
+
+async def test_many_are_compared_in_sets(till: Till, stripe: p.Stripe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, the questions to the database grow with the sets and not with the payments."""
+    count, gateway = max(1_000, int(scale() * 20_000)), await r.stripe_gateway(till)
+    stripe.page, placed = 100, await till.place("MANY-0")
+    uow = till.unit_of_work()
+    await uow.execute(
+        "INSERT INTO payments (organization_id, id, order_id, order_number, shop_id, gateway_id, provider, external_id,"
+        " currency, state, authorised, captured, captured_told, created_at, occurred_at, version)"
+        " SELECT $1, gen_random_uuid(), $2, 'MANY-0', $3, $4, 'stripe', 'pi_' || n, 'USD', 'captured', 1999, 1999,"
+        " 1999, now(), now(), 1 FROM generate_series(1, $5) n WHERE n % 100 <> 0",
+        till.organization_id,
+        placed.order_id,
+        till.shop_id,
+        gateway.id,
+        count,
+    )
+    await uow.commit()
+    stripe.add(
+        "payment_intents",
+        *(
+            p.stripe_intent(f"pi_{number}", "MANY-0", r.ago(5), amount=1998 if number % 250 == 1 else 1999)
+            for number in range(1, count + 1)
+        ),
+    )
+    asked, real = 0, UnitOfWork.fetch
+
+    async def counted(self: UnitOfWork, sql: str, *arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await real(self, sql, *arguments)
+
+    monkeypatch.setattr(UnitOfWork, "fetch", counted)
+    ended = await r.reconcile(till, gateway)
+    assert (ended.read, ended.differences) == (count, {"paid_there": count // 100, "amount_differs": -(-count // 250)})
+    # A set of 200 payments takes some nine, a page of 100 two.
+    assert asked < count * (10 / 200 + 3 / 100) + 30
 
 
 async def test_mollie_is_read_list_by_list_until_it_is_older(till: Till, mollie: p.Mollie) -> None:
