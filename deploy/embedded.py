@@ -240,14 +240,19 @@ class EmbeddedServer(ABC):
 
 
 class EmbeddedPostgres(EmbeddedServer):
-    """A PostgreSQL cluster; the URL is the superuser's, whose password lies in the folder, for its owner only."""
+    """A PostgreSQL cluster; the URL is the superuser's, whose password lies in the folder, for its owner only.
+
+    With `survives_power_cuts` false it leaves writing to the disk to the kernel: its data survives whatever happens to
+    its own processes, and nothing that happens to the machine. For tests, whose folders nobody wants back.
+    """
 
     name = "postgres"
     stop_signal = signal.SIGINT  # "fast": ends the sessions, then shuts down with a checkpoint
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, survives_power_cuts: bool = True) -> None:
         super().__init__(data)
         self.cluster = self.folder / "cluster"
+        self._fsync = "on" if survives_power_cuts else "off"
 
     @property
     def url(self) -> str:
@@ -316,7 +321,8 @@ class EmbeddedPostgres(EmbeddedServer):
             "max_connections": 400,  # distributed: fifteen processes with pools of 16, and the tests
             "shared_buffers": "128MB",
             "synchronous_commit": "on",
-            "fsync": "on",
+            "fsync": self._fsync,
+            "full_page_writes": self._fsync,
             "max_wal_size": "2GB",
             "jit": "off",
             # Parallel queries need /dev/shm, of which a container has 64 MB.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from deploy import topology
@@ -18,6 +19,10 @@ from tests.parsing import parse_undisturbed
 
 parse_undisturbed()
 pytest_plugins = ("tests.doors",)
+# The short run judges a change by what it changed: the same examples each time. The full run looks for new ones.
+hypothesis.settings.register_profile("short", derandomize=True, print_blob=True)
+if os.environ.get("CROSSDOCK_TEST_SCALE") != "full":
+    hypothesis.settings.load_profile("short")
 APP_PASSWORD = secrets.token_urlsafe(12)
 TEMPLATE = "crossdock_template"
 
@@ -43,11 +48,17 @@ def scale() -> float:
     return 1.0 if os.environ.get("CROSSDOCK_TEST_SCALE") == "full" else 0.05
 
 
+def examples(full: int) -> int:
+    """How many examples a property test tries that asks a database for each: a third of `full` in the short run."""
+    return full if scale() == 1.0 else max(8, full // 3)
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="crossdock-test-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        postgres, redis = EmbeddedPostgres(Path(folder)), EmbeddedRedis(Path(folder))
+        postgres = EmbeddedPostgres(Path(folder), survives_power_cuts=False)
+        redis = EmbeddedRedis(Path(folder))
         try:
             admin_url = postgres.start()
             redis.start()

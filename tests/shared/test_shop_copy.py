@@ -23,6 +23,7 @@ from shared.contracts.accounts.shapes import Shop
 from shared.contracts.base import Event
 from shared.identifiers import new_id
 from shared.unit_of_work import UnitOfWork
+from tests.conftest import examples
 from tests.factories.catalog import a_shop
 from tests.waiting import until
 
@@ -58,7 +59,7 @@ def test_every_service_that_hears_of_shops_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("service", KEEPING)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(news=st.lists(st.integers(REMOVED, 4), min_size=1, max_size=8))
 @example(news=[REMOVED, 1])
 @example(news=[1, REMOVED, 2])

@@ -31,6 +31,7 @@ from shared.errors import CrossdockError
 from shared.impex.cells import check_digit
 from shared.measures import Dimensions, Weight
 from shared.money import Money
+from tests.conftest import examples
 from tests.factories.catalog import Catalog
 from tests.factories.exports import content, exported, run, start
 
@@ -286,7 +287,7 @@ async def stored(catalog: Catalog) -> dict[str, list[str]]:
 
 
 @given(data=st.data(), format=st.sampled_from(["csv", "csv", "ndjson", "parquet", "xlsx"]))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_products_come_back_unchanged(process: topology.Surrounded, data: st.DataObject, format: str) -> None:
     catalog = Catalog(process)
     await fill(catalog, data)
@@ -316,7 +317,7 @@ async def test_products_come_back_unchanged(process: topology.Surrounded, data: 
 
 
 @given(data=st.data(), format=st.sampled_from(["csv", "ndjson", "parquet", "xlsx"]))
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_variants_and_prices_come_back_unchanged(
     process: topology.Surrounded, data: st.DataObject, format: str
 ) -> None:
@@ -337,7 +338,7 @@ async def test_variants_and_prices_come_back_unchanged(
 
 @pytest.mark.feature("CAT-2")
 @given(data=st.data(), format=st.sampled_from(["csv", "ndjson", "parquet", "xlsx"]))
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_categories_come_back_unchanged(process: topology.Surrounded, data: st.DataObject, format: str) -> None:
     catalog = Catalog(process)
     await fill(catalog, data)

@@ -22,6 +22,7 @@ from shared.contracts.orders.events import OrderCancelled, OrderPlaced
 from shared.contracts.orders.shapes import OrderStanding, PlacedLine
 from shared.identifiers import new_id
 from shared.money import Money
+from tests.conftest import examples
 from tests.factories.inventory import Merchant
 
 pytestmark = pytest.mark.feature("INV-6")
@@ -195,7 +196,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(_WHATS), st.integers(0, 5), st.intege
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_any_sequence_ends_as_the_model_says(
     process: topology.Surrounded, steps: list[tuple[str, int, int]]

@@ -20,6 +20,7 @@ from shared.contracts.inventory.shapes import StockRowResult
 from shared.contracts.orders.events import OrderCancelled, OrderMoved
 from shared.errors import CarriedError
 from shared.identifiers import new_id
+from tests.conftest import examples
 from tests.factories.inventory import Merchant
 
 pytestmark = pytest.mark.feature("INV-2", "INV-5")
@@ -237,7 +238,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=_STEPS)
 async def test_whatever_happens_the_ledger_adds_up(process: topology.Surrounded, steps: list[Any]) -> None:
     merchant = Merchant(process)

@@ -13,6 +13,7 @@ from shared.contracts.catalog.exports import Export, ExportDraft, ExportFilter, 
 from shared.contracts.inventory.messages import CreateFulfilmentCentre, ListStock, UpdateStock
 from shared.errors import CrossdockError
 from shared.identifiers import new_id
+from tests.conftest import examples
 from tests.factories.inventory import Merchant
 from tests.services.inventory.test_stock_import import bring_in
 
@@ -44,7 +45,7 @@ async def levels(merchant: Merchant) -> list[Any]:
 
 
 @given(data=st.data(), format=st.sampled_from(["csv", "ndjson", "parquet", "xlsx"]))
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_stock_comes_back_unchanged(process: topology.Surrounded, data: st.DataObject, format: str) -> None:
     merchant = Merchant(process)
     await merchant.open_shop()

@@ -29,6 +29,7 @@ from shared.errors import CarriedError
 from shared.identifiers import new_id
 from shared.money import Money
 from shared.security import SecretText
+from tests.conftest import examples
 from tests.factories.orders import Seller
 
 
@@ -408,7 +409,7 @@ _FACTS = ("paid", "part refunded", "late")
 
 
 @pytest.mark.feature("ORD-2", "ORD-3", "PAY-5")
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(facts=st.lists(st.sampled_from(_FACTS), max_size=6))
 async def test_the_end_is_the_same_in_whatever_order_it_is_told(process: topology.Surrounded, facts: list[str]) -> None:
     seller = await Seller(process).open({"MUG": "10.00"}, {"MUG": 5})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deploy.callback_samples import NoSuchSample, Sample
 from services.payments import flood
 from services.payments.settings import payments_settings
-from tests.conftest import scale
+from tests.conftest import examples, scale
 from tests.factories import gateways as g
 from tests.fakes.mollie import payment as paid_with_mollie
 from tests.fakes.mollie import serving_mollie
@@ -180,7 +180,7 @@ _BODIES = st.one_of(
 
 @pytest.mark.feature("PAY-3")
 @pytest.mark.parametrize("provider", g.PROVIDERS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(headers=st.dictionaries(st.sampled_from(HEADERS), _VALUES, max_size=6), body=_BODIES)
 async def test_no_headers_and_no_body_bring_anything_down(
     till: Till, provider: str, headers: dict[str, bytes], body: bytes
