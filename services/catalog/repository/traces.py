@@ -116,13 +116,16 @@ def fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[SampleFi
 
 
 async def made(uow: UnitOfWork, cause_id: UUID, sources: Mapping[str, str], most: int) -> list[ImportSample]:
-    """Up to `most` rows that a cause has made. `sources` says by entity which: conditions in SQL on `t`."""
+    """The first `most` rows that a cause has made. `sources` says by entity which: conditions in SQL on `t`."""
     found: list[tuple[str, dict[str, Any]]] = []
     for entity, where in sources.items():
         if len(found) >= most:
             break
+        # By their keys, which are given out in the order of the file.
+        order = ", ".join(f"t.{name}" for name in WATCHED[entity].key)
         rows = await uow.fetch(
-            f"SELECT to_jsonb(t) AS state FROM {WATCHED[entity].table} t WHERE {where} LIMIT $1",  # noqa: S608
+            f"SELECT to_jsonb(t) AS state FROM {WATCHED[entity].table} t"  # noqa: S608
+            f" WHERE {where} ORDER BY {order} LIMIT $1",
             most - len(found),
         )
         found += [(entity, orjson.loads(row["state"])) for row in rows]

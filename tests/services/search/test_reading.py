@@ -271,13 +271,14 @@ async def test_a_folder_is_opened_again_only_when_it_was_left(
         assert may_leave.is_set()
         return await opened(self, shop, **options)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(TantivyIndex, "close", close_slowly)
-        _limit(patch, reader_idle_seconds=1e-6)
-        await _are_open(process, chain, [])
-    monkeypatch.setattr(Readers, "_opened", opened_after)
     try:
-        await asyncio.to_thread(is_leaving.wait)
+        with monkeypatch.context() as patch:
+            patch.setattr(TantivyIndex, "close", close_slowly)
+            _limit(patch, reader_idle_seconds=1e-6)
+            await _are_open(process, chain, [])
+            # It closes in a thread, which may come to it only after it is no longer counted among the open ones.
+            assert await asyncio.to_thread(is_leaving.wait, 60)
+        monkeypatch.setattr(Readers, "_opened", opened_after)
         again = asyncio.create_task(_found(chain, "north"))
 
         async def waits() -> bool:
