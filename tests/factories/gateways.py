@@ -60,6 +60,19 @@ def secret_of(provider: str) -> Any:
     return paypal_keys()[0] if provider == "paypal" else SECRETS[provider]
 
 
+_OTHERS = {
+    "adyen": "AB" * 32,
+    "standard-webhooks": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "braintree": '{"private_key": "of somebody else", "public_key": "public_of_the_tests"}',
+}
+
+
+@cache
+def other_secret_of(provider: str) -> Any:
+    """A secret in the provider's form that is not the one of the tests: what is signed with it is forged."""
+    return test_certificate()[0] if provider == "paypal" else _OTHERS.get(provider, "of somebody else")
+
+
 async def open_gateway(process: Surrounded, organization_id: UUID, provider: str, **fields: Any) -> PaymentGateway:
     # PayPal has no secret that signs.
     secrets = () if provider == "paypal" else (SECRETS[provider],)

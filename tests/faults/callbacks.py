@@ -3,10 +3,9 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 
 from deploy.callback_samples import Sample
-from deploy.callback_samples import test_certificate as certificate
 from services.payments.gateways.base import Delivery
 from shared import clock
 from shared.contracts.payments.shapes import PaymentGateway
@@ -136,17 +135,4 @@ _UNSAID = {"braintree": ("authorised", "unknown"), "mollie": ("authorised", "ref
 def _forged(sender: g.Sender, number: str, price: int) -> Post:
     """A word that all went back, signed by somebody who does not know the secret."""
     kind = "captured" if sender.provider == "mollie" else "refunded"
-    secret = _other_paypal_key() if sender.provider == "paypal" else _FORGERS.get(sender.provider, "forged")
-    return Post(sender, kind, _FORGED, f"forged-{number}", price, secret)
-
-
-_FORGERS = {
-    "adyen": "AB" * 32,
-    "standard-webhooks": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
-    "braintree": '{"private_key": "forged", "public_key": "public_of_the_tests"}',
-}
-
-
-@cache
-def _other_paypal_key() -> str:
-    return certificate()[0]
+    return Post(sender, kind, _FORGED, f"forged-{number}", price, g.other_secret_of(sender.provider))

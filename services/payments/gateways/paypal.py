@@ -210,10 +210,18 @@ def _order_number(resource: Object) -> str | None:
 def _above(resource: Object) -> str | None:
     """The id that the link `up` leads to: the capture of a refund, the authorization of a capture."""
     for link in reading.objects(resource, "links"):
-        path = urlsplit(str(link.get("href"))).path if link.get("rel") == "up" else ""
+        path = _path(str(link.get("href"))) if link.get("rel") == "up" else ""
         if re.fullmatch(r"/v[0-9]+/payments/(captures|authorizations|sales?|capture)/[A-Za-z0-9_-]{1,100}", path):
             return path.rpartition("/")[2]
     return None
+
+
+def _path(address: str) -> str:
+    """The path of an address; an empty one of what is no address."""
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return ""
 
 
 def _named(resource: Object, *own: str | None) -> Told:

@@ -98,11 +98,12 @@ def find_time(holder: Object, name: str) -> datetime | None:
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 253402300800:
             return datetime.fromtimestamp(value, UTC)
         found = datetime.fromisoformat(value) if isinstance(value, str) and len(value) <= 40 else None
-    except ValueError:
-        found = None
-    if found is None:
-        raise UnreadableCallback(f"'{name}' is not a time.")
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        if found is not None:
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    # The second for what is a time elsewhere and, in UTC, before the first year or after the last.
+    except (ValueError, OverflowError):
+        pass
+    raise UnreadableCallback(f"'{name}' is not a time.")
 
 
 def currency(value: object) -> str:

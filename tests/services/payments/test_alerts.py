@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from deploy.callback_samples import Sample
+from services.payments.gateways.base import GENUINE
 from shared.identifiers import new_id
 from tests.doors import Client, caller_of, eventually
+from tests.factories import gateways as g
 from tests.factories import payments as a
 from tests.services.payments.conftest import Till
 
@@ -66,3 +69,40 @@ async def test_no_secret_is_in_any_log(client: Client, till: Till, capfd: pytest
     for text in (made.text, bad.text, shown, said):
         assert secret not in text
         assert key not in text
+
+
+TIMES = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
+ODD = {
+    "paypal": [(b'"href": "https://', b'"href": "https://[')],
+    "square": [(b'"created_at": "', b'"created_at": "%s", "x": "' % at.encode()) for at in TIMES],
+    "standard-webhooks": [(b'"timestamp": "', b'"timestamp": "%s", "x": "' % at.encode()) for at in TIMES],
+}
+
+
+@pytest.mark.feature("PAY-3", "PAY-6")
+@pytest.mark.parametrize(
+    ("provider", "old", "new"), [(name, *each) for name, changes in ODD.items() for each in changes]
+)
+async def test_what_is_no_address_and_no_time_can_be_looked_at_and_holds_up_nobody(
+    till: Till, client: Client, provider: str, old: bytes, new: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = await g.open_gateway(till.process, till.organization_id, provider)
+    told = g.sender(gateway, "ODD-1").say("refunded")
+    assert old in told.body
+    odd = Sample(told.body.replace(old, new), told.headers)
+    # Forged it is kept and looked at; genuine it is a person's.
+    assert (await client.post(f"/callbacks/{gateway.id}", content=odd.body, headers=odd.headers)).status_code == 400
+    monkeypatch.setattr(type(g.adapter_of(provider)), "verify", lambda *_: GENUINE)
+    assert (await client.post(f"/callbacks/{gateway.id}", content=odd.body, headers=odd.headers)).status_code == 200
+    speaker = client.speaking_as(caller_of(till.organization_id))
+
+    async def both() -> Any:
+        found = (await client.get("/v1/callbacks", params={"gateway": str(gateway.id)}, headers=speaker)).json()[
+            "items"
+        ]
+        assert {callback["status"] for callback in found} <= {"invalid", "failed", "waiting"}
+        assert len(found) == 2
+        return found
+
+    for callback in await eventually(both):
+        assert (await client.get(f"/v1/callbacks/{callback['id']}", headers=speaker)).status_code == 200
