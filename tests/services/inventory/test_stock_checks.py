@@ -460,6 +460,23 @@ async def test_a_cancelled_job_leaves_what_it_applied_and_the_rest_can_be_chosen
     assert await counter.on_hand("A", "B", "C") == [4, 5, 4]
 
 
+async def test_two_who_apply_at_once_apply_once(counter: Counter) -> None:
+    await counter.stocked({"A": 5, "B": 5})
+    check = await counter.compare({"A": 4, "B": 4})
+    message = ApplyStockCheck(check_id=check.id, every_row=True, reason="x")
+    answers = await asyncio.gather(
+        *(counter.ask(message, key=key) for key in ("one", "two", "one")), return_exceptions=True
+    )
+    codes = sorted(str(getattr(answer, "code", "accepted")) for answer in answers)
+    assert codes in (["accepted", "accepted", "stock_check_not_ready"], ["accepted"] + ["stock_check_not_ready"] * 2)
+    accepted = [answer for answer in answers if isinstance(answer, StockCheck)]
+    assert len({answer.apply_job_id for answer in accepted}) == 1
+    for _ in range(2):
+        await counter.run(accepted[0].apply_job_id)
+    assert told(await counter.check(check)) == {"rows": 2, "applied": 2, "under": 2}
+    assert await counter.on_hand("A", "B") == [4, 4]
+
+
 async def test_a_reference_that_somebody_gave_a_movement_before_is_not_taken_twice(counter: Counter) -> None:
     await counter.stocked({"A": 5})
     check = await counter.compare({"A": 4})
