@@ -200,7 +200,8 @@ async def get_payment_difference(difference_id: UUID, ask: Ask) -> Difference:
 async def repair_payment_difference(difference_id: UUID, how: HowToRepair, ask: Ask) -> Repair:
     """Bring in what the provider knows, the way its callback would have; with `dry_run` say what would become of it.
 
-    Two at once have one effect, and a callback that comes later has none.
+    An order that nobody has paid (`order_not_paid`) is cancelled, for which you need `orders:write`, too. Two at once
+    have one effect, and a callback that comes later has none.
     """
     return await ask(RepairDifference(difference_id=difference_id, dry_run=how.dry_run))
 

@@ -23,6 +23,7 @@ from services.payments.use_cases import (
 )
 from services.payments.use_cases.decoding import callback_table
 from shared.contracts.base import Page
+from shared.contracts.orders.messages import CancelOrder
 from shared.contracts.payments.messages import (
     AttachPayment,
     ChangePaymentGateway,
@@ -343,7 +344,15 @@ async def get_difference(message: GetDifference, uow: UnitOfWork) -> Difference:
 
 @answers(RepairDifference, scope="payments:write")
 async def repair_difference(message: RepairDifference, uow: UnitOfWork) -> Repair:
-    done = await repairing.repair(uow, message.difference_id, dry_run=message.dry_run)
+    async with uow.beforehand() as earlier:
+        unpaid = await repairing.find_unpaid_order(earlier, message.difference_id)
+    if unpaid is None:
+        done = await repairing.repair(uow, message.difference_id, dry_run=message.dry_run)
+    else:
+        uow.caller.require("orders:write")
+        if not message.dry_run:
+            await uow.ask(CancelOrder(order_id=unpaid, reason="It was not paid, as its payment provider says."))
+        done = await repairing.close_unpaid(uow, message.difference_id, dry_run=message.dry_run)
     if not message.dry_run:
         await reconciling.watch(uow, done.difference.gateway_id)
     return done

@@ -91,7 +91,7 @@ def _document(reconciliation_id: UUID, gateway_id: UUID, found: Found) -> dict[s
         "amount_there": found.there,
         "amount_here": found.here,
         "detail": found.detail[:1000],
-        "is_repairable": found.is_repairable and said is not None,
+        "is_repairable": found.is_repairable and (said is not None or found.order is not None),
         "said": None if said is None else said.written(),
         "told_at": found.fact.told_at,
     }
@@ -127,7 +127,7 @@ async def get_difference(uow: UnitOfWork, difference_id: UUID, *, for_update: bo
 
 _REPAIRABLE = (
     "FROM differences WHERE reconciliation_id = $1 AND ($2::text IS NULL OR kind = $2) AND state IN ('open', 'waiting')"
-    " AND is_repairable"
+    " AND is_repairable AND said IS NOT NULL"
 )
 
 

@@ -234,6 +234,11 @@ ORDER BY o.id LIMIT $7
 """
 
 
+async def find_order_id(uow: UnitOfWork, number: str) -> UUID | None:
+    found: UUID | None = await uow.fetchval("SELECT id FROM orders WHERE number = $1", number)
+    return found
+
+
 async def list_settled_orders(uow: UnitOfWork, numbers: Collection[str]) -> set[str]:
     """Which of these orders are cancelled, or have a payment by now."""
     rows = await uow.fetch(

@@ -304,7 +304,7 @@ def _unpaid(order: Order, at: datetime) -> Found:
     name = f"order {order.number}"
     detail = "The order waits for its payment, and the provider knows of none."
     fact = Fact(name, name, None, None, at)
-    return Found(fact, "order_not_paid", 0, 0, detail, None, is_repairable=False, order=order)
+    return Found(fact, "order_not_paid", 0, 0, detail, None, order=order)
 
 
 async def _finish(job: RunningJob, reconciliation: Reconciliation) -> None:

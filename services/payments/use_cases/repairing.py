@@ -108,6 +108,37 @@ async def _payment(uow: UnitOfWork, payment_id: UUID) -> Payment | None:
         return None
 
 
+# --- orders that nobody has paid
+
+
+async def find_unpaid_order(uow: UnitOfWork, difference_id: UUID) -> UUID | None:
+    """The order of a difference that says it is not paid; None for any other. Raises as `repair`."""
+    row = await difference_records.get_difference(uow, difference_id)
+    if row["kind"] != "order_not_paid":
+        return None
+    _check_repairable(row)
+    order_id = await records.find_order_id(uow, row["order_number"])
+    assert order_id is not None
+    return order_id
+
+
+async def close_unpaid(uow: UnitOfWork, difference_id: UUID, *, dry_run: bool) -> Repair:
+    """Settle the difference of an order that was cancelled now, or would be. Raises as `repair`."""
+    row = await difference_records.get_difference(uow, difference_id, for_update=True)
+    _check_repairable(row)
+    try:
+        async with uow.savepoint():
+            settled = await difference_records.settle(uow, difference_id, "repaired")
+            done = Repair(dry_run=dry_run, status="processed", difference=difference_records.difference(settled))
+            if dry_run:
+                raise _Undone(done)
+    except _Undone as undone:
+        return undone.repair
+    after = {"state": "repaired", "kind": row["kind"], "order": row["order_number"]}
+    uow.audit("payment_difference.repair", "payment_difference", row["id"], before={"state": "open"}, after=after)
+    return done
+
+
 # --- many
 
 

@@ -155,7 +155,7 @@ class Repair(Shape):
     """What a repair did, or would do: the difference and the payment as they are then.
 
     `status` is that of the callback which brings in what the provider knows: `processed`, `ignored` where it was known
-    after all, or `waiting` for its order.
+    after all, or `waiting` for its order. An order that was cancelled instead is `processed`, too.
     """
 
     dry_run: bool
@@ -167,8 +167,9 @@ class Repair(Shape):
 class RepairDifference(Command[Repair]):
     """Bring in what the provider knows, the way its callback would have; that callback does nothing more then.
 
-    With `dry_run` only say what would become of it. Raises difference_not_found, difference_is_settled,
-    difference_not_repairable, repair_not_possible.
+    An order that nobody has paid is cancelled, for which `orders:write` is needed, too. With `dry_run` only say what
+    would become of it. Raises difference_not_found, difference_is_settled, difference_not_repairable,
+    repair_not_possible, and what orders says to a cancellation.
     """
 
     difference_id: UUID
@@ -186,7 +187,7 @@ class RepairBegun(Shape):
 class RepairReconciliation(Command[RepairBegun]):
     """Repair all open differences of a reconciliation that can be, as a job; with `dry_run` only count them.
 
-    What does not fit stays open. Raises reconciliation_not_found.
+    What does not fit stays open; no order is cancelled. Raises reconciliation_not_found.
     """
 
     reconciliation_id: UUID

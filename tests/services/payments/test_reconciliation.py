@@ -3,11 +3,16 @@
 import asyncio
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
+from deploy.topology import Surrounded
+from services.payments.intake import Intake
 from services.payments.use_cases import repairing
 from shared import clock
+from shared.bus.envelope import envelope_for
+from shared.contracts.accounts.events import ShopChanged
 from shared.contracts.orders.events import OrderCancelled
 from shared.contracts.payments.messages import ReplayCallback
 from shared.contracts.payments.reconciliation import (
@@ -15,9 +20,12 @@ from shared.contracts.payments.reconciliation import (
     RepairDifference,
     RepairReconciliation,
 )
+from shared.errors import CarriedError
 from shared.unit_of_work import UnitOfWork
 from tests.conftest import scale
+from tests.doors import caller_of
 from tests.factories import payments as a
+from tests.factories.orders import Seller
 from tests.fakes import providers as p
 from tests.services.payments import reconciling as r
 from tests.services.payments.conftest import Till
@@ -282,12 +290,15 @@ async def test_orders_that_nobody_has_paid_are_watched_until_somebody_has(till: 
     ended = await r.reconcile(till, gateway)
     found = await r.differences(till, reconciliation=ended.id)
     assert [(each.kind, each.order_number, each.repairable) for each in found] == [
-        ("order_not_paid", "OWED-2", False),
-        ("order_not_paid", "OWED-3", False),
-        ("order_not_paid", "OWED-4", False),
+        ("order_not_paid", "OWED-2", True),
+        ("order_not_paid", "OWED-3", True),
+        ("order_not_paid", "OWED-4", True),
         ("paid_there", "OWED-1", True),
     ]
     assert (await r.reconcile(till, other)).differences == {"paid_there": 2}
+    # All at once are repaired without any order being cancelled.
+    counted = await till.ask(RepairReconciliation(reconciliation_id=ended.id, dry_run=True))
+    assert counted.kinds == {"paid_there": 1}
     await hear(till, gateway, "payment_intent.succeeded", a.intent("OWED-3", id="pi_3"))
     cancelled = OrderCancelled(order_id=placed[4].order_id, number="OWED-4", shop_id=till.shop_id, reason="not paid")
     await till.hear(cancelled)
@@ -298,6 +309,31 @@ async def test_orders_that_nobody_has_paid_are_watched_until_somebody_has(till: 
         "OWED-3": "matched",
         "OWED-4": "matched",
     }
+
+
+async def test_an_order_that_nobody_has_paid_is_cancelled_in_one_step(
+    process: Surrounded, door: httpx.AsyncClient, intake: Intake, stripe: p.Stripe
+) -> None:
+    seller = await Seller(process).open({"MUG": "10.00"}, {"MUG": 5})
+    await seller.hear("payments", ShopChanged(shop=seller.shop))
+    order = await seller.place(MUG=2)
+    gateway = await a.open_gateway(process, seller.organization_id)
+    till = Till(process, door, seller.organization_id, seller.shop.id, gateway, intake)
+    placed = a.order_placed(seller.shop.id, order.number, order.total.amount)
+    await till.hear(placed.model_copy(update={"order_id": order.id, "placed_at": r.ago(150)}))
+    ended = await r.reconcile(till, await r.stripe_gateway(till))
+    (found,) = await r.differences(till, reconciliation=ended.id)
+    assert (found.kind, found.order_number, found.repairable) == ("order_not_paid", order.number, True)
+    message = RepairDifference(difference_id=found.id)
+    clerk = caller_of(seller.organization_id, "payments:read", "payments:write")
+    with pytest.raises(CarriedError) as refused:
+        await process.bus.ask(message, envelope_for(clerk))
+    assert refused.value.code == "missing_scope"
+    dry = await till.ask(RepairDifference(difference_id=found.id, dry_run=True))
+    assert (dry.difference.state, (await seller.order(order.id)).status) == ("repaired", "pending")
+    done = await till.ask(message)
+    assert (done.difference.state, (await seller.order(order.id)).status) == ("repaired", "cancelled")
+    assert await r.refused(till, message) == "difference_is_settled"
 
 
 async def test_what_does_not_fit_changes_nothing_and_stays_open(till: Till, stripe: p.Stripe) -> None:
