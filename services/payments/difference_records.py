@@ -47,7 +47,7 @@ class Found:
 
 
 async def add_differences(uow: UnitOfWork, reconciliation_id: UUID, gateway_id: UUID, found: Sequence[Found]) -> None:
-    """Write what was found. The same differences of earlier reconciliations are superseded."""
+    """Write what was found. What earlier reconciliations found of the same is superseded, also as another kind."""
     if not found:
         return
     now = clock.now()
@@ -55,11 +55,9 @@ async def add_differences(uow: UnitOfWork, reconciliation_id: UUID, gateway_id: 
     table = orjson.dumps([row | {"organization_id": uow.organization_id} for row in rows], default=str).decode()
     await uow.execute(_ADD_DIFFERENCES, table, now)
     await uow.execute(
-        "UPDATE differences d SET state = 'superseded', changed_at = $4 FROM unnest($2::text[], $3::text[])"
-        " AS f (kind, reference) WHERE d.gateway_id = $1 AND d.kind = f.kind AND d.reference = f.reference"
-        " AND d.state = 'open' AND d.reconciliation_id <> $5",
+        "UPDATE differences SET state = 'superseded', changed_at = $3 WHERE gateway_id = $1 AND reference = ANY($2)"
+        " AND state = 'open' AND reconciliation_id <> $4",
         gateway_id,
-        [each.kind for each in found],
         [each.fact.reference for each in found],
         now,
         reconciliation_id,
