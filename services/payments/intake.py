@@ -36,7 +36,7 @@ from services.payments.gateway_book import GatewayBook, KnownGateway
 from services.payments.gateways.base import Delivery, EventIdentity, Provider, Verdict
 from services.payments.gateways.registry import get_provider
 from shared import clock
-from shared.database import Database
+from shared.database import Database, DatabaseUnavailable
 from shared.errors import CrossdockError, InternalError, Invalid
 from shared.lingering import Receive, Send, lingering
 from shared.unit_of_work import AfterCommit
@@ -102,11 +102,11 @@ class Intake:
         except BodyTooLarge as error:
             async with lingering(scope, receive, send) as send_open:
                 await _refuse(send_open, error)
-        except CrossdockError as error:
-            await _refuse(send, error)
-        except _AWAY as error:
+        except (DatabaseUnavailable, *_AWAY) as error:
             log.warning("callback_not_stored", error=repr(error))
             await _refuse(send, CallbackNotStored("The callback could not be stored; send it again."))
+        except CrossdockError as error:
+            await _refuse(send, error)
         except Exception as error:
             log.error("defect", what="callback intake", exc_info=error)
             await _refuse(send, InternalError("Something went wrong on our side; send it again."))

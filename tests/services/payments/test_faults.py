@@ -132,6 +132,9 @@ async def test_with_postgres_away_nothing_is_answered_well_and_all_that_was_is_t
         during = len(taken)
         answer = await till.post(a.as_body(a.stripe_event("customer.created", {"id": "cus_2"})))
         assert (answer.status_code, answer.json()["code"]) == (503, "callback_not_stored")
+        till.intake.forget_gateways()
+        answer = await till.post(a.as_body(a.stripe_event("customer.created", {"id": "cus_2"})))
+        assert (answer.status_code, answer.json()["code"]) == (503, "callback_not_stored")
         await asyncio.to_thread(own_servers.postgres.start)
 
         async def taken_again() -> bool:
