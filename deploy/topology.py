@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
@@ -237,7 +238,7 @@ def checks_of(process: Surrounded) -> dict[str, Callable[[], Awaitable[None]]]:
 def serve(what: str, *, host: str, port: int, workers: int = 1) -> None:
     """Serve until told to stop: `web`, `gateway`, or one service's answers (which listens on no port)."""
     if what in SERVICES:
-        asyncio.run(_serve_service(named(what)[0]))
+        uvloop.run(_serve_service(named(what)[0]))
         return
     if workers > 1:
         metrics.share_between_processes(settings().data, what)
@@ -277,7 +278,7 @@ async def _serve_service(service: Service) -> None:
 
 def work(what: str) -> None:
     """Do background work until told to stop: of `all` services, which then also answer each other here, or of one."""
-    asyncio.run(_work(what))
+    uvloop.run(_work(what))
 
 
 async def _work(what: str) -> None:
