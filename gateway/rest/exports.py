@@ -45,4 +45,5 @@ async def get_export(export_id: UUID, ask: Ask) -> Export:
 @router.get("/exports/{export_id}/file", response_class=StreamingResponse)
 async def download_export(export_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
     """The file of a finished export. It is kept for a week."""
-    return files.download(caller, await ask(messages.GetExportFile(export_id=export_id)))
+    file = await ask(messages.GetExportFile(export_id=export_id))
+    return files.download(caller, file)

@@ -277,13 +277,15 @@ async def list_import_samples(
 @router.get("/imports/{import_id}/errors", response_class=StreamingResponse)
 async def download_import_errors(import_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
     """The refused rows in the format you uploaded, each with its reason: correct them and upload the file again."""
-    return files.download(caller, await ask(messages.GetImportErrorFile(import_id=import_id)))
+    file = await ask(messages.GetImportErrorFile(import_id=import_id))
+    return files.download(caller, file)
 
 
 @router.get("/imports/{import_id}/file", response_class=StreamingResponse)
 async def download_import_file(import_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
     """The file as it came."""
-    return files.download(caller, await ask(messages.GetImportFile(import_id=import_id)))
+    file = await ask(messages.GetImportFile(import_id=import_id))
+    return files.download(caller, file)
 
 
 @router.get("/imports/{import_id}/conflicts", response_model=Page[ImportConflict])

@@ -140,4 +140,5 @@ async def start_order_export(filter: OrderFilter, ask: Ask, response: Response) 
 @router.get("/orders/exports/{order_export_id}/file", response_class=StreamingResponse)
 async def download_order_export(order_export_id: UUID, ask: Ask, caller: CurrentCaller) -> StreamingResponse:
     """The file of a finished export of orders. It is kept for a week; no cell of it is a formula to a spreadsheet."""
-    return files.download(caller, await ask(GetOrderExportFile(job_id=order_export_id)))
+    file = await ask(GetOrderExportFile(job_id=order_export_id))
+    return files.download(caller, file)

@@ -330,8 +330,12 @@ async def get_reconciliation(message: GetReconciliation, uow: UnitOfWork) -> Rec
 
 @answers(ListDifferences, scope="payments:read")
 async def list_differences(message: ListDifferences, uow: UnitOfWork) -> Page[Difference]:
-    wanted = {"reconciliation_id": message.reconciliation, "gateway_id": message.gateway}
-    wanted |= {"kind": message.kind, "state": message.state}
+    wanted = {
+        "reconciliation_id": message.reconciliation,
+        "gateway_id": message.gateway,
+        "kind": message.kind,
+        "state": message.state,
+    }
     rows = await difference_records.list_differences(uow, wanted, _before(message.after), message.first + 1)
     items = [difference_records.difference(row) for row in rows[: message.first]]
     return Page(items=items, next=_next(rows, message.first, lambda row: row["id"]))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from services.payments import reconciliation_records as records
@@ -33,7 +34,7 @@ async def begin(uow: UnitOfWork, message: CompareSettlementFile) -> Reconciliati
     opened(get_layout(message.layout), head)
     period = _period(message.since, message.until)
     parameters = {"key": message.key, "layout": message.layout}
-    file = {"layout": message.layout, "file_name": message.file_name}
+    file: dict[str, Any] = {"layout": message.layout, "file_name": message.file_name}
     return await reconciling.add(uow, gateway, "file", period, kind=JOB, parameters=parameters, **file)
 
 

@@ -20,8 +20,10 @@ Line = Mapping[str, str]
 class Layout(Protocol):
     """One layout. `needed` are the headings that a file of it has, whatever their order and case."""
 
-    name: str
-    needed: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+    @property
+    def needed(self) -> tuple[str, ...]: ...
 
     def read(self, lines: Iterable[Line], settings: Mapping[str, Any]) -> Iterator[Told]:
         """What the lines tell; those that are about no payment (fees, payouts) tell nothing.

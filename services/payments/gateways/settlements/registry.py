@@ -9,9 +9,8 @@ from services.payments.gateways.settlements.paypal import PayPalReport
 from services.payments.gateways.settlements.plain import PlainFile
 from services.payments.gateways.settlements.stripe import StripeReport
 
-LAYOUTS: Mapping[str, Layout] = {
-    layout.name: layout for layout in (StripeReport(), AdyenReport(), PayPalReport(), PlainFile())
-}
+_ALL: tuple[Layout, ...] = (StripeReport(), AdyenReport(), PayPalReport(), PlainFile())
+LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in _ALL}
 
 
 def get_layout(name: str) -> Layout:

@@ -5,6 +5,7 @@ another one, `customer_facing_amount` is what the ledger knows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from services.payments.gateways import reading
@@ -36,9 +37,8 @@ class StripeReport:
                 yield told_line("refund", line, "source_id", _refund)
         for payment, line in charges.items():
             parts = reversed_parts.get(payment, [])
-            yield told_line(
-                "payment", {**line, "payment": payment}, "payment", lambda line, parts=parts: _charge(line, parts)
-            )  # type: ignore[misc]
+            read = partial(_charge, reversed_parts=parts)
+            yield told_line("payment", {**line, "payment": payment}, "payment", read)
 
 
 def _money(line: Line) -> tuple[int, str]:
