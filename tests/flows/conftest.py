@@ -7,7 +7,7 @@ import pytest
 from deploy.bench.system import System, running_system
 
 
-@pytest.fixture(scope="session", params=["embedded", "distributed"])
+@pytest.fixture(scope="module", params=["embedded", "distributed"])
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
     """`crossdock up` with the demo business, embedded and distributed in turn."""
     with running_system(request.param, workers=1) as started:
