@@ -18,6 +18,8 @@ from tests.waiting import until
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800), pytest.mark.feature("ORD-1", "INV-3", "GAT-7")]
 BUYERS = max(40, int(200 * scale()))
 UNITS = BUYERS // 4
+# So many buyers hear something between two kills: enough to end, too few for any kill to come late.
+_BETWEEN_KILLS = 4
 # After that a killed program should have answered somebody.
 _BACK_SECONDS = 120.0
 _UNTIL_SETTLED_SECONDS = 600.0
@@ -136,7 +138,7 @@ async def _insist(http: httpx.AsyncClient, path: str, headers: dict[str, str], b
 
 
 async def _kill_until_done(system: System, buyers: "list[asyncio.Task[Any]]") -> list[str]:
-    """Kill what answers and what works, as soon as it has answered anybody again, as long as anybody still buys."""
+    """Kill what answers and what works, as soon as some have been answered again, as long as anybody still buys."""
     chance, killed, waiting = random.Random(11), [], set(buyers)
     while waiting:
         found = roles(system)
@@ -144,8 +146,18 @@ async def _kill_until_done(system: System, buyers: "list[asyncio.Task[Any]]") ->
             victims = [role for role in found if role.startswith(kind)]
             if victims:
                 killed.append(await asyncio.to_thread(kill, system, chance.choice(victims)))
-        _, waiting = await asyncio.wait(waiting, timeout=_BACK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        waiting = await _answered(waiting, _BETWEEN_KILLS)
     return killed
+
+
+async def _answered(waiting: "set[asyncio.Task[Any]]", wanted: int) -> "set[asyncio.Task[Any]]":
+    """Who still buys once so many more have been answered, or nobody for a long time."""
+    enough = max(0, len(waiting) - wanted)
+    while len(waiting) > enough:
+        answered, waiting = await asyncio.wait(waiting, timeout=_BACK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if not answered:
+            break
+    return waiting
 
 
 async def _reserved(http: httpx.AsyncClient, system: System, sku: str) -> int:
