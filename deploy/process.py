@@ -60,12 +60,21 @@ def end_leftovers(
     """End the processes that `find` lists: by signal `number` to those of them that `ask` chooses, and after
     `grace_seconds` by force. Raises FolderInUse when they belong to another account.
     """
-    for process in ask(find()):
+    found = find()
+    for process in ask(found):
         send_signal(process, number)
     if not wait_until(lambda: not find(), grace_seconds):
         for process in find():
             send_signal(process, signal.SIGKILL)
         wait_until(lambda: not find(), grace_seconds)
+    # Who ends gives up its memory, by which it is found, a moment before its sockets.
+    wait_until(lambda: not any(map(_has_files, found)), grace_seconds)
+
+
+def _has_files(process: int) -> bool:
+    """Whether a process is there and has not come to its end: a zombie has nothing open any more."""
+    state = _read(Path(f"/proc/{process}/stat")).rpartition(b")")[2].split()[:1]
+    return state not in ([], [b"Z"], [b"X"])
 
 
 def _processes() -> Iterator[Path]:
