@@ -89,9 +89,12 @@ class RedisBus:
         self._count = 0
         self._senders: dict[str, asyncio.Task[None]] = {}
         self._reader: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def close(self) -> None:
         """Ask nothing more; whoever still waits for an answer is told that none comes here."""
+        # A cancellation that meets the end of a blocking read may be lost in the client: the reader looks for itself.
+        self._is_closed = True
         tasks = [*self._senders.values(), *([] if self._reader is None else [self._reader])]
         for task in tasks:
             task.cancel()
@@ -153,7 +156,7 @@ class RedisBus:
             _fail([requests[index].reply], refusal)
 
     async def _read_replies(self) -> None:
-        while True:
+        while not self._is_closed:
             try:
                 popped = await self._blocking.blpop([self._reply_to], timeout=_BLOCK_SECONDS)
                 if popped is None:
