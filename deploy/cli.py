@@ -225,9 +225,9 @@ def migrate(
     ],
 ) -> None:
     """Bring the database to this version. Safe to repeat."""
-    from deploy import topology  # as above
+    from deploy import migrating  # as above
 
-    topology.migrate(admin_url, app_password)
+    migrating.migrate(admin_url, app_password)
 
 
 callbacks = typer.Typer(help="Callbacks of payment providers: send samples, see what became of them.")

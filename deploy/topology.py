@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -49,7 +48,6 @@ from shared.contracts.accounts.messages import GetRevocations, Revocations
 from shared.database import Database
 from shared.messaging.relay import Relay
 from shared.messaging.worker import Worker
-from shared.migrations import running
 from shared.redis_connection import RedisAddress
 from shared.service import Service
 from shared.settings import Settings, settings
@@ -58,7 +56,6 @@ log = structlog.get_logger("crossdock.topology")
 
 _ALL: tuple[Service, ...] = (accounts, catalog, inventory, orders, payments, search)
 SERVICES: tuple[str, ...] = tuple(service.name for service in _ALL)
-_ROOT = Path(__file__).parent.parent / "services"
 
 
 class Surrounded:
@@ -108,11 +105,6 @@ async def surrounded(*, answers_here: bool, configuration: Settings | None = Non
         if isinstance(bus, RedisBus):
             await bus.close()
         await database.close()
-
-
-def migrate(admin_url: str, app_password: str) -> None:
-    """Bring the database to the present; also makes `crossdock_app`, the only role that serves."""
-    running.migrate_blocking(admin_url, app_password, SERVICES, _ROOT)
 
 
 def named(what: str) -> tuple[Service, ...]:

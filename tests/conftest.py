@@ -12,7 +12,7 @@ import asyncpg
 import hypothesis
 import pytest
 
-from deploy import topology
+from deploy import migrating, topology
 from deploy.embedded import EmbeddedPostgres, EmbeddedRedis
 from shared.settings import Settings, settings
 from tests.parsing import parse_undisturbed
@@ -74,7 +74,7 @@ def _make_template(servers: Servers) -> None:
     import asyncio
 
     asyncio.run(_execute(servers.admin_url, f"CREATE DATABASE {TEMPLATE}"))
-    topology.migrate(servers.url_of(TEMPLATE, admin=True), APP_PASSWORD)
+    migrating.migrate(servers.url_of(TEMPLATE, admin=True), APP_PASSWORD)
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy import migrating
 from deploy.errors import ProgramsDidNotLoad
 from deploy.nursery import Nursery
 from deploy.topology import SERVICES
@@ -30,6 +31,19 @@ async def test_a_program_speaks_to_its_log_and_its_end_is_told(nursery: Nursery,
 
 async def test_it_names_the_services(nursery: Nursery) -> None:
     assert await nursery.services() == list(SERVICES)
+
+
+async def test_migrating_begins_while_the_services_are_still_imported(nursery: Nursery, tmp_path: Path) -> None:
+    helped = await nursery.launch("migrate", ["migrate", "--help"], os.environ)
+    assert nursery._services
+    assert not nursery._services.done()
+    assert await helped.wait() == 0
+    assert "Bring the database to this version" in (tmp_path / "migrate.log").read_text()
+    assert await (await nursery.launch("fine", ["--version"], os.environ)).wait() == 0
+
+
+def test_it_migrates_what_it_serves() -> None:
+    assert set(migrating.services()) == set(SERVICES)
 
 
 async def test_after_it_was_killed_the_next_launch_starts_it_again(nursery: Nursery) -> None:

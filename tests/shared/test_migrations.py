@@ -5,7 +5,8 @@ import secrets
 import asyncpg
 import pytest
 
-from deploy import topology
+from deploy import migrating
+from shared.migrations import running
 from shared.migrations.running import scram_verifier
 from tests.conftest import APP_PASSWORD, Servers, _execute
 
@@ -17,7 +18,7 @@ async def test_the_password_is_in_no_log_of_statements(servers: Servers) -> None
     await _execute(servers.admin_url, f"CREATE DATABASE {name}")
     try:
         await _execute(servers.admin_url, f"ALTER DATABASE {name} SET log_statement = 'all'")
-        await topology.running.migrate(servers.url_of(name, admin=True), APP_PASSWORD, (), topology._ROOT)
+        await running.migrate(servers.url_of(name, admin=True), APP_PASSWORD, (), migrating.SERVICES_FOLDER)
         written = servers.postgres.log.read_text()
         assert "ALTER ROLE crossdock_app PASSWORD" in written
         assert APP_PASSWORD not in written

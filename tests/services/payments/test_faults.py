@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from deploy import topology
+from deploy import migrating, topology
 from deploy.embedded import EmbeddedPostgres, EmbeddedRedis
 from services.payments import tasks
 from services.payments.gateway_book import intake_transaction
@@ -75,7 +75,7 @@ def _mounted(intake: Intake) -> Starlette:
 async def test_with_redis_away_callbacks_are_taken_and_processed_when_it_returns(
     own_servers: Servers, configuration: Settings
 ) -> None:
-    await asyncio.to_thread(topology.migrate, own_servers.admin_url, APP_PASSWORD)
+    await asyncio.to_thread(migrating.migrate, own_servers.admin_url, APP_PASSWORD)
     own_servers.redis.start()
     own_servers.redis.stop()
     async with _running(own_servers, configuration) as till:
@@ -99,7 +99,7 @@ async def test_with_redis_away_callbacks_are_taken_and_processed_when_it_returns
 async def test_with_postgres_away_nothing_is_answered_well_and_all_that_was_is_there(
     own_servers: Servers, configuration: Settings
 ) -> None:
-    await asyncio.to_thread(topology.migrate, own_servers.admin_url, APP_PASSWORD)
+    await asyncio.to_thread(migrating.migrate, own_servers.admin_url, APP_PASSWORD)
     own_servers.redis.start()
     async with _running(own_servers, configuration) as till:
         taken: set[str] = set()
