@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from deploy.bench.system import System
+from tests.waiting import until
 
 _PATIENCE_SECONDS = 120.0
 # What says nothing about the request, but that it is to be made again.
@@ -51,3 +52,19 @@ async def insist(http: httpx.AsyncClient, path: str, headers: dict[str, str], bo
             if response.status_code == 409:
                 assert response.json()["code"] in ("concurrent_change", "hold_too_short"), response.text
             await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def read(http: httpx.AsyncClient, path: str, headers: dict[str, str], **params: Any) -> Any:
+    """Get until there is an answer, whoever dies meanwhile. Returns its JSON."""
+
+    async def answered() -> httpx.Response | None:
+        try:
+            answer = await http.get(path, headers=headers, params=params)
+        except httpx.TransportError:
+            return None
+        assert answer.status_code in (200, 503, 504), answer.text
+        return answer if answer.status_code == 200 else None
+
+    found = await until(answered, _PATIENCE_SECONDS)
+    assert found is not None
+    return found.json()

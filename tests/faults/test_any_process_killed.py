@@ -17,7 +17,7 @@ import pytest
 from deploy.bench.system import System, running_system
 from tests.conftest import scale
 from tests.faults.killing import kill, roles
-from tests.faults.shopping import insist, order_body, stock_up
+from tests.faults.shopping import insist, order_body, read, stock_up
 
 ORDERS = 2_000
 _BUYERS = 6
@@ -127,17 +127,14 @@ async def _goes_on(ledger: Ledger, buyers: "list[asyncio.Task[None]]", orders: i
 async def _everything_settled(http: httpx.AsyncClient, system: System, ledger: Ledger, sku: str, total: int) -> None:
     headers = system.headers("admin")
 
-    async def read(path: str, **params: str) -> Any:
-        return (await http.get(path, headers=headers, params=params)).json()
-
     open_, deadline = list(ledger.paid), time.monotonic() + _SETTLED_SECONDS
     while open_ and time.monotonic() < deadline:
-        found = {order_id: await read(f"/v1/orders/{order_id}") for order_id in open_[:20]}
+        found = {order_id: await read(http, f"/v1/orders/{order_id}", headers) for order_id in open_[:20]}
         done = {order_id for order_id, order in found.items() if order.get("status") == "processing"}
         open_ = [order_id for order_id in open_ if order_id not in done]
         await asyncio.sleep(0.2)
-    told = [await read(f"/v1/orders/{order_id}") for order_id in open_[:3]]
-    assert not open_, f"{len(open_)} paid orders are not processing: {told}; {await read('/readyz')}"
-    levels = (await read("/v1/stock", sku=sku))["items"]
+    told = [await read(http, f"/v1/orders/{order_id}", headers) for order_id in open_[:3]]
+    assert not open_, f"{len(open_)} paid orders are not processing: {told}; {await read(http, '/readyz', headers)}"
+    levels = (await read(http, "/v1/stock", headers, sku=sku))["items"]
     assert sum(level["reserved"] for level in levels) == total
     assert sum(level["on_hand"] for level in levels) == total * 3

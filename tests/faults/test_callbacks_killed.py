@@ -19,7 +19,7 @@ from tests.conftest import scale
 from tests.factories import gateways as g
 from tests.faults.callbacks import Post, Story, tell
 from tests.faults.killing import kill
-from tests.faults.shopping import insist, order_body, stock_up
+from tests.faults.shopping import insist, order_body, read, stock_up
 from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
@@ -123,19 +123,7 @@ class Till:
 
     async def read(self, path: str, **params: Any) -> Any:
         """What the API answers to the operator, insisting."""
-        headers = self.system.headers("admin")
-
-        async def answered() -> httpx.Response | None:
-            try:
-                answer = await self.http.get(path, headers=headers, params=params)
-            except httpx.TransportError:
-                return None
-            assert answer.status_code in (200, 503, 504), answer.text
-            return answer if answer.status_code == 200 else None
-
-        answer = await until(answered, _GOES_ON_SECONDS)
-        assert answer is not None
-        return answer.json()
+        return await read(self.http, path, self.system.headers("admin"), **params)
 
     async def read_all(self, path: str, **params: Any) -> list[Any]:
         """Every page of a list."""
