@@ -10,6 +10,7 @@ No service code knows which of these it is in.
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -107,6 +108,10 @@ async def surrounded(*, answers_here: bool, configuration: Settings | None = Non
         await database.close()
 
 
+# So many more objects than went away bring on a collection of the young ones.
+_YOUNG_OBJECTS = 10_000
+
+
 def named(what: str) -> tuple[Service, ...]:
     """The services `what` means: one by its name, or `all`."""
     return _ALL if what == "all" else tuple(service for service in _ALL if service.name == what)
@@ -131,6 +136,17 @@ async def do_work(services: Sequence[Service], process: Surrounded, stopping: as
     for worker in workers:
         worker.stop()
     await asyncio.gather(*tasks)
+
+
+def settle_memory() -> None:
+    """Keep what a program has when it begins to work out of collections, which would look through it over and over.
+
+    Measured: a collection of everything took 0.1 s, and a fifth of the time that orders take went by in them. With
+    a higher threshold young objects mostly die by themselves before they are looked at.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -186,6 +202,7 @@ def _application(*, answers_here: bool) -> FastAPI:
                 async with callbacks.serving(
                     process.database, process.relay, lambda scope: identities.address_of(HTTPConnection(scope))
                 ):
+                    settle_memory()
                     yield
             finally:
                 await presence.close()
@@ -265,6 +282,7 @@ async def _serve_service(service: Service) -> None:
             await process.backlogs.check_requests((service.name,))
 
         async with _health_told(process, {"requests": requests}):
+            settle_memory()
             await answer_over_redis(service, process, stopping)
 
 
@@ -283,6 +301,7 @@ async def _work(what: str) -> None:
             await process.backlogs.check_work(names)
 
         async with _health_told(process, {"backlog": backlog}):
+            settle_memory()
             await do_work(named(what), process, stopping)
 
 

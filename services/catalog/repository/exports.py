@@ -219,8 +219,9 @@ async def tiers_of(uow: UnitOfWork, price_list_id: UUID, variant_ids: list[UUID]
     """The prices of one list by variant and quantity: those without dates, for every centre, as files have them."""
     return await uow.fetch(
         "SELECT p.variant_id, p.minimum_quantity, p.price, p.list_price FROM unnest($2::uuid[]) AS asked (id)"
-        " CROSS JOIN LATERAL (SELECT * FROM prices p WHERE p.variant_id = asked.id AND p.price_list_id = $1 OFFSET 0) p"
-        " WHERE p.price IS NOT NULL AND p.centre = '' AND p.starts_at = '-infinity' AND p.ends_at IS NULL"
+        " CROSS JOIN LATERAL (SELECT * FROM prices p WHERE p.variant_id = asked.id OFFSET 0) p"
+        " WHERE p.price_list_id = $1"
+        " AND p.price IS NOT NULL AND p.centre = '' AND p.starts_at = '-infinity' AND p.ends_at IS NULL"
         " ORDER BY p.variant_id, p.minimum_quantity",
         price_list_id,
         variant_ids,

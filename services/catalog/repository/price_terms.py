@@ -70,14 +70,17 @@ _LIST = "id, shop_id, name, currency, customer_group, starts_at, ends_at, create
 async def price_terms(
     uow: UnitOfWork, price_list_ids: Sequence[UUID], variant_ids: Sequence[UUID]
 ) -> dict[UUID, list[PriceTerms]]:
-    """Each variant's prices in these lists."""
+    """Each variant's prices in these lists.
+
+    The lists are told apart outside: within, PostgreSQL may take the index of a list, and read all of it for a variant.
+    """
     if not price_list_ids:
         return {}
     rows = await uow.fetch(
         "SELECT p.variant_id, p.price_list_id, p.minimum_quantity, p.price, p.list_price, nullif(p.centre, ''),"
         " nullif(p.starts_at, '-infinity'), p.ends_at FROM unnest($2::uuid[]) AS asked (id)"
-        " CROSS JOIN LATERAL (SELECT * FROM prices p"
-        " WHERE p.variant_id = asked.id AND p.price_list_id = ANY($1::uuid[]) OFFSET 0) p",
+        " CROSS JOIN LATERAL (SELECT * FROM prices p WHERE p.variant_id = asked.id OFFSET 0) p"
+        " WHERE p.price_list_id = ANY($1::uuid[])",
         price_list_ids,
         variant_ids,
     )

@@ -68,15 +68,16 @@ async def hold_until(uow: UnitOfWork, reservation_id: UUID, expires_at: datetime
 
 async def lengthen(uow: UnitOfWork, ends: Mapping[UUID, datetime]) -> set[UUID]:
     """Let reservations that are held be held until then, never shorter than they are. Returns which are held."""
-    rows = await uow.fetch(_LENGTHEN, list(ends), list(ends.values()))
+    # Locked in this order, one by one.
+    ordered = sorted(ends)
+    rows = await uow.fetch(_LENGTHEN, ordered, [ends[id_] for id_ in ordered])
     return {row["id"] for row in rows}
 
 
 _LENGTHEN = """
 WITH found AS (
-    SELECT r.id, e.expires_at FROM reservations r JOIN unnest($1::uuid[], $2::timestamptz[]) AS e (id, expires_at)
-        ON e.id = r.id
-    WHERE r.state = 'held' ORDER BY r.id FOR UPDATE OF r
+    SELECT r.id, e.expires_at FROM unnest($1::uuid[], $2::timestamptz[]) AS e (id, expires_at) CROSS JOIN LATERAL (
+        SELECT id FROM reservations WHERE id = e.id AND state = 'held' FOR UPDATE) r
 )
 UPDATE reservations r SET expires_at = greatest(r.expires_at, f.expires_at), changed_at = now()
 FROM found f WHERE r.id = f.id RETURNING r.id

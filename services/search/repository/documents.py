@@ -1,4 +1,7 @@
-"""The documents table: written in the order of its sequence, one batch at a time per shop, and followed by readers."""
+"""The documents table: written in the order of its sequence, one batch at a time per shop, and followed by readers.
+
+Its rows are wide, and its statistics behind while it fills: sets are looked up one by one, by key (OFFSET 0).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,8 +55,9 @@ async def lock_index(uow: UnitOfWork, shop_id: UUID) -> asyncpg.Record | None:
 
 async def standings(uow: UnitOfWork, shop_id: UUID, product_ids: Sequence[UUID]) -> dict[UUID, Standing]:
     rows = await uow.fetch(
-        "SELECT product_id, number, sequence, built_from, is_deleted, content FROM documents"
-        " WHERE shop_id = $1 AND product_id = ANY($2)",
+        "SELECT d.* FROM unnest($2::uuid[]) AS asked (id) CROSS JOIN LATERAL ("
+        "  SELECT product_id, number, sequence, built_from, is_deleted, content FROM documents"
+        "  WHERE shop_id = $1 AND product_id = asked.id OFFSET 0) d",
         shop_id,
         list(product_ids),
     )
@@ -123,7 +127,8 @@ async def follow(uow: UnitOfWork, shop_id: UUID, after: int, most: int) -> Follo
     """Rows after a sequence; a reader that begins at 0 is spared those that are gone."""
     rows = await uow.fetch(
         "SELECT product_id, number, sequence, slug, fields, document, page, changed_at FROM documents"
-        " WHERE shop_id = $1 AND sequence > $2 AND ($2 > 0 OR NOT is_deleted) ORDER BY sequence LIMIT $3",
+        " WHERE shop_id = $1 AND sequence > 0 AND sequence > $2 AND ($2 > 0 OR NOT is_deleted)"
+        " ORDER BY sequence LIMIT $3",
         shop_id,
         after,
         most,

@@ -24,7 +24,11 @@ async def forget(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
 
 async def product_ids_of(uow: UnitOfWork, skus: Sequence[str]) -> dict[str, UUID]:
     """The product of each SKU that is known here."""
-    rows = await uow.fetch("SELECT sku, product_id FROM skus WHERE sku = ANY($1)", list(skus))
+    rows = await uow.fetch(
+        "SELECT s.* FROM unnest($1::text[]) AS asked (sku) CROSS JOIN LATERAL ("
+        "  SELECT sku, product_id FROM skus WHERE sku = asked.sku OFFSET 0) s",
+        list(set(skus)),
+    )
     return {row["sku"]: row["product_id"] for row in rows}
 
 
@@ -32,8 +36,13 @@ async def take_skus(uow: UnitOfWork, owners: Sequence[tuple[str, UUID]], built: 
     """Note the product of each SKU as a build of version `built` found it, where no later build has spoken.
 
     Returns the products that took a SKU over from another one.
+
+    What is noted already is not written again, not even its version, which most builds would: should an older build
+    take a SKU over for that reason, its product is built once more, gives it up, and the SKU is looked up when needed.
     """
     skus, product_ids = [sku for sku, _ in owners], [product_id for _, product_id in owners]
+    if await _skus_of(uow, set(product_ids)) == set(owners):
+        return []
     # In one order everywhere, so that the builders of two shops wait for each other instead of deadlocking.
     held = await uow.fetch("SELECT sku, product_id FROM skus WHERE sku = ANY($1) ORDER BY sku FOR UPDATE", skus)
     before = {row["sku"]: row["product_id"] for row in held}
@@ -53,3 +62,12 @@ async def take_skus(uow: UnitOfWork, owners: Sequence[tuple[str, UUID]], built: 
     )
     moved = {row["product_id"] for row in taken if not row["is_new"] and before.get(row["sku"]) != row["product_id"]}
     return list(moved)
+
+
+async def _skus_of(uow: UnitOfWork, product_ids: Iterable[UUID]) -> set[tuple[str, UUID]]:
+    rows = await uow.fetch(
+        "SELECT s.* FROM unnest($1::uuid[]) AS asked (id) CROSS JOIN LATERAL ("
+        "  SELECT sku, product_id FROM skus WHERE product_id = asked.id OFFSET 0) s",
+        list(product_ids),
+    )
+    return {(row["sku"], row["product_id"]) for row in rows}

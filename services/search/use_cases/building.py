@@ -129,7 +129,9 @@ async def write(uow: UnitOfWork, shop_id: UUID, built: Sequence[Built], version:
     standings = await documents.standings(uow, shop_id, [each.product_id for each in built])
     rows = [_row(each) for each in built if _is_news(standings.get(each.product_id), version)]
     changed = [row for row in rows if _differs(row, standings.get(row.product_id))]
-    await documents.note_unchanged(uow, shop_id, [row.product_id for row in rows], version)
+    unchanged = {row.product_id for row in rows} - {row.product_id for row in changed}
+    if unchanged:
+        await documents.note_unchanged(uow, shop_id, list(unchanged), version)
     if changed:
         await _put(uow, shop_id, changed, standings, version, tuple(index.values()))
     await _note_products(uow, built, version)
