@@ -6,10 +6,18 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import difference_records, masking, payer_records, repository
-from services.payments import reconciliation_records as records
+from services.payments import masking
 from services.payments.gateway_book import callback_url
 from services.payments.models import Gateway
+from services.payments.repository import (
+    callback_records,
+    difference_records,
+    gateway_records,
+    order_records,
+    payer_records,
+    payment_records,
+)
+from services.payments.repository import reconciliation_records as records
 from services.payments.use_cases import (
     attachment,
     bulk_triage,
@@ -94,14 +102,14 @@ async def create_payment_gateway(message: CreatePaymentGateway, uow: UnitOfWork)
 @answers(ListPaymentGateways, scope="payments:read")
 async def list_payment_gateways(message: ListPaymentGateways, uow: UnitOfWork) -> Page[PaymentGateway]:
     shop_id = None if message.shop is None else await gateway_setup.get_shop_id(uow, message.shop)
-    rows = await repository.list_gateways(uow, shop_id, _before(message.after), message.first + 1)
+    rows = await gateway_records.list_gateways(uow, shop_id, _before(message.after), message.first + 1)
     shapes = await _gateway_shapes(uow, rows[: message.first])
     return Page(items=shapes, next=_next(rows, message.first))
 
 
 @answers(GetPaymentGateway, scope="payments:read")
 async def get_payment_gateway(message: GetPaymentGateway, uow: UnitOfWork) -> PaymentGateway:
-    return await _gateway_shape(uow, await repository.get_gateway(uow, message.gateway_id))
+    return await _gateway_shape(uow, await gateway_records.get_gateway(uow, message.gateway_id))
 
 
 @answers(ChangePaymentGateway, scope="payments:write")
@@ -127,11 +135,11 @@ async def _gateway_shape(uow: UnitOfWork, gateway: Gateway) -> PaymentGateway:
 
 async def _gateway_shapes(uow: UnitOfWork, gateways: Sequence[Gateway]) -> list[PaymentGateway]:
     ids = [gateway.id for gateway in gateways]
-    codes = await repository.list_shop_codes(uow, {gateway.shop_id for gateway in gateways})
-    uncollected = await repository.count_uncollected(uow, ids)
-    connected = await repository.list_gateways_with_credentials(uow, ids)
+    codes = await order_records.list_shop_codes(uow, {gateway.shop_id for gateway in gateways})
+    uncollected = await gateway_records.count_uncollected(uow, ids)
+    connected = await gateway_records.list_gateways_with_credentials(uow, ids)
     secrets: dict[UUID, list[GatewaySecret]] = {}
-    for secret in await repository.list_secrets(uow, ids):
+    for secret in await gateway_records.list_secrets(uow, ids):
         shape = GatewaySecret(id=secret.id, created_at=secret.created_at, retired_at=secret.retired_at)
         secrets.setdefault(secret.gateway_id, []).append(shape)
     return [
@@ -160,7 +168,7 @@ async def _gateway_shapes(uow: UnitOfWork, gateways: Sequence[Gateway]) -> list[
 
 @answers(ListPayments, scope="payments:read")
 async def list_payments(message: ListPayments, uow: UnitOfWork) -> Page[Payment]:
-    rows = await repository.list_payments(
+    rows = await payment_records.list_payments(
         uow,
         order_id=message.order_id,
         gateway_id=message.gateway,
@@ -173,7 +181,7 @@ async def list_payments(message: ListPayments, uow: UnitOfWork) -> Page[Payment]
 
 @answers(GetPayment, scope="payments:read")
 async def get_payment(message: GetPayment, uow: UnitOfWork) -> Payment:
-    return (await repository.get_payment(uow, message.payment_id)).shape()
+    return (await payment_records.get_payment(uow, message.payment_id)).shape()
 
 
 @answers(AttachPayment, internal=True)
@@ -183,7 +191,7 @@ async def attach_payment(message: AttachPayment, uow: UnitOfWork) -> Payment:
 
 @answers(ListRefunds, scope="payments:read")
 async def list_refunds(message: ListRefunds, uow: UnitOfWork) -> Page[Refund]:
-    rows = await repository.list_refunds(
+    rows = await payment_records.list_refunds(
         uow, order_id=message.order_id, state=message.state, before=_before(message.after), most=message.first + 1
     )
     items = [refund.shape(payment) for refund, payment in rows[: message.first]]
@@ -192,8 +200,8 @@ async def list_refunds(message: ListRefunds, uow: UnitOfWork) -> Page[Refund]:
 
 @answers(GetRefund, scope="payments:read")
 async def get_refund(message: GetRefund, uow: UnitOfWork) -> Refund:
-    refund = await repository.get_refund(uow, message.refund_id, for_update=False)
-    return refund.shape(await repository.get_payment(uow, refund.payment_id))
+    refund = await payment_records.get_refund(uow, message.refund_id, for_update=False)
+    return refund.shape(await payment_records.get_payment(uow, refund.payment_id))
 
 
 @answers(CloseRefund, scope="payments:write")
@@ -209,7 +217,7 @@ async def close_refund(message: CloseRefund, uow: UnitOfWork) -> Refund:
 async def list_callbacks(message: ListCallbacks, uow: UnitOfWork) -> Page[Callback]:
     told = message.model_dump(include=set(CallbackFilter.model_fields))
     meant = await bulk_triage.meant_by(uow, CallbackFilter(**told))
-    rows = await repository.list_callbacks(uow, meant, _before(message.after), message.first + 1)
+    rows = await callback_records.list_callbacks(uow, meant, _before(message.after), message.first + 1)
     items = [Callback(**_callback_fields(row)) for row in rows[: message.first]]
     return Page(items=items, next=_next(rows, message.first, lambda row: row["id"]))
 
@@ -217,7 +225,7 @@ async def list_callbacks(message: ListCallbacks, uow: UnitOfWork) -> Page[Callba
 @answers(ExportCallbacks, scope="payments:read")
 async def export_callbacks(message: ExportCallbacks, uow: UnitOfWork) -> CallbackTable:
     meant = await bulk_triage.meant_by(uow, message.filter)
-    rows = await repository.list_callbacks(uow, meant, _before(message.after), message.first + 1)
+    rows = await callback_records.list_callbacks(uow, meant, _before(message.after), message.first + 1)
     listed = [_callback_fields(row) for row in rows[: message.first]]
     following = _next(rows, message.first, lambda row: row["id"])
     return CallbackTable(csv=callback_table(listed), rows=len(listed), next=following)
@@ -257,9 +265,9 @@ async def triage_callbacks(message: TriageCallbacks, uow: UnitOfWork) -> Callbac
 
 
 async def _callback_detail(uow: UnitOfWork, callback_id: UUID) -> CallbackDetail:
-    row = await repository.get_callback_row(uow, callback_id)
-    content = await repository.get_callback_content(uow, callback_id)
-    gateway = (await repository.get_gateways(uow, [row["gateway_id"]]))[row["gateway_id"]]
+    row = await callback_records.get_callback_row(uow, callback_id)
+    content = await callback_records.get_callback_content(uow, callback_id)
+    gateway = (await gateway_records.get_gateways(uow, [row["gateway_id"]]))[row["gateway_id"]]
     body, encoding = masking.shown_body(content["body"], gateway.provider)
     return CallbackDetail(
         **_callback_fields(row),

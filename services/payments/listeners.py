@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.payments import payer_records, repository
+from services.payments.repository import order_records, payer_records
 from services.payments.use_cases import awaiting, gateway_setup, refunding
 from shared import clock
 from shared.contracts.accounts.events import ShopChanged, ShopRemoved
@@ -14,7 +14,7 @@ from shared.unit_of_work import UnitOfWork
 @listens(ShopChanged)
 async def copy_shop_when_it_changed(event: ShopChanged, uow: UnitOfWork) -> None:
     """Keep the shop's code and parent."""
-    await repository.SHOPS.take(uow, event.shop)
+    await order_records.SHOPS.take(uow, event.shop)
 
 
 @listens(ShopRemoved)

@@ -9,11 +9,12 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
-from services.payments import measuring, repository
+from services.payments import measuring
 from services.payments.arrivals import CHECK, PROCESS
 from services.payments.errors import ProcessingGaveUp
 from services.payments.gateways.apis.registry import LISTERS
 from services.payments.models import Callback
+from services.payments.repository import added_up, callback_records, gateway_records
 from services.payments.settings import payments_settings
 from services.payments.use_cases import (
     alerting,
@@ -49,7 +50,7 @@ _RETRYABLE = (
 async def process_callbacks(payloads: list[dict[str, Any]], uow: UnitOfWork) -> None:
     """Let stored callbacks take effect. Does nothing for one that somebody has let take effect already."""
     retries = {UUID(payload["callback_id"]): payload.get("retries", 0) for payload in payloads}
-    callbacks = await repository.lock_callbacks(uow, list(retries))
+    callbacks = await callback_records.lock_callbacks(uow, list(retries))
     due = [callback for callback in callbacks if _is_to_be_processed(callback)]
     if len(due) == 1:
         await _try(uow, due[0], retries[due[0].id], _may_wait)
@@ -71,7 +72,7 @@ async def check_callback(payload: dict[str, Any], uow: UnitOfWork) -> None:
 @performs(processing.END_WAIT)
 async def end_wait(payload: dict[str, Any], uow: UnitOfWork) -> None:
     """Look once more; what is still missing makes the callback a matter for a person."""
-    callback = await repository.find_callback(uow, UUID(payload["callback_id"]))
+    callback = await callback_records.find_callback(uow, UUID(payload["callback_id"]))
     if callback is not None and callback.status == "waiting":
         await _try(uow, callback, 0, _may_not_wait)
 
@@ -80,10 +81,10 @@ async def end_wait(payload: dict[str, Any], uow: UnitOfWork) -> None:
 async def give_up(payload: dict[str, Any], uow: UnitOfWork) -> None:
     """Hand a callback that keeps failing on our side to a person."""
     callback_id = await checking.find_callback_id(uow, payload)
-    callback = None if callback_id is None else await repository.find_callback(uow, callback_id)
+    callback = None if callback_id is None else await callback_records.find_callback(uow, callback_id)
     if callback is None or callback.status not in ("received", "retrying"):
         return
-    gateway = await repository.get_gateway(uow, callback.gateway_id)
+    gateway = await gateway_records.get_gateway(uow, callback.gateway_id)
     error = ProcessingGaveUp("Processing kept failing on our side; replay it once that is mended.")
     callback.settle("failed", error.code, f"{error.detail} ({callback.detail})" if callback.detail else error.detail)
     await processing.note(uow, [callback], "processing")
@@ -201,16 +202,16 @@ async def drop_old_bytes(_payload: dict[str, Any], uow: UnitOfWork) -> None:
     That they came, when and from where, what became of them and what makes a repeat of them stays.
     """
     settings, now = payments_settings(), clock.now()
-    await repository.drop_bytes(uow, ["invalid"], now - settings.invalid_retention, now)
-    await repository.drop_bytes(uow, ["processed", "ignored", "rejected"], now - settings.callback_retention, now)
+    await callback_records.drop_bytes(uow, ["invalid"], now - settings.invalid_retention, now)
+    await callback_records.drop_bytes(uow, ["processed", "ignored", "rejected"], now - settings.callback_retention, now)
 
 
 @every(600)
 async def add_up(_payload: dict[str, Any], uow: UnitOfWork) -> None:
     """Rows of repeats and of what was not kept become numbers, so that no flood of them stays for good."""
     now = clock.now()
-    await repository.add_up_repeats(uow, now - ROWS_KEPT)
-    await repository.add_up_overflows(uow, now - ROWS_KEPT, now - payments_settings().invalid_retention)
+    await added_up.add_up_repeats(uow, now - ROWS_KEPT)
+    await added_up.add_up_overflows(uow, now - ROWS_KEPT, now - payments_settings().invalid_retention)
 
 
 @measures
@@ -241,7 +242,7 @@ def _may_not_wait(_callback: Callback) -> bool:
 
 async def _process(uow: UnitOfWork, callbacks: Sequence[Callback], may_wait: Callable[[Callback], bool]) -> None:
     await uow.execute("SET LOCAL lock_timeout = '10s'")
-    gateways = await repository.get_gateways(uow, [callback.gateway_id for callback in callbacks])
+    gateways = await gateway_records.get_gateways(uow, [callback.gateway_id for callback in callbacks])
     await processing.process(uow, callbacks, gateways, may_wait=may_wait)
 
 
@@ -264,7 +265,7 @@ def _refusal(error: BaseException) -> BaseException | None:
 
 
 async def _try_later(uow: UnitOfWork, callback_id: UUID, retries: int, refusal: BaseException) -> None:
-    await repository.note_retry(uow, callback_id, clock.now(), type(refusal).__name__, str(refusal))
+    await callback_records.note_retry(uow, callback_id, clock.now(), type(refusal).__name__, str(refusal))
     payload = {"callback_id": str(callback_id), "retries": retries + 1}
     if retries >= processing.MOST_RETRIES:
         uow.defer(_GIVE_UP, payload)

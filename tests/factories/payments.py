@@ -11,11 +11,11 @@ from uuid import UUID
 import httpx
 
 from deploy.topology import Surrounded, named
-from services.payments import difference_records, repository
-from services.payments import reconciliation_records as records
 from services.payments.gateways.apis.base import Period
 from services.payments.intake import Intake
 from services.payments.notices import Notice
+from services.payments.repository import difference_records, gateway_records
+from services.payments.repository import reconciliation_records as records
 from services.payments.use_cases import reconciling
 from shared import clock, jobs
 from shared.bus.envelope import Caller, envelope_for, service_envelope
@@ -199,7 +199,7 @@ async def _difference(process: Surrounded, organization_id: UUID, gateway_id: UU
     uow = process.surroundings.unit_of_work("payments", service_envelope("payments", organization_id))
     until = clock.now()
     try:
-        gateway = await repository.get_gateway(uow, gateway_id)
+        gateway = await gateway_records.get_gateway(uow, gateway_id)
         begun = await reconciling.add(uow, gateway, "api", Period(until - timedelta(days=1), until))
         await jobs.request_cancel(uow, begun.job_id)
         said = Notice(

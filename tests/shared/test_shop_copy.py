@@ -15,7 +15,7 @@ from deploy import topology
 from services.catalog.repository import shops as catalog_shops
 from services.inventory.repository import shop_centres
 from services.orders.repository import shops
-from services.payments import repository as payments_repository
+from services.payments.repository import order_records
 from services.search.repository import shops as search_shops
 from shared.bus.envelope import service_envelope
 from shared.contracts.accounts.events import ShopChanged, ShopRemoved
@@ -48,7 +48,7 @@ FINDING: tuple[tuple[str, Callable[[UnitOfWork, str], Awaitable[Any]]], ...] = (
     ("inventory", shop_centres.SHOPS.find_by_code),
     ("orders", shops.SHOPS.find_by_code),
     ("orders", _of_list),
-    ("payments", payments_repository.SHOPS.find_by_code),
+    ("payments", order_records.SHOPS.find_by_code),
     ("search", search_shops.find_by_code),
 )
 

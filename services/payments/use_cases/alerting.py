@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from services.payments import repository
 from services.payments.models import Callback, Gateway, Order, Payment, Refund
+from services.payments.repository import callback_records, common
 from shared.contracts.platform.events import AlertCleared, AlertRaised
 from shared.errors import CrossdockError
 from shared.unit_of_work import UnitOfWork
@@ -16,7 +16,7 @@ CLEAR = "payments.clear_alert"
 async def callback_failed(uow: UnitOfWork, callback: Callback, gateway: Gateway) -> None:
     """One alert per gateway and reason, however many callbacks fail for it."""
     # Whoever looks whether the cause is gone waits until this failure can be seen.
-    await repository.share_name(uow, *_cause_name(callback.gateway_id, callback.reason))
+    await common.share_name(uow, *_cause_name(callback.gateway_id, callback.reason))
     uow.record(
         AlertRaised(
             service=_SERVICE,
@@ -42,8 +42,8 @@ def callback_recovered(uow: UnitOfWork, callback: Callback, reason: str) -> None
 
 async def clear_callbacks(uow: UnitOfWork, gateway_id: UUID, reason: str) -> None:
     """Clear the alert unless a callback of the gateway is failed for `reason`."""
-    await repository.lock_name(uow, *_cause_name(gateway_id, reason))
-    if not await repository.has_failed_callbacks(uow, gateway_id, reason):
+    await common.lock_name(uow, *_cause_name(gateway_id, reason))
+    if not await callback_records.has_failed_callbacks(uow, gateway_id, reason):
         uow.record(AlertCleared(service=_SERVICE, cause=_callback_cause(gateway_id, reason)))
 
 

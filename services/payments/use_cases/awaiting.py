@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from services.payments import repository
 from services.payments.arrivals import PROCESS
 from services.payments.models import Order, Payment
+from services.payments.repository import callback_records, common, order_records
 from services.payments.use_cases import refunding
 from shared.contracts.orders.events import OrderCancelled, OrderPlaced, OrderTotalChanged
 from shared.unit_of_work import UnitOfWork
@@ -13,7 +13,7 @@ from shared.unit_of_work import UnitOfWork
 
 async def wake_for_payments(uow: UnitOfWork, payments: Iterable[Payment]) -> None:
     """Look again at callbacks that spoke of these payments before they were ready for them."""
-    _wake(uow, await repository.list_awaiting_payments(uow, payments))
+    _wake(uow, await callback_records.list_awaiting_payments(uow, payments))
 
 
 async def remember_orders(uow: UnitOfWork, events: Sequence[OrderPlaced]) -> None:
@@ -22,7 +22,7 @@ async def remember_orders(uow: UnitOfWork, events: Sequence[OrderPlaced]) -> Non
     Whoever looks for one of them at this moment either finds it or is found waiting.
     """
     numbers = [event.number for event in events]
-    await repository.lock_names(uow, (("order", number) for number in numbers))
+    await common.lock_names(uow, (("order", number) for number in numbers))
     placed = {
         e.order_id: (
             e.order_id,
@@ -35,29 +35,29 @@ async def remember_orders(uow: UnitOfWork, events: Sequence[OrderPlaced]) -> Non
         )
         for e in events
     }
-    await repository.keep_placed(uow, list(placed.values()))
-    _wake(uow, await repository.list_awaiting_orders(uow, numbers))
+    await order_records.keep_placed(uow, list(placed.values()))
+    _wake(uow, await callback_records.list_awaiting_orders(uow, numbers))
 
 
 async def remember_total(uow: UnitOfWork, event: OrderTotalChanged) -> None:
     """Keep the most an order ever cost: what was paid when it cost more was right."""
     order = await _get_copy(uow, event)
     order.may_cost(event.total)
-    await repository.add(uow, order)
+    await common.add(uow, order)
 
 
 async def cancel_order(uow: UnitOfWork, event: OrderCancelled) -> None:
     """Remember the cancellation, and ask for what was paid to go back."""
     order = await _get_copy(uow, event)
     order.is_cancelled = True
-    await repository.add(uow, order)
+    await common.add(uow, order)
     await refunding.request(uow, event.order_id, reason=f"The order was cancelled: {event.reason}")
 
 
 async def _get_copy(uow: UnitOfWork, event: OrderCancelled | OrderTotalChanged) -> Order:
     """The order's copy, locked: whoever looks for it at this moment either finds it or is found waiting."""
-    await repository.lock_name(uow, "order", event.number)
-    order = await repository.find_order(uow, event.order_id, for_update=True)
+    await common.lock_name(uow, "order", event.number)
+    order = await order_records.find_order(uow, event.order_id, for_update=True)
     return order or Order(
         organization_id=uow.organization_id, id=event.order_id, number=event.number, shop_id=event.shop_id
     )

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from services.payments import repository
 from services.payments.models import Callback, Capture, Dispute, Gateway, Order, Payment, Refund
 from services.payments.notices import Notice
+from services.payments.repository import common, order_records, payment_records
 from shared.unit_of_work import UnitOfWork
 
 # A payment as its gateway knows it: the gateway and the id there.
@@ -110,27 +110,27 @@ class Books:
     async def write(self, uow: UnitOfWork) -> None:
         """Write what was entered."""
         for kind in (Payment, Capture, Refund, Dispute):
-            await repository.write(uow, [row for row in self._touched.values() if isinstance(row, kind)])
-        await repository.add_names(uow, self._names)
+            await common.write(uow, [row for row in self._touched.values() if isinstance(row, kind)])
+        await payment_records.add_names(uow, self._names)
 
 
 async def open_books(uow: UnitOfWork, heard: Sequence[Heard]) -> Books:
     """Lock and read all that is spoken of. Locks are always taken in this order, and by name within each kind."""
     names = {name for each in heard for name in each.names}
-    await repository.lock_names(uow, names)
-    owners = await repository.list_owners(uow, names) if names else {}
+    await common.lock_names(uow, names)
+    owners = await payment_records.list_owners(uow, names) if names else {}
     numbers = {number for _, number in owners.values()}
     numbers |= {each.said.order_number for each in heard if each.said.order_number is not None}
-    await repository.lock_names(uow, [("order", number) for number in numbers])
-    orders = await repository.lock_orders(uow, numbers)
-    payments = await repository.lock_payments(uow, [order.id for order in orders])
+    await common.lock_names(uow, [("order", number) for number in numbers])
+    orders = await order_records.lock_orders(uow, numbers)
+    payments = await payment_records.lock_payments(uow, [order.id for order in orders])
     # Of what nothing was said yet there is nothing to look up.
     spoken_of = {payment_id for payment_id, _ in owners.values()}
     told = [row.id for row in payments if row.version and row.id in spoken_of]
-    captures = await repository.list_captures_of(uow, told)
-    refunds = await repository.list_refunds_of(uow, told)
-    disputes = await repository.list_disputes_of(uow, told)
+    captures = await payment_records.list_captures_of(uow, told)
+    refunds = await payment_records.list_refunds_of(uow, told)
+    disputes = await payment_records.list_disputes_of(uow, told)
     shops = {order.shop_id for order in orders}
     are_alike = all(shops <= {each.gateway.shop_id} for each in heard)
-    parents = {} if are_alike else await repository.list_parents(uow)
+    parents = {} if are_alike else await order_records.list_parents(uow)
     return Books(owners, orders, payments, captures, refunds, disputes, parents)

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.payments import repository
-from services.payments.repository import Meant
+from services.payments.repository import callback_records, common
+from services.payments.repository.callback_records import Meant
 from services.payments.use_cases import gateway_setup, triage
 from shared import jobs
 from shared.contracts.payments.shapes import CallbackFilter
@@ -19,7 +19,7 @@ _AT_ONCE = 50
 async def meant_by(uow: UnitOfWork, told: CallbackFilter) -> Meant:
     """The callbacks a filter means. Raises ShopNotFound."""
     return Meant(
-        shop_ids=repository.shop_limit(uow),
+        shop_ids=common.shop_limit(uow),
         status=told.status,
         gateway_id=told.gateway,
         shop_id=None if told.shop is None else await gateway_setup.get_shop_id(uow, told.shop),
@@ -34,7 +34,7 @@ async def begin(uow: UnitOfWork, message: TriageCallbacks) -> CallbackTriage:
     if message.action == "accept":
         triage.check_may_accept(uow.caller)
     meant = await meant_by(uow, message.filter)
-    count, newest = await repository.count_unsettled(uow, meant)
+    count, newest = await callback_records.count_unsettled(uow, meant)
     if message.dry_run or newest is None:
         return CallbackTriage(callbacks=count)
     parameters = {
@@ -58,7 +58,7 @@ async def run(job: jobs.RunningJob) -> None:
         async with job.step() as uow:
             last = job.checkpoint.get("last")
             after = None if last is None else UUID(last)
-            ids = await repository.list_unsettled(uow, meant, after, newest, _AT_ONCE)
+            ids = await callback_records.list_unsettled(uow, meant, after, newest, _AT_ONCE)
             if not ids:
                 return
             counts = await triage.act_on_many(uow, ids, told["action"], told["reason"], told["actor"])

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import repository
 from services.payments.arrivals import CHECK
 from services.payments.errors import CheckGaveUp, NoApiCredentials, Unusable
 from services.payments.gateway_book import callback_url
@@ -28,6 +27,7 @@ from services.payments.gateways.base import GENUINE, Account, Delivery, EventIde
 from services.payments.gateways.mollie import find_payment
 from services.payments.gateways.registry import get_provider
 from services.payments.models import Callback, Gateway
+from services.payments.repository import callback_records, gateway_records
 from services.payments.sealing import unsealed
 from services.payments.settings import payments_settings
 from services.payments.use_cases import alerting, connecting, processing
@@ -66,16 +66,16 @@ class Findings:
 async def find(uow: UnitOfWork, payload: Mapping[str, Any]) -> Unchecked | None:
     """The callback a task is about, by its id or identity; None where there is nothing to check."""
     callback_id = await find_callback_id(uow, payload)
-    callback = None if callback_id is None else await repository.find_callback(uow, callback_id)
+    callback = None if callback_id is None else await callback_records.find_callback(uow, callback_id)
     if callback is None or callback.body_dropped_at is not None:
         return None
-    gateway = (await repository.get_gateways(uow, [callback.gateway_id]))[callback.gateway_id]
+    gateway = (await gateway_records.get_gateways(uow, [callback.gateway_id]))[callback.gateway_id]
     delivery = await get_delivery(uow, callback)
     identity = get_provider(gateway.provider).identify(delivery)[callback.part]
     if not _is_open(callback, identity):
         return None
     is_fresh = bool(payload.get("fresh"))
-    certificates = {} if is_fresh else await repository.list_certificates(uow)
+    certificates = {} if is_fresh else await gateway_records.list_certificates(uow)
     account = await get_account(uow, callback, gateway, certificates)
     api = await _api(uow, gateway) if identity.is_reread else None
     return Unchecked(callback, gateway, delivery, account, identity, api)
@@ -85,7 +85,7 @@ async def find_callback_id(uow: UnitOfWork, payload: Mapping[str, Any]) -> UUID 
     """The callback a task names by its id, or by its gateway and identity."""
     if "callback_id" in payload:
         return UUID(payload["callback_id"])
-    return await repository.find_callback_id(uow, UUID(payload["gateway_id"]), bytes.fromhex(payload["identity"]))
+    return await callback_records.find_callback_id(uow, UUID(payload["gateway_id"]), bytes.fromhex(payload["identity"]))
 
 
 async def _api(uow: UnitOfWork, gateway: Gateway) -> tuple[Lister, Connection] | None:
@@ -104,7 +104,7 @@ def _is_open(callback: Callback, identity: EventIdentity) -> bool:
 async def get_delivery(uow: UnitOfWork, callback: Callback) -> Delivery:
     """The stored callback as it arrived."""
     headers: dict[str, str] = {}
-    content = await repository.get_callback_content(uow, callback.id)
+    content = await callback_records.get_callback_content(uow, callback.id)
     for name, value in orjson.loads(content["headers"]):
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     return Delivery(headers, callback.body, callback.received_at)
@@ -114,7 +114,7 @@ async def get_account(
     uow: UnitOfWork, callback: Callback, gateway: Gateway, certificates: Mapping[str, str]
 ) -> Account:
     """The gateway with every secret that was live when the callback came, or has been added since."""
-    secrets = await repository.list_secrets(uow, [gateway.id])
+    secrets = await gateway_records.list_secrets(uow, [gateway.id])
     live = [unsealed(secret.sealed) for secret in reversed(secrets) if secret.was_live(callback.received_at)]
     return Account(live, gateway.settings, gateway.mode == "live", callback_url(gateway.id), certificates)
 
@@ -169,11 +169,11 @@ async def _payment(unchecked: Unchecked) -> bytes:
 
 async def take_in(uow: UnitOfWork, unchecked: Unchecked, findings: Findings, checks: int) -> None:
     """Let a callback take the effect that the findings give it, unless somebody was faster."""
-    callback = await repository.find_callback(uow, unchecked.callback.id)
+    callback = await callback_records.find_callback(uow, unchecked.callback.id)
     if callback is None or not _is_open(callback, unchecked.identity):
         return
     if findings.certificates and findings.verdict.is_genuine:
-        await repository.keep_certificates(uow, findings.certificates, clock.now())
+        await gateway_records.keep_certificates(uow, findings.certificates, clock.now())
     if findings.unavailable is not None:
         await _ask_later(uow, callback, unchecked.gateway, findings.unavailable, checks)
     elif findings.unusable is not None:

@@ -5,10 +5,10 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from services.payments.difference_records import Found
 from services.payments.models import Payment
 from services.payments.notices import CaptureFact, DisputeFact, Notice, RefundFact
-from services.payments.reconciliation_records import Fact, Known
+from services.payments.repository.difference_records import Found
+from services.payments.repository.reconciliation_records import Fact, Known
 
 # What a later word never takes back, as the ledger has it.
 _DISPUTE_ORDER = {"open": 0, "won": 1, "lost": 2}

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import orjson
 
-from services.payments import repository
 from services.payments.errors import InvalidCredentials, NoApiCredentials
 from services.payments.gateways.apis.base import Api, Connection, check_credentials
 from services.payments.gateways.apis.registry import find_api
 from services.payments.models import Gateway, GatewaySecret
+from services.payments.repository import gateway_records
 from services.payments.sealing import sealed, unsealed
 from shared import clock
 from shared.security import SecretText
@@ -21,16 +21,16 @@ async def keep_credentials(uow: UnitOfWork, gateway: Gateway, credentials: Secre
     if api is None:
         raise InvalidCredentials(f"There is no API of {gateway.provider} that we speak to.")
     check_credentials(api, _read(credentials.reveal()))
-    await repository.write_credentials(uow, gateway.id, sealed(credentials.reveal()), clock.now())
+    await gateway_records.write_credentials(uow, gateway.id, sealed(credentials.reveal()), clock.now())
 
 
 async def connect(uow: UnitOfWork, gateway: Gateway) -> tuple[Api, Connection]:
     """The provider's API with the gateway's account there. Raises NoApiCredentials."""
-    api, kept = find_api(gateway.provider), await repository.find_credentials(uow, gateway.id)
+    api, kept = find_api(gateway.provider), await gateway_records.find_credentials(uow, gateway.id)
     if api is not None and kept is not None:
         return api, _connection(gateway, _read(unsealed(kept)))
     if api is not None and gateway.provider == "mollie":
-        key = _mollie_key(await repository.list_secrets(uow, [gateway.id]))
+        key = _mollie_key(await gateway_records.list_secrets(uow, [gateway.id]))
         if key is not None:
             return api, _connection(gateway, {"api_key": key})
     raise NoApiCredentials(f"The gateway has no credentials for the API of {gateway.provider}; set them.")

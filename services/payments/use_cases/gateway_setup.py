@@ -5,7 +5,6 @@ from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
-from services.payments import repository
 from services.payments.errors import (
     InvalidNetwork,
     InvalidSecret,
@@ -16,6 +15,7 @@ from services.payments.errors import (
 from services.payments.gateways.base import Provider
 from services.payments.gateways.registry import get_provider
 from services.payments.models import Gateway, GatewaySecret
+from services.payments.repository import common, gateway_records, order_records
 from services.payments.sealing import sealed
 from services.payments.use_cases import connecting
 from shared import clock
@@ -49,7 +49,7 @@ async def create(uow: UnitOfWork, message: CreatePaymentGateway) -> Gateway:
         settings=message.settings,
         allowed_networks=networks,
     )
-    await repository.add(uow, gateway)
+    await common.add(uow, gateway)
     for text in dict.fromkeys(texts):
         await _add_secret(uow, gateway, text)
     if message.credentials is not None:
@@ -60,7 +60,7 @@ async def create(uow: UnitOfWork, message: CreatePaymentGateway) -> Gateway:
 
 async def get_shop_id(uow: UnitOfWork, code: str) -> UUID:
     """A shop the caller may see. Raises ShopNotFound."""
-    shop = await repository.SHOPS.find_by_code(uow, code)
+    shop = await order_records.SHOPS.find_by_code(uow, code)
     if shop is None or not uow.caller.sees_shop(shop["id"]):
         raise ShopNotFound(f"There is no shop '{code[:100]}'.")
     shop_id: UUID = shop["id"]
@@ -71,7 +71,7 @@ async def change(uow: UnitOfWork, message: ChangePaymentGateway) -> Gateway:
     """Raises PaymentGatewayNotFound, PaymentGatewayChangedSince, SecretNotFound, LastLiveSecret, TooManyLiveSecrets,
     and as `create`.
     """
-    gateway = await repository.get_gateway(uow, message.gateway_id, for_update=True)
+    gateway = await gateway_records.get_gateway(uow, message.gateway_id, for_update=True)
     gateway.check_version(message.expected_version)
     before = _described(gateway)
     if message.settings is not None:
@@ -95,7 +95,7 @@ async def change(uow: UnitOfWork, message: ChangePaymentGateway) -> Gateway:
 
 async def enable(uow: UnitOfWork, gateway_id: UUID, expected_version: int | None, *, is_enabled: bool) -> Gateway:
     """Take callbacks at a gateway's address, or no more. Raises PaymentGatewayNotFound, PaymentGatewayChangedSince."""
-    gateway = await repository.get_gateway(uow, gateway_id, for_update=True)
+    gateway = await gateway_records.get_gateway(uow, gateway_id, for_update=True)
     gateway.check_version(expected_version)
     if gateway.is_enabled != is_enabled:
         gateway.is_enabled, gateway.version = is_enabled, gateway.version + 1
@@ -106,13 +106,13 @@ async def enable(uow: UnitOfWork, gateway_id: UUID, expected_version: int | None
 
 async def close_shop(uow: UnitOfWork, shop_id: UUID) -> None:
     """A shop is gone: its gateways take nothing more. The ledger and the callbacks stay; they are records of money."""
-    await repository.SHOPS.forget(uow, shop_id)
-    for gateway in await repository.list_gateways_of_shop(uow, shop_id):
+    await order_records.SHOPS.forget(uow, shop_id)
+    for gateway in await gateway_records.list_gateways_of_shop(uow, shop_id):
         gateway.is_enabled, gateway.version = False, gateway.version + 1
 
 
 async def _change_secrets(uow: UnitOfWork, gateway: Gateway, added: SecretText | None, retired: UUID | None) -> None:
-    live = [secret for secret in await repository.list_secrets(uow, [gateway.id]) if secret.is_live]
+    live = [secret for secret in await gateway_records.list_secrets(uow, [gateway.id]) if secret.is_live]
     if retired is not None:
         _retire(live, retired)
     left = [secret for secret in live if secret.is_live]
@@ -136,7 +136,7 @@ async def _add_secret(uow: UnitOfWork, gateway: Gateway, text: str) -> None:
     secret = GatewaySecret(
         organization_id=gateway.organization_id, id=new_id(), gateway_id=gateway.id, sealed=sealed(text)
     )
-    await repository.add(uow, secret)
+    await common.add(uow, secret)
 
 
 def _checked(provider: Provider, secret: SecretText) -> str:

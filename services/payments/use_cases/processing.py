@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import measuring, repository
+from services.payments import measuring
 from services.payments.errors import (
     EventIdReused,
     MustWait,
@@ -22,6 +22,7 @@ from services.payments.gateways.base import Content, Harmless
 from services.payments.gateways.registry import get_provider
 from services.payments.models import Callback, Gateway, Order, Payment
 from services.payments.notices import Notice, read_notice
+from services.payments.repository import callback_records, order_records
 from services.payments.settings import payments_settings
 from services.payments.use_cases import alerting, ledger
 from services.payments.use_cases.books import Books, Heard, open_books
@@ -88,7 +89,7 @@ async def note(uow: UnitOfWork, callbacks: Sequence[Callback], kind: str, actor:
     if callbacks:
         who = actor or uow.caller.name or uow.caller.kind
         at = clock.now()
-        await repository.write_attempts(uow, callbacks, kind, who, at)
+        await callback_records.write_attempts(uow, callbacks, kind, who, at)
         uow.when_committed(lambda: measuring.settled(callbacks, at))
 
 
@@ -110,7 +111,7 @@ async def _hear(uow: UnitOfWork, callbacks: Sequence[Callback], gateways: Mappin
         if (said := _read(callback, gateways[callback.gateway_id])) is not None
     ]
     claims = [(callback, callback.event_id) for callback, _ in readings if callback.event_id is not None]
-    standing = await repository.claim_events(uow, claims) if claims else {}
+    standing = await callback_records.claim_events(uow, claims) if claims else {}
     heard = []
     for callback, said in readings:
         gateway = gateways[callback.gateway_id]
@@ -165,7 +166,7 @@ def _read(callback: Callback, gateway: Gateway) -> Notice | Harmless | None:
         return None
 
 
-def _stands_for_event(callback: Callback, standing: Mapping[repository.Event, tuple[UUID, bytes]]) -> bool:
+def _stands_for_event(callback: Callback, standing: Mapping[callback_records.Event, tuple[UUID, bytes]]) -> bool:
     """Whether this callback is the one that speaks for the event. Raises EventIdReused."""
     if callback.event_id is None:
         return True
@@ -235,7 +236,7 @@ def _get_order(books: Books, heard: Heard) -> Order:
 
 async def serves_shop(uow: UnitOfWork, gateway: Gateway, shop_id: UUID) -> bool:
     """Whether payments for this shop go through the gateway: it is the gateway's own or lies below it."""
-    return is_below(await repository.list_parents(uow), shop_id, gateway.shop_id)
+    return is_below(await order_records.list_parents(uow), shop_id, gateway.shop_id)
 
 
 def is_below(parents: Mapping[UUID, UUID | None], shop_id: UUID, above: UUID) -> bool:

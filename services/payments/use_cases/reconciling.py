@@ -10,9 +10,6 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from services.payments import difference_records, repository
-from services.payments import reconciliation_records as records
-from services.payments.difference_records import Found
 from services.payments.errors import (
     InvalidPeriod,
     PeriodInFuture,
@@ -32,7 +29,10 @@ from services.payments.gateways.apis.base import (
 )
 from services.payments.gateways.apis.registry import find_lister
 from services.payments.models import Gateway, Order
-from services.payments.reconciliation_records import Fact
+from services.payments.repository import common, difference_records, gateway_records, order_records
+from services.payments.repository import reconciliation_records as records
+from services.payments.repository.difference_records import Found
+from services.payments.repository.reconciliation_records import Fact
 from services.payments.settings import payments_settings
 from services.payments.use_cases import alerting, checking, comparing, connecting, processing
 from shared import clock, jobs
@@ -69,7 +69,7 @@ async def begin(uow: UnitOfWork, message: ReconcileGateway) -> Reconciliation:
     """Leave a job. Raises PaymentGatewayNotFound, InvalidPeriod, PeriodInFuture, ReconciliationNotOffered,
     NoApiCredentials, ReconciliationRunning.
     """
-    gateway = await repository.get_gateway(uow, message.gateway_id)
+    gateway = await gateway_records.get_gateway(uow, message.gateway_id)
     period = checked_period(message.since, message.until)
     check_api(gateway)
     await connecting.connect(uow, gateway)
@@ -78,10 +78,10 @@ async def begin(uow: UnitOfWork, message: ReconcileGateway) -> Reconciliation:
 
 async def begin_scheduled(uow: UnitOfWork, gateway_id: UUID, until: datetime) -> None:
     """Reconcile a gateway by the clock, once for each night; one that cannot be is left alone."""
-    gateway = (await repository.get_gateways(uow, [gateway_id])).get(gateway_id)
+    gateway = (await gateway_records.get_gateways(uow, [gateway_id])).get(gateway_id)
     if gateway is None or not gateway.is_enabled:
         return
-    await repository.lock_name(uow, "reconcile", gateway_id)
+    await common.lock_name(uow, "reconcile", gateway_id)
     if await records.has_scheduled(uow, gateway_id, until) or await records.is_running(uow, gateway_id, "api"):
         return
     try:
@@ -103,7 +103,7 @@ async def add(
     **file: str | None,
 ) -> Reconciliation:
     """A reconciliation with its job, of this `kind` and with these further parameters. Raises ReconciliationRunning."""
-    await repository.lock_name(uow, "reconcile", gateway.id)
+    await common.lock_name(uow, "reconcile", gateway.id)
     if await records.is_running(uow, gateway.id, source):
         raise ReconciliationRunning("The gateway is being reconciled at this moment; wait for its end, or cancel it.")
     await records.drop_left_facts(uow, gateway.id)
@@ -247,7 +247,7 @@ async def _connect(job: RunningJob, reconciliation: Reconciliation) -> tuple[Lis
     """With the credentials as they are now: they may have been changed while the job rested."""
 
     async def connect(uow: UnitOfWork) -> tuple[Lister, Connection]:
-        gateway = await repository.get_gateway(uow, reconciliation.gateway_id)
+        gateway = await gateway_records.get_gateway(uow, reconciliation.gateway_id)
         lister = check_api(gateway)
         return lister, (await connecting.connect(uow, gateway))[1]
 
@@ -289,8 +289,8 @@ async def _find_unpaid(job: RunningJob, reconciliation: Reconciliation) -> None:
     before = min(reconciliation.until, clock.now() - payments_settings().callback_wait)
     while not job.checkpoint.get("is_watched"):
         async with job.step() as uow:
-            gateway = await repository.get_gateway(uow, reconciliation.gateway_id)
-            parents = await repository.list_parents(uow)
+            gateway = await gateway_records.get_gateway(uow, reconciliation.gateway_id)
+            parents = await order_records.list_parents(uow)
             served = [shop_id for shop_id in parents if processing.is_below(parents, shop_id, gateway.shop_id)]
             after = UUID(job.checkpoint["watched"]) if "watched" in job.checkpoint else None
             orders = await records.list_unpaid(uow, reconciliation, served, before, after, _PAYMENTS_AT_ONCE)
@@ -310,7 +310,7 @@ def _unpaid(order: Order, at: datetime) -> Found:
 async def _finish(job: RunningJob, reconciliation: Reconciliation) -> None:
     async with job.step() as uow:
         await records.drop_facts(uow, reconciliation.id)
-        gateway = await repository.get_gateway(uow, reconciliation.gateway_id)
+        gateway = await gateway_records.get_gateway(uow, reconciliation.gateway_id)
         alerting.reconciled(uow, gateway)
         alerting.watch_differences(uow, gateway, await difference_records.count_open(uow, gateway.id))
 
@@ -320,7 +320,7 @@ async def _clean_up(job: RunningJob, reconciliation: Reconciliation, error: Cros
     try:
         await records.drop_facts(uow, reconciliation.id)
         if not isinstance(error, jobs.JobCancelled):
-            gateway = await repository.get_gateway(uow, reconciliation.gateway_id)
+            gateway = await gateway_records.get_gateway(uow, reconciliation.gateway_id)
             alerting.not_reconciled(uow, gateway, error)
         await uow.commit()
     except BaseException:
@@ -349,7 +349,7 @@ async def match(uow: UnitOfWork, gateway_id: UUID) -> None:
 
 async def watch(uow: UnitOfWork, gateway_id: UUID) -> None:
     """Tell of what is open at a gateway, or that nothing is any more."""
-    gateway = (await repository.get_gateways(uow, [gateway_id]))[gateway_id]
+    gateway = (await gateway_records.get_gateways(uow, [gateway_id]))[gateway_id]
     alerting.watch_differences(uow, gateway, await difference_records.count_open(uow, gateway_id))
 
 

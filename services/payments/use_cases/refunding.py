@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.payments import repository
 from services.payments.models import Payment, Refund
+from services.payments.repository import common, order_records, payment_records
 from services.payments.use_cases import alerting
 from shared import clock
 from shared.contracts.orders.events import RefundWanted
@@ -20,9 +20,9 @@ async def request(uow: UnitOfWork, order_id: UUID, *, reason: str, amount: int |
 
     Safe to repeat: nothing is requested twice.
     """
-    await repository.find_order(uow, order_id, for_update=True)
-    payments = await repository.lock_payments(uow, [order_id])
-    refunds = await repository.list_refunds_of(uow, [payment.id for payment in payments])
+    await order_records.find_order(uow, order_id, for_update=True)
+    payments = await payment_records.lock_payments(uow, [order_id])
+    refunds = await payment_records.list_refunds_of(uow, [payment.id for payment in payments])
     wanted = amount
     for payment in payments:
         requests = [refund for refund in refunds if refund.payment_id == payment.id and refund.is_open_request]
@@ -47,7 +47,7 @@ async def _request(uow: UnitOfWork, payment: Payment, requests: Sequence[Refund]
         reason=reason[:1000],
         settled_from=payment.refunded + sum(request.amount for request in requests) + amount,
     )
-    await repository.add(uow, refund)
+    await common.add(uow, refund)
     alerting.refund_requested(uow, payment, refund)
     uow.defer(SEND, {"refund_id": str(refund.id)}, key=str(refund.id))
 
@@ -67,8 +67,8 @@ def settle_requests(uow: UnitOfWork, payment: Payment, refunds: Sequence[Refund]
 
 async def close(uow: UnitOfWork, refund_id: UUID, reason: str) -> tuple[Refund, Payment]:
     """Close a request by hand. Raises RefundNotFound, RefundIsSettled, PaymentNotFound beyond the shop limit."""
-    refund = await repository.get_refund(uow, refund_id)
-    payment = await repository.get_payment(uow, refund.payment_id)
+    refund = await payment_records.get_refund(uow, refund_id)
+    payment = await payment_records.get_payment(uow, refund.payment_id)
     before = refund.state
     refund.close(reason)
     uow.audit("refund.close", "refund", refund.id, before={"state": before}, after={"state": "closed"}, reason=reason)

@@ -11,11 +11,17 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import difference_records, own_records, repository
-from services.payments import reconciliation_records as records
-from services.payments.difference_records import OPEN
 from services.payments.errors import DifferenceIsSettled, DifferenceNotRepairable, PaymentNotFound, RepairNotPossible
 from services.payments.models import Callback, Payment
+from services.payments.repository import (
+    callback_records,
+    difference_records,
+    gateway_records,
+    own_records,
+    payment_records,
+)
+from services.payments.repository import reconciliation_records as records
+from services.payments.repository.difference_records import OPEN
 from services.payments.use_cases import processing, reconciling
 from shared import jobs
 from shared.contracts.payments.reconciliation import Repair, RepairBegun, RepairReconciliation
@@ -66,7 +72,7 @@ def _check_repairable(row: Any) -> None:
 async def _bring_in(uow: UnitOfWork, row: Any, dry_run: bool, actor: str | None) -> Repair:
     callback = await _callback(uow, row)
     if not callback.is_settled:
-        gateways = await repository.get_gateways(uow, [callback.gateway_id])
+        gateways = await gateway_records.get_gateways(uow, [callback.gateway_id])
         await processing.process(uow, [callback], gateways, kind="repair", actor=actor)
     if callback.status not in _SETTLED_AS:
         raise RepairNotPossible(f"{callback.detail or 'It was set aside.'} ({callback.reason or callback.status})")
@@ -94,7 +100,7 @@ async def _callback(uow: UnitOfWork, row: Any) -> Callback:
     identity = hashlib.sha256(b"reconciliation\n" + words).digest()
     body = orjson.dumps(replace(said, occurred_at=said.occurred_at or row["told_at"]).written())
     callback_id = await own_records.add_callback(uow, row["gateway_id"], identity, said.event, body)
-    callback = await repository.find_callback(uow, callback_id)
+    callback = await callback_records.find_callback(uow, callback_id)
     assert callback is not None
     return callback
 
@@ -102,7 +108,7 @@ async def _callback(uow: UnitOfWork, row: Any) -> Callback:
 async def _payment(uow: UnitOfWork, payment_id: UUID) -> Payment | None:
     (await uow.session()).expire_all()
     try:
-        return await repository.get_payment(uow, payment_id)
+        return await payment_records.get_payment(uow, payment_id)
     except PaymentNotFound:
         # Of a shop below the gateway's that the caller does not see.
         return None

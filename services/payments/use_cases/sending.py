@@ -13,7 +13,6 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import own_records, repository
 from services.payments.errors import InvalidGatewaySettings, NoApiCredentials, Unusable
 from services.payments.gateways.apis.base import (
     Api,
@@ -24,6 +23,7 @@ from services.payments.gateways.apis.base import (
 )
 from services.payments.models import Capture, Payment, Refund
 from services.payments.notices import Notice, RefundFact
+from services.payments.repository import callback_records, gateway_records, order_records, own_records, payment_records
 from services.payments.use_cases import alerting, checking, connecting, processing
 from shared import clock
 from shared.unit_of_work import UnitOfWork
@@ -56,19 +56,19 @@ class Outcome:
 
 async def begin(uow: UnitOfWork, refund_id: UUID) -> None:
     """Write down that a request is being sent. One that cannot be is left to people, who know of it already."""
-    refund = await repository.get_refund(uow, refund_id, for_update=False)
-    order_id = (await repository.get_payment(uow, refund.payment_id)).order_id
-    await repository.find_order(uow, order_id, for_update=True)
-    payments = {payment.id: payment for payment in await repository.lock_payments(uow, [order_id])}
+    refund = await payment_records.get_refund(uow, refund_id, for_update=False)
+    order_id = (await payment_records.get_payment(uow, refund.payment_id)).order_id
+    await order_records.find_order(uow, order_id, for_update=True)
+    payments = {payment.id: payment for payment in await payment_records.lock_payments(uow, [order_id])}
     payment = payments[refund.payment_id]
-    refunds = await repository.list_refunds_of(uow, [payment.id])
+    refunds = await payment_records.list_refunds_of(uow, [payment.id])
     refund = next(each for each in refunds if each.id == refund_id)
     amount = _still_to_send(payment, refund, refunds)
     if not refund.is_open_request or refund.sending_since is not None or amount <= 0 or payment.disputed:
         return
-    captures = await repository.list_captures_of(uow, [payment.id])
+    captures = await payment_records.list_captures_of(uow, [payment.id])
     capture = _capture(captures, amount)
-    gateway = (await repository.get_gateways(uow, [payment.gateway_id]))[payment.gateway_id]
+    gateway = (await gateway_records.get_gateways(uow, [payment.gateway_id]))[payment.gateway_id]
     try:
         api, _ = await connecting.connect(uow, gateway)
     except NoApiCredentials:
@@ -96,11 +96,11 @@ def _capture(captures: list[Capture], amount: int) -> str | None:
 
 async def find(uow: UnitOfWork, payload: dict[str, Any]) -> Sending | None:
     """What a task is to send; None where that is done, or has come to its end otherwise."""
-    refund = await repository.get_refund(uow, UUID(payload["refund_id"]), for_update=False)
+    refund = await payment_records.get_refund(uow, UUID(payload["refund_id"]), for_update=False)
     if not refund.is_open_request or refund.sent_as is not None or refund.sending_error is not None:
         return None
-    payment = await repository.get_payment(uow, refund.payment_id)
-    gateway = (await repository.get_gateways(uow, [payment.gateway_id]))[payment.gateway_id]
+    payment = await payment_records.get_payment(uow, refund.payment_id)
+    gateway = (await gateway_records.get_gateways(uow, [payment.gateway_id]))[payment.gateway_id]
     try:
         api = await connecting.connect(uow, gateway)
     except NoApiCredentials:
@@ -160,9 +160,9 @@ async def _take_in(uow: UnitOfWork, sending: Sending, fact: RefundFact) -> None:
     identity = hashlib.sha256(f"refund sent\n{sending.refund.id}\n{fact.external_id}".encode()).digest()
     body = orjson.dumps(said.written())
     callback_id = await own_records.add_callback(uow, payment.gateway_id, identity, said.event, body)
-    callback = await repository.find_callback(uow, callback_id)
+    callback = await callback_records.find_callback(uow, callback_id)
     assert callback is not None
-    gateways = await repository.get_gateways(uow, [payment.gateway_id])
+    gateways = await gateway_records.get_gateways(uow, [payment.gateway_id])
     if not callback.is_settled:
         await processing.process(uow, [callback], gateways)
     await own_records.note_sent(uow, sending.refund.id, fact.external_id)

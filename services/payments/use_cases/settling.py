@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.payments import reconciliation_records as records
-from services.payments import repository
 from services.payments.gateways.apis.base import Period, Told
 from services.payments.gateways.settlements.registry import get_layout, opened
 from services.payments.models import Gateway
-from services.payments.reconciliation_records import Fact
+from services.payments.repository import gateway_records
+from services.payments.repository import reconciliation_records as records
+from services.payments.repository.reconciliation_records import Fact
 from services.payments.use_cases import reconciling
 from shared import blobs, clock
 from shared.contracts.payments.reconciliation import CompareSettlementFile, Reconciliation
@@ -30,7 +30,7 @@ async def begin(uow: UnitOfWork, message: CompareSettlementFile) -> Reconciliati
     InvalidSettlementFile, InvalidPeriod, PeriodInFuture, ReconciliationRunning.
     """
     head = await _head(uow.organization_id, message.key)
-    gateway = await repository.get_gateway(uow, message.gateway_id)
+    gateway = await gateway_records.get_gateway(uow, message.gateway_id)
     opened(get_layout(message.layout), head)
     period = _period(message.since, message.until)
     parameters = {"key": message.key, "layout": message.layout}
@@ -68,7 +68,7 @@ async def read_file(job: RunningJob, reconciliation: Reconciliation) -> None:
     if "is_read" not in job.checkpoint:
         uow = job.unit_of_work()
         try:
-            gateway = await repository.get_gateway(uow, reconciliation.gateway_id)
+            gateway = await gateway_records.get_gateway(uow, reconciliation.gateway_id)
         finally:
             await uow.rollback()
         content = await blobs.get(job.organization_id, job.parameters["key"])

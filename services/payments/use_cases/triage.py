@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from services.payments import repository
 from services.payments.arrivals import CHECK
 from services.payments.errors import (
     AcceptanceNotAllowed,
@@ -18,6 +17,7 @@ from services.payments.gateways.base import Harmless, Verdict
 from services.payments.gateways.registry import get_provider
 from services.payments.models import Callback, Gateway
 from services.payments.notices import Notice, RefundFact
+from services.payments.repository import callback_records, gateway_records
 from services.payments.use_cases import alerting, checking, processing
 from shared.bus.envelope import Caller
 from shared.contracts.payments.triage import CallbackEffect
@@ -32,7 +32,7 @@ async def replay(uow: UnitOfWork, callback_id: UUID, actor: str | None = None) -
 
     Raises CallbackNotFound, CallbackIsSettled for a rejected one, CallbackBodyGone, BatchNotReplayable.
     """
-    callback, gateway = await repository.get_callback(uow, callback_id)
+    callback, gateway = await callback_records.get_callback(uow, callback_id)
     await replay_locked(uow, callback, gateway, actor)
 
 
@@ -77,7 +77,7 @@ async def accept(uow: UnitOfWork, callback_id: UUID, reason: str, effect: Callba
     CallbackBodyGone, EffectNotPossible for an effect that does not fit.
     """
     check_may_accept(uow.caller)
-    callback, gateway = await repository.get_callback(uow, callback_id)
+    callback, gateway = await callback_records.get_callback(uow, callback_id)
     await accept_locked(uow, callback, gateway, reason, effect)
     if effect is not None and callback.status not in ("processed", "ignored"):
         raise EffectNotPossible(f"{callback.detail} ({callback.reason})")
@@ -153,7 +153,7 @@ def _named(callback: Callback, effect: CallbackEffect, said: Notice | Harmless |
 
 async def reject(uow: UnitOfWork, callback_id: UUID, reason: str) -> None:
     """Set a callback aside. Raises CallbackNotFound, CallbackIsSettled."""
-    callback, _ = await repository.get_callback(uow, callback_id)
+    callback, _ = await callback_records.get_callback(uow, callback_id)
     await reject_locked(uow, callback, reason)
 
 
@@ -175,8 +175,8 @@ async def act_on_many(
 
     Returns how many have come to which status, and how many were left as they were.
     """
-    callbacks = await repository.lock_callbacks(uow, callback_ids)
-    gateways = await repository.get_gateways(uow, [callback.gateway_id for callback in callbacks])
+    callbacks = await callback_records.lock_callbacks(uow, callback_ids)
+    gateways = await gateway_records.get_gateways(uow, [callback.gateway_id for callback in callbacks])
     counts: dict[str, int] = {}
     for callback in callbacks:
         gateway = gateways[callback.gateway_id]

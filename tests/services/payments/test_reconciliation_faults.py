@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from services.payments import reconciliation_records as records
 from services.payments.gateways.apis import base
+from services.payments.repository import reconciliation_records as records
 from services.payments.use_cases import reconciling, settling
 from shared import blobs, clock, jobs
 from shared.contracts.payments.messages import ChangePaymentGateway

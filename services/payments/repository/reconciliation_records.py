@@ -9,10 +9,10 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import repository
 from services.payments.errors import ReconciliationNotFound
 from services.payments.models import Order, Payment
 from services.payments.notices import Notice, read_notice
+from services.payments.repository import common, payment_records
 from shared.contracts.payments.reconciliation import Reconciliation
 from shared.unit_of_work import UnitOfWork
 
@@ -78,7 +78,7 @@ async def list_reconciliations(
     rows = await uow.fetch(
         f"{_RECONCILIATIONS} AND ($2::uuid IS NULL OR r.gateway_id = $2) AND ($3::uuid IS NULL OR r.id < $3)"
         " ORDER BY r.id DESC LIMIT $4",
-        repository.shop_limit(uow),
+        common.shop_limit(uow),
         gateway_id,
         before,
         most,
@@ -88,7 +88,7 @@ async def list_reconciliations(
 
 async def get_reconciliation(uow: UnitOfWork, reconciliation_id: UUID) -> Reconciliation:
     """Raises ReconciliationNotFound, also beyond the caller's shop limit."""
-    row = await uow.fetchrow(f"{_RECONCILIATIONS} AND r.id = $2", repository.shop_limit(uow), reconciliation_id)
+    row = await uow.fetchrow(f"{_RECONCILIATIONS} AND r.id = $2", common.shop_limit(uow), reconciliation_id)
     if row is None:
         raise ReconciliationNotFound("There is no such reconciliation.")
     return _reconciliation(row)
@@ -266,7 +266,7 @@ class Known:
 async def read_known(uow: UnitOfWork, gateway_id: UUID, said: Collection[Notice], names: Iterable[str] = ()) -> Known:
     """Look up, without locks, all that notices and names speak of."""
     called = {name for each in said for name in (each.payment, *each.aliases)} | set(names)
-    owners = await repository.list_owners(uow, [(gateway_id, name) for name in called]) if called else {}
+    owners = await payment_records.list_owners(uow, [(gateway_id, name) for name in called]) if called else {}
     ids = list({payment_id for payment_id, _ in owners.values()})
     rows = await uow.fetch("SELECT * FROM payments WHERE id = ANY($1)", ids)
     payments = {row["id"]: Payment.of(row) for row in rows}
@@ -274,9 +274,9 @@ async def read_known(uow: UnitOfWork, gateway_id: UUID, said: Collection[Notice]
     orders = await uow.fetch("SELECT * FROM orders WHERE number = ANY($1) AND is_placed", numbers)
     return Known(
         payments={name: payments[owner] for (_, name), (owner, _) in owners.items()},
-        refunds=_by_payment(await repository.list_refunds_of(uow, ids)),
-        captures=_by_payment(await repository.list_captures_of(uow, ids)),
-        disputes=_by_payment(await repository.list_disputes_of(uow, ids)),
+        refunds=_by_payment(await payment_records.list_refunds_of(uow, ids)),
+        captures=_by_payment(await payment_records.list_captures_of(uow, ids)),
+        disputes=_by_payment(await payment_records.list_disputes_of(uow, ids)),
         orders={row["number"]: Order.of(row) for row in orders},
     )
 

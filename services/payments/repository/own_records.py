@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from services.payments import repository
+from services.payments.repository import callback_records
 from shared import clock
 from shared.identifiers import new_id
 from shared.unit_of_work import UnitOfWork
@@ -24,7 +24,7 @@ async def add_callback(uow: UnitOfWork, gateway_id: UUID, identity: bytes, event
         body,
         clock.now(),
     )
-    found: UUID | None = added or await repository.find_callback_id(uow, gateway_id, identity)
+    found: UUID | None = added or await callback_records.find_callback_id(uow, gateway_id, identity)
     assert found is not None
     return found
 

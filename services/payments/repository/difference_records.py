@@ -7,10 +7,10 @@ from uuid import UUID
 
 import orjson
 
-from services.payments import repository
 from services.payments.errors import DifferenceNotFound
 from services.payments.models import Order, Payment
-from services.payments.reconciliation_records import Fact, said_of
+from services.payments.repository import common
+from services.payments.repository.reconciliation_records import Fact, said_of
 from shared import clock
 from shared.contracts.payments.reconciliation import Difference
 from shared.identifiers import new_id
@@ -107,7 +107,7 @@ async def list_differences(uow: UnitOfWork, wanted: dict[str, Any], before: UUID
         f"{_DIFFERENCES} AND ($2::uuid IS NULL OR d.reconciliation_id = $2) AND ($3::uuid IS NULL OR d.gateway_id = $3)"
         " AND ($4::text IS NULL OR d.kind = $4) AND ($5::text IS NULL OR d.state = $5)"
         " AND ($6::uuid IS NULL OR d.id < $6) ORDER BY d.id DESC LIMIT $7",
-        repository.shop_limit(uow),
+        common.shop_limit(uow),
         *(wanted.get(name) for name in ("reconciliation_id", "gateway_id", "kind", "state")),
         before,
         most,
@@ -117,7 +117,7 @@ async def list_differences(uow: UnitOfWork, wanted: dict[str, Any], before: UUID
 async def get_difference(uow: UnitOfWork, difference_id: UUID, *, for_update: bool = False) -> Any:
     """Raises DifferenceNotFound, also beyond the caller's shop limit."""
     lock = " FOR UPDATE OF d" if for_update else ""
-    row = await uow.fetchrow(f"{_DIFFERENCES} AND d.id = $2{lock}", repository.shop_limit(uow), difference_id)
+    row = await uow.fetchrow(f"{_DIFFERENCES} AND d.id = $2{lock}", common.shop_limit(uow), difference_id)
     if row is None:
         raise DifferenceNotFound("There is no such difference.")
     return row

@@ -1,0 +1,1 @@
+"""Queries of payments. Row-level security confines each to its tenant."""
