@@ -164,8 +164,8 @@ def share_what_is_loaded() -> None:
 def main() -> None:
     # Of what is imported nothing is garbage yet, and to look for it took a fifth of the time.
     gc.disable()
-    with socket.socket(fileno=int(sys.argv[1])) as control:
-        ForkServer(control).serve()
+    # Never closed before the process ends: by then it has said what went wrong.
+    ForkServer(socket.socket(fileno=int(sys.argv[1]))).serve()
 
 
 if __name__ == "__main__":

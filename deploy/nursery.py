@@ -56,6 +56,7 @@ class Nursery:
         self._last_id = 0
         self._unborn: dict[int, asyncio.Future[int]] = {}
         self._living: dict[int, asyncio.Future[int]] = {}
+        self._failure: ProgramsDidNotLoad | None = None
 
     async def warm(self) -> None:
         """Begin to import, which goes on when this has returned: the first program need not wait as long."""
@@ -84,6 +85,11 @@ class Nursery:
         request = {"id": number, "words": list(words), "environment": dict(environment), "log": log}
         self._writer.write(json.dumps(request).encode() + b"\n")
         return Forked(await born, ended)
+
+    def check_loaded(self) -> None:
+        """Raise ProgramsDidNotLoad where importing failed: whatever was forked before that has ended with it."""
+        if self._failure:
+            raise self._failure
 
     async def close(self) -> None:
         """End the process that forks. Programs that still run are told to stop."""
@@ -138,6 +144,7 @@ class Nursery:
         """The process that forks has ended: its children are ending, and what was asked of it never comes."""
         log = self.logs / "nursery.log"
         failure = f"The programs could not be loaded: {last_line(read_end(log))} (more in {log})."
+        self._failure = ProgramsDidNotLoad(failure) if self._services and not self._services.done() else None
         for waiting in (self._services, *self._unborn.values()):
             if waiting and not waiting.done():
                 waiting.set_exception(ProgramsDidNotLoad(failure))

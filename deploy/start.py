@@ -166,6 +166,7 @@ class System:
         }
         program = self._crossdock("migrate", ("migrate",), environment)
         if await self.supervisor.run(program) != 0:
+            self.nursery.check_loaded()
             log = self.folder.logs / "migrate.log"
             raise MigrationFailed(f"The database could not be migrated: {last_line(read_end(log))} (more in {log}).")
 

@@ -16,6 +16,10 @@ from deploy.bench.generator import Outcome, Plan
 BUSY_GENERATOR = 0.9
 
 
+class GeneratorEnded(RuntimeError):
+    """A process that makes load ended without an outcome; what it said is on the standard error."""
+
+
 @dataclass(frozen=True)
 class Server:
     """Where to send requests, and the process whose descendants do the work."""
@@ -87,6 +91,8 @@ def _generate(
             command = [sys.executable, "-m", "deploy.bench.generator", str(path)]
             running.append(subprocess.Popen(command, stdout=subprocess.PIPE))
         outputs = [process.communicate(timeout=seconds + 90)[0] for process in running]
+    if ended := [process.returncode for process in running if process.returncode]:
+        raise GeneratorEnded(f"A load generator ended with code {ended[0]}.")
     return [msgspec.msgpack.decode(output, type=Outcome) for output in outputs]
 
 

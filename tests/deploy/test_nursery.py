@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -59,6 +60,23 @@ async def test_after_it_was_killed_the_next_launch_starts_it_again(nursery: Nurs
             except ProgramsDidNotLoad:
                 continue  # asked before the news of its death had come
     assert await again.wait() == 0
+
+
+async def test_what_was_forked_before_loading_failed_ends_for_that_reason(tmp_path: Path) -> None:
+    (tmp_path / "tantivy.py").write_text("raise ImportError('tantivy is not for this machine')")
+    broken = Nursery(tmp_path, {**os.environ, "PYTHONPATH": str(tmp_path)})
+    try:
+        # It waits for a database that never answers, until those it was forked from are gone.
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing"
+            helped = await broken.launch(
+                "migrate", ["migrate", "--admin-url", url, "--app-password", "none"], os.environ
+            )
+            assert await helped.wait() != 0
+        with pytest.raises(ProgramsDidNotLoad, match="tantivy is not for this machine"):
+            broken.check_loaded()
+    finally:
+        await broken.close()
 
 
 async def test_programs_that_cannot_be_loaded_are_reported_with_the_reason(tmp_path: Path) -> None:
