@@ -61,6 +61,13 @@ class BodyTooLarge(TooLarge):
     """The body is larger than this path takes."""
 
 
+class BodyTooSlow(Invalid):
+    """The body did not arrive within the time that the whole request has (RFC 9110 §15.5.9)."""
+
+    status = 408
+    title = "The body did not arrive in time"
+
+
 class RequestTimedOut(DeadlineExceeded):
     """The whole request took longer than any may."""
 

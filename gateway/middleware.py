@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import BodyTooLarge, RequestTimedOut, problem_response
+from gateway.errors import BodyTooLarge, BodyTooSlow, RequestTimedOut, problem_response
 from gateway.settings import MEBIBYTE, GatewaySettings
 from shared import metrics
 from shared.errors import CrossdockError
@@ -185,6 +185,7 @@ class Timeouts:
         began = asyncio.get_running_loop().time()
         seconds = self._upload if scope["path"].startswith("/v1/imports") else self._usual
         within = asyncio.timeout_at(began + seconds)
+        body = _AwaitedBody(receive)
 
         async def send_noted(message: Message) -> None:
             nonlocal is_answered
@@ -195,11 +196,36 @@ class Timeouts:
 
         try:
             async with within:
-                await self.app(scope, receive, send_noted)
+                await self.app(scope, body.receive, send_noted)
         except TimeoutError:
             if not within.expired() or is_answered:
                 raise
-            await _refuse(RequestTimedOut(f"The request took longer than {seconds:g} s."), scope, receive, send)
+            error: CrossdockError = RequestTimedOut(f"The request took longer than {seconds:g} s.")
+            if body.is_awaited:
+                error = BodyTooSlow(f"The body did not arrive within {seconds:g} s.")
+            await _refuse(error, scope, receive, send)
+
+
+class _AwaitedBody:
+    """A body on its way, and whether somebody waits for the rest of it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._has_ended = False
+        self._waiting = 0
+
+    @property
+    def is_awaited(self) -> bool:
+        return self._waiting > 0 and not self._has_ended
+
+    async def receive(self) -> Message:
+        # Whoever is cancelled in it, because time is over, has waited until then: it is counted down after an answer.
+        self._waiting += 1
+        message = await self._receive()
+        self._waiting -= 1
+        if not message.get("more_body", False):
+            self._has_ended = True
+        return message
 
 
 def _is_export(start: Message) -> bool:

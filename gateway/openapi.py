@@ -413,7 +413,7 @@ class _Completed:
         if "{" in self.path:
             wanted.append(404)
         if any(message.is_command for message in self.messages):
-            wanted += [409, 413]
+            wanted += [408, 409, 413]
         if "application/json" in self.operation.get("requestBody", {}).get("content", {}):
             wanted.append(415)
         if self._takes_if_match:

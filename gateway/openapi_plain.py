@@ -87,16 +87,16 @@ ANSWER_EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 # How each may be refused beyond its own answers, as problem+json.
 REFUSALS: Mapping[tuple[str, str], tuple[int, ...]] = {
-    ("POST", "/oauth/token"): (413, 500, 503, 504),
-    ("POST", "/oauth/introspect"): (413, 500, 503, 504),
-    ("POST", "/oauth/revoke"): (413, 500, 503, 504),
+    ("POST", "/oauth/token"): (408, 413, 500, 503, 504),
+    ("POST", "/oauth/introspect"): (408, 413, 500, 503, 504),
+    ("POST", "/oauth/revoke"): (408, 413, 500, 503, 504),
     ("GET", "/.well-known/jwks.json"): (500, 503, 504),
     ("GET", "/.well-known/oauth-authorization-server"): (500, 504),
     ("GET", "/healthz"): (500, 504),
     ("GET", "/readyz"): (500, 504),
     ("GET", "/metrics"): (500, 504),
     ("GET", "/graphql"): (400, 401, 403, 406, 429, 500, 504),
-    ("POST", "/graphql"): (400, 401, 403, 406, 413, 415, 429, 500, 504),
+    ("POST", "/graphql"): (400, 401, 403, 406, 408, 413, 415, 429, 500, 504),
     ("GET", "/graphql/schema.graphql"): (500, 504),
     ("POST", "/callbacks/{gateway_id}"): (400, 403, 404, 408, 413, 415, 429, 500, 503),
     ("GET", "/callbacks/{gateway_id}"): (400, 403, 404, 500, 503),

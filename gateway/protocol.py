@@ -1,9 +1,18 @@
-"""HTTP that cannot be read is refused as everything else is: with a problem (RFC 9457)."""
+"""HTTP that cannot be read is refused as everything else is: with a problem (RFC 9457).
+
+What comes before a request's body, its head, has bounds of size and time: a head that never ends would be held in
+memory, and read anew with each part that comes. The bounds of bodies and of whole requests are `middleware.py`'s.
+"""
+
+from asyncio import BaseTransport, TimerHandle
+from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.errors import problem_response
-from shared.errors import Invalid
+from gateway.settings import gateway_settings
+from shared.errors import CrossdockError, Invalid
 from shared.identifiers import new_id
 
 
@@ -13,15 +22,104 @@ class MalformedRequest(Invalid):
     title = "This is not HTTP"
 
 
+class HeadTooLarge(Invalid):
+    """Request line and header fields together are larger than is read (RFC 6585 §5)."""
+
+    status = 431
+    title = "The head of the request is too large"
+
+
+class HeadTooSlow(Invalid):
+    """A request was begun, and its head did not arrive in time (RFC 9110 §15.5.9)."""
+
+    status = 408
+    title = "The head of the request did not arrive in time"
+
+
 class ProblemProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with its one answer of its own put into our words."""
+    """uvicorn's protocol, with bounds of a request's head, and its own answers put into our words."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        settings = gateway_settings()
+        self._most_bytes, self._most_seconds = settings.head_limit, settings.head_timeout_seconds
+        # Between two requests, or within the head of one, of which so many bytes have come.
+        self._is_before_body, self._head_bytes = True, 0
+        self._is_refused = False
+        self._deadline: TimerHandle | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unset_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        if self._is_before_body:
+            self._head_bytes += len(data)
+            if self._deadline is None:
+                self._set_deadline()
+        super().data_received(data)
+        if self._is_before_body and self._head_bytes > self._most_bytes:
+            self._refuse_head()
+
+    def on_headers_complete(self) -> None:
+        self._is_before_body, self._head_bytes = False, 0
+        self._unset_deadline()
+        # In one piece it may be complete before it is counted.
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._most_bytes:
+            self._refuse_head()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._is_refused:
+            self._is_before_body = True
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not read, and close: nobody knows where the next request begins."""
+        self._refuse(MalformedRequest("The request cannot be read as HTTP/1.1."))
+
+    def _refuse_head(self) -> None:
+        self._refuse(HeadTooLarge(f"Request line and header fields are larger than {self._most_bytes} bytes."))
+
+    def _refuse(self, error: CrossdockError) -> None:
+        if self._is_refused:
+            return
+        self._is_refused = True
+        self._unset_deadline()
         request_id = new_id().hex
-        response = problem_response(MalformedRequest("The request cannot be read as HTTP/1.1."), request_id)
+        response = problem_response(error, request_id)
         named = [(b"x-request-id", request_id.encode()), (b"connection", b"close")]
         headers = [*self.server_state.default_headers, *response.raw_headers, *named]
-        lines = [b"HTTP/1.1 400 Bad Request", *(b"%b: %b" % header for header in headers), b"", bytes(response.body)]
+        status = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode()
+        lines = [status, *(b"%b: %b" % header for header in headers), b"", bytes(response.body)]
         self.transport.write(b"\r\n".join(lines))
         self.transport.close()
+
+    # --- time
+
+    def _set_deadline(self) -> None:
+        self._deadline = self.loop.call_later(self._most_seconds, self._come_to_deadline)
+
+    def _unset_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _come_to_deadline(self) -> None:
+        """Who began a request hears why it ends here; who said nothing was not asking."""
+        self._deadline = None
+        if self._head_bytes:
+            self._refuse(HeadTooSlow(f"The head of the request did not arrive within {self._most_seconds:g} s."))
+        else:
+            self.transport.close()

@@ -20,6 +20,9 @@ class GatewaySettings(BaseSettings):
     # Bulk rows (stock, prices) are read whole; files are streamed and never held.
     bulk_limit: int = Field(default=32 * MEBIBYTE, validation_alias="CROSSDOCK_BULK_LIMIT", ge=1024)
     upload_limit: int = Field(default=1024 * MEBIBYTE, validation_alias="CROSSDOCK_UPLOAD_LIMIT", ge=1024)
+    # Request line and header fields: their bytes, and the seconds from the first of them to the last.
+    head_limit: int = Field(default=65536, validation_alias="CROSSDOCK_HEAD_LIMIT", ge=1024)
+    head_timeout_seconds: float = Field(default=20.0, validation_alias="CROSSDOCK_HEAD_TIMEOUT", gt=0)
     # From the first byte of a request to the last of its answer; uploads and exports have `upload_timeout_seconds`.
     request_timeout_seconds: float = Field(default=60.0, validation_alias="CROSSDOCK_REQUEST_TIMEOUT", gt=0)
     upload_timeout_seconds: float = Field(default=3600.0, validation_alias="CROSSDOCK_UPLOAD_TIMEOUT", gt=0)

@@ -208,6 +208,22 @@ async def test_a_request_that_takes_too_long_is_ended() -> None:
     assert json.loads(sent[1]["body"])["code"] == "request_timed_out"  # type: ignore[arg-type]
 
 
+@pytest.mark.feature("GAT-1")
+async def test_who_does_not_send_the_body_is_told_that_it_was_them() -> None:
+    async def reading(_scope: object, receive: Receive, _send: object) -> None:
+        while (await receive())["more_body"]:
+            pass
+
+    settings = GatewaySettings.model_construct(request_timeout_seconds=0.2, upload_timeout_seconds=60.0)
+    async with served(Timeouts(reading, settings)) as port:
+        connection = await asyncio.open_connection("127.0.0.1", port)
+        connection[1].write(b"POST /v1/quotes HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n{")
+        answer = await connection[0].read()
+        connection[1].close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"body_too_slow"' in answer
+
+
 def test_bulk_and_uploads_are_exempt_by_path() -> None:
     limits = BodyLimits(None, GatewaySettings())  # type: ignore[arg-type]
     assert limits._limit_of("/v1/shops") == MEBIBYTE
