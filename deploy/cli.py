@@ -1,6 +1,7 @@
 """The command line `crossdock`. Each command's body lives in a module of its own."""
 
 import asyncio
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -320,8 +321,29 @@ def known(what: str, names: tuple[str, ...]) -> str:
     return what
 
 
-def main() -> None:
-    app()
+def main(words: Sequence[str] | None = None) -> None:
+    """Run `crossdock` with `words`, by default those of the command line. Leaves by SystemExit."""
+    try:
+        app(words, prog_name="crossdock")
+    except ValueError as error:
+        wrong = wrong_environment(error)
+        if wrong is None:
+            raise
+        typer.echo(f"crossdock: {wrong} README.md says what each variable means.", err=True)
+        raise SystemExit(1) from None
+
+
+def wrong_environment(error: ValueError) -> str | None:
+    """What is wrong with which variables, where that is what `error` says; None for any other."""
+    from pydantic import ValidationError  # only where something went wrong already
+
+    if not isinstance(error, ValidationError) or not error.title.endswith("Settings"):
+        return None
+    found = {str(each["loc"][0]): each for each in error.errors(include_url=False, include_input=False)}
+    missing = [name for name, each in found.items() if each["type"] == "missing"]
+    said = [f"{', '.join(missing)} must be set in the environment."] if missing else []
+    said += [f"{name} in the environment: {each['msg']}." for name, each in found.items() if name not in missing]
+    return " ".join(said)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ def show_command_line(words: list[str]) -> None:
 def run(words: list[str]) -> int:
     """Run `crossdock <words>` and return its exit code."""
     try:
-        sys.modules["deploy.cli"].app(words, prog_name="crossdock")
+        sys.modules["deploy.cli"].main(words)
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except BaseException:

@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
 from deploy.health import health_application, telling_health
-from gateway.app import create_app
+from gateway.app import Mounted, create_app
 from gateway.budgets import Budgets
 from gateway.identity import Identities
 from gateway.live import LiveEvents
@@ -207,7 +207,7 @@ def _application(*, answers_here: bool) -> FastAPI:
             finally:
                 await presence.close()
 
-    return create_app(lifespan, mounts=[("/callbacks", callbacks)], rights=rights())
+    return create_app(lifespan, mounts=[Mounted("/callbacks", "/{gateway_id}", callbacks)], rights=rights())
 
 
 def rights() -> dict[str, tuple[str, ...]]:

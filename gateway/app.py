@@ -1,11 +1,12 @@
 """Builds the web application from a bus: what answers it, and where, is not known here."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match, Route, WebSocketRoute
+from starlette.routing import Match, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Scope
 
 from gateway import errors, openapi, storefront
@@ -96,6 +97,30 @@ ROUTERS: tuple[APIRouter, ...] = (
 PLAIN_ROUTES: tuple[PlainRoute, ...] = storefront.PLAIN_ROUTES
 
 
+class Mounted(NamedTuple):
+    """An entry that is not the gateway's own: where it is, and what the log and metrics call the paths below that."""
+
+    path: str
+    below: str
+    app: ASGIApp
+
+    @property
+    def path_format(self) -> str:
+        return self.below
+
+
+class _Mount(Mount):
+    """A mount that tells the request which one it is."""
+
+    def __init__(self, mounted: Mounted) -> None:
+        super().__init__(mounted.path, mounted.app)
+        self._mounted = mounted
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        return match, {**child, "route": self._mounted}
+
+
 class _PlainPath(Route):
     """A Starlette route that, like FastAPI's, tells the request which one it is."""
 
@@ -104,9 +129,7 @@ class _PlainPath(Route):
         return match, {**child, "route": self}
 
 
-def create_app(
-    lifespan: Lifespan[FastAPI], mounts: Sequence[tuple[str, ASGIApp]] = (), rights: Rights | None = None
-) -> FastAPI:
+def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), rights: Rights | None = None) -> FastAPI:
     """The gateway. `mounts` are entries that are not its own; `rights`, the scopes by message, are documented.
 
     `lifespan` puts into `app.state`: `bus`, `identities`, `budgets`, `checks`, what readiness asks by name, and
@@ -133,8 +156,7 @@ def create_app(
     errors.install(app)
     app.add_exception_handler(ClientDisconnect, client_went_away)
     # First, for routes are tried in turn: the callbacks' entry shall not wait for all of REST to decline.
-    for path, mounted in mounts:
-        app.mount(path, mounted)
+    app.router.routes.extend(map(_Mount, mounts))
     for plain in PLAIN_ROUTES:
         app.router.routes.append(
             _PlainPath(plain.path, plain.endpoint, methods=[plain.method], name=plain.message.__name__)

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from shared import live
+from shared import background, live
 from shared.errors import CrossdockError, Unavailable
 from shared.messaging.outbox import SentEvent
 from shared.redis_connection import REDIS_AWAY, RedisAddress
@@ -103,7 +103,7 @@ class LiveEvents:
     async def following(self, organization_id: UUID) -> AsyncIterator[Feed]:
         """The events of an organization from now on. Raises LiveEventsUnavailable when Redis is away."""
         if self._listening is None:
-            self._listening = asyncio.create_task(self._listen())
+            self._listening = background.begin(self._listen())
         feed = Feed(self._most_waiting)
         feeds = self._feeds.setdefault(organization_id, set())
         feeds.add(feed)

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from shared import background
 from shared.bus.ask import Bus
 from shared.bus.envelope import service_envelope
 from shared.contracts.accounts.messages import GetRevocations
@@ -54,7 +55,7 @@ class Announcements:
 
     def listen(self, heard: Callable[[], None]) -> None:
         """Call `heard` at each word, and whenever one may have been missed, until `close`."""
-        self._listening = asyncio.create_task(self._listen(heard))
+        self._listening = background.begin(self._listen(heard))
 
     async def announce(self) -> None:
         """Tell all gateways. Returns within a moment, whether or not Redis is there."""
@@ -124,12 +125,12 @@ class Revocations:
     async def freshen(self) -> None:
         """Look now, together with everybody else who wants to. Raises CredentialsCannotBeChecked."""
         if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+            self._watching = background.begin(self._watch())
         expired_at = self._expired_at
         # A look that is under way may have begun too early; the one after it has not.
         for _ in range(2):
             if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look())
+                self._looking = background.begin(self._look())
             await asyncio.shield(self._looking)
             if self._looked_at >= expired_at:
                 break

@@ -18,6 +18,7 @@ import structlog
 from services.payments.errors import CallbackNotStored
 from services.payments.gateway_book import intake_transaction
 from services.payments.gateways.base import EventIdentity
+from shared import background
 from shared.database import Database
 from shared.errors import CrossdockError
 from shared.identifiers import new_id
@@ -106,7 +107,7 @@ class Arrivals:
         stored = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, stored))
         if self._storing is None or self._storing.done():
-            self._storing = asyncio.create_task(self._store_all())
+            self._storing = background.begin(self._store_all())
         is_new: bool = await stored
         return is_new
 

@@ -42,7 +42,7 @@ async def answer(service: Service, surroundings: Surroundings, message: Message[
     except TimeoutError:
         # The commit may have been on its way.
         raise DeadlineExceeded(
-            "The request took too long; ask again with the same Idempotency-Key.", retry_after_seconds=1
+            "The request took too long; ask again, for a change with the same Idempotency-Key.", retry_after_seconds=1
         ) from None
     except CrossdockError:
         raise

@@ -6,7 +6,6 @@ no other. When a group fails as a whole nothing of it has happened, and each of 
 """
 
 import asyncio
-import contextvars
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from shared import clock
+from shared import background, clock
 from shared.bus import idempotency
 from shared.bus.envelope import Caller, Envelope, envelope_for
 from shared.bus.idempotency import ClientKey
@@ -108,8 +107,7 @@ class Groups:
         queue.waiting.append(member)
         if queue.running < registered.groups_at_once:
             queue.running += 1
-            # Its log lines are nobody's single request.
-            runner = asyncio.create_task(self._run(key, queue), context=contextvars.Context())
+            runner = background.begin(self._run(key, queue))
             self._runners.add(runner)
             runner.add_done_callback(self._runners.discard)
         return await member.answer

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from shared import background
 from shared.bus.ask import Bus
 from shared.bus.envelope import service_envelope
 from shared.contracts.platform.messages import StillOpen
@@ -50,7 +51,7 @@ class Presence:
     def _ask_now_and_then(self, service: str) -> None:
         asked_at, task = self._asked.get(service, (float("-inf"), None))
         if task is None or (task.done() and time.monotonic() - asked_at > _REMEMBERED_SECONDS):
-            self._asked[service] = (time.monotonic(), asyncio.create_task(self._answers(service)))
+            self._asked[service] = (time.monotonic(), background.begin(self._answers(service)))
 
     async def _answers(self, service: str) -> bool:
         question = StillOpen(service_name=service, listener="gateway", event_ids=[])

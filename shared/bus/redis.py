@@ -15,6 +15,7 @@ import msgspec
 import orjson
 import structlog
 
+from shared import background
 from shared.bus.answering import Surroundings, UnknownMessage, answer, answer_bytes, parsed_answer, translated
 from shared.bus.envelope import Envelope
 from shared.bus.queue import RequestQueues
@@ -99,14 +100,17 @@ class RedisBus:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        _fail(self._waiting.values(), DeadlineExceeded("This process ends; ask again with the same Idempotency-Key."))
+        _fail(
+            self._waiting.values(),
+            DeadlineExceeded("This process ends; ask again, for a change with the same Idempotency-Key."),
+        )
         await self._client.aclose()
         await self._blocking.aclose()
 
     async def ask(self, message: Message[A], envelope: Envelope) -> A:
         """Queue the message and wait for its reply. Raises QueueUnavailable, Overloaded, DeadlineExceeded."""
         if self._reader is None or self._reader.done():
-            self._reader = asyncio.create_task(self._read_replies())
+            self._reader = background.begin(self._read_replies())
         remaining = envelope.remaining_seconds
         if remaining <= 0:
             raise DeadlineExceeded("The request had expired before it was asked; nothing was done.")
@@ -121,7 +125,8 @@ class RedisBus:
                 reply = await future
         except TimeoutError:
             raise DeadlineExceeded(
-                "No answer arrived in time; ask again with the same Idempotency-Key.", retry_after_seconds=1
+                "No answer arrived in time; ask again, for a change with the same Idempotency-Key.",
+                retry_after_seconds=1,
             ) from None
         finally:
             self._waiting.pop(number, None)
@@ -134,7 +139,7 @@ class RedisBus:
         self._leaving[service].append(request)
         sender = self._senders.get(service)
         if sender is None or sender.done():
-            self._senders[service] = asyncio.create_task(self._send_all(service))
+            self._senders[service] = background.begin(self._send_all(service))
 
     async def _send_all(self, service: str) -> None:
         """One sender for each service: however slow Redis is, one connection carries what gathers meanwhile."""
@@ -256,7 +261,7 @@ class RedisAnswering:
             reply = _Reply(request.id, b"", orjson.dumps(named.problem(), default=str), named.retry_after_seconds)
         self._replies[request.reply_to].append(_encode(reply))
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send_all())
+            self._sender = background.begin(self._send_all())
 
     async def _reply(self, request: _Request) -> _Reply:
         registered = self.service.answers.get(request.message)

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from arq.connections import ArqRedis
 
-from shared import live
+from shared import background, live
 from shared.messaging.outbox import Announcement, SentEvent
 from shared.messaging.subscriptions import NOBODY
 from shared.messaging.tasks import DueTask
@@ -77,7 +77,7 @@ class Relay:
 
     def _send_soon(self) -> None:
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send())
+            self._sending = background.begin(self._send())
 
     async def _send(self) -> None:
         while self._announced or self._due:

@@ -1,5 +1,8 @@
 """The command line itself."""
 
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -57,3 +60,36 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
     code, said = run("up", "--port", port)
     assert code == 2
     assert "--port" in said
+
+
+@pytest.mark.feature("OPS-1")
+@pytest.mark.parametrize("command", [("serve", "web"), ("work",), ("check",)])
+def test_what_is_not_in_the_environment_is_named_in_a_sentence(command: tuple[str, ...]) -> None:
+    known = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "PATH": os.environ["PATH"]}
+    said = _said_by(command, known)
+    assert said == (
+        "crossdock: REDIS_URL, CROSSDOCK_SECRET_KEY must be set in the environment."
+        " README.md says what each variable means."
+    )
+
+
+@pytest.mark.feature("OPS-1")
+def test_a_variable_that_makes_no_sense_is_named() -> None:
+    given = {
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "CROSSDOCK_SECRET_KEY": "x",
+        "CROSSDOCK_QUEUE_BOUND": "many",
+        "PATH": os.environ["PATH"],
+    }
+    assert "crossdock: CROSSDOCK_QUEUE_BOUND in the environment: Input should be a valid integer" in _said_by(
+        ("check",), given
+    )
+
+
+def _said_by(words: tuple[str, ...], environment: dict[str, str]) -> str:
+    """What the command says when it ends with 1, on one line."""
+    command = [sys.executable, "-P", "-m", "deploy.cli", *words]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1, ended.stderr
+    return " ".join(ended.stderr.split())

@@ -2,8 +2,12 @@
 
 import re
 
+import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 
+from gateway.app import Mounted, create_app
+from shared import metrics
 from shared.bus.envelope import Caller
 from tests.doors import Client, eventually
 
@@ -42,6 +46,14 @@ async def test_requests_and_asks_are_counted_by_route_and_outcome(client: Client
     assert measured(after, other) == measured(before, other) + 2
     assert "crossdock_ask_seconds_bucket" in after
     assert measured(after, ask) == measured(before, ask) + 1
+
+
+async def test_what_is_mounted_is_counted_as_itself() -> None:
+    app = create_app(None, mounts=[Mounted("/callbacks", "/{gateway_id}", PlainTextResponse("kept"))])  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as http:
+        assert (await http.post("/callbacks/some-gateway")).text == "kept"
+    counted = 'crossdock_http_requests_total{method="POST",route="/callbacks/{gateway_id}",status="200"} '
+    assert counted in metrics.exposition().decode()
 
 
 async def test_backlogs_of_every_service_are_measured(client: Client) -> None:

@@ -8,6 +8,7 @@ import structlog
 
 from services.search.settings import search_settings
 from services.search.use_cases import building
+from shared import background
 from shared.bus.answering import Surroundings, translated
 from shared.bus.envelope import service_envelope
 from shared.unit_of_work import UnitOfWork
@@ -32,7 +33,7 @@ class Builder:
         key = (organization_id, shop_id)
         self._wanted.add(key)
         if key not in self._running:
-            self._running[key] = asyncio.create_task(self._run(key))
+            self._running[key] = background.begin(self._run(key))
 
     async def close(self) -> None:
         """Stop in the middle; the marks remain."""

@@ -19,7 +19,7 @@ from services.search.errors import ShopNotFound
 from services.search.repository import documents, shops
 from services.search.repository.shops import KnownShop
 from services.search.settings import search_settings
-from shared import clock
+from shared import background, clock
 from shared.bus.answering import Surroundings
 from shared.bus.envelope import service_envelope
 from shared.errors import CrossdockError
@@ -94,7 +94,7 @@ class Readers:
             return known
         opening = self._opening.get(key)
         if opening is None:
-            opening = self._opening[key] = asyncio.create_task(self._open(*key))
+            opening = self._opening[key] = background.begin(self._open(*key))
             opening.add_done_callback(lambda _: self._opening.pop(key, None))
         # Who asked may give up waiting; what was begun goes on for the next.
         return await asyncio.shield(opening)
@@ -129,7 +129,7 @@ class Readers:
         reader = self._by_code[(organization_id, code)] = Reader(shop, index)
         self._note_asked((organization_id, code), reader)
         if self._following is None:
-            self._following = asyncio.create_task(self._follow())
+            self._following = background.begin(self._follow())
         return reader
 
     async def _opened(self, shop: KnownShop, *, afresh: bool = False) -> OfferIndex:
