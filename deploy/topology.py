@@ -245,7 +245,12 @@ def checks_of(process: Surrounded) -> dict[str, Callable[[], Awaitable[None]]]:
 
 
 def serve(what: str, *, host: str, port: int, workers: int = 1) -> None:
-    """Serve until told to stop: `web`, `gateway`, or one service's answers (which listens on no port)."""
+    """Serve until told to stop: `web`, `gateway`, or one service's answers (which listens on no port).
+
+    Raises ValidationError for what is missing in the environment, before anything has begun.
+    """
+    settings()
+    gateway_settings()
     if what in SERVICES:
         uvloop.run(_serve_service(named(what)[0]))
         return
