@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import time
@@ -190,6 +191,7 @@ class System:
         say(f"\nCrossdock is up after {self._elapsed()}: {self.base_url}")
         if self.folder.credentials.exists():
             say(f"Credentials, from {self.folder.credentials}:\n{self.folder.credentials.read_text().rstrip()}")
+            say(f"See it at work: crossdock demo --credentials {shlex.quote(str(self.folder.credentials))}")
         say(f"Logs are in {self.folder.logs}. Ctrl-C stops everything.")
 
     async def _stages(self, environment: dict[str, str]) -> list[list[Program]]:

@@ -151,6 +151,8 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        # It would send the client to whatever it called us, which may be somebody else.
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     errors.install(app)

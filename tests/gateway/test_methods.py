@@ -89,3 +89,10 @@ async def test_a_connection_lives_on_after_a_head(client: Client) -> None:
         assert rest.startswith(b"HTTP/1.1 200 ")
         assert rest.endswith(b'{"status":"ok"}')
         writer.close()
+
+
+@pytest.mark.feature("GAT-1")
+async def test_a_path_with_a_slash_too_many_is_not_there_and_sends_nobody_elsewhere(client: Client) -> None:
+    answer = await client.get("/v1/shops/", headers={"Host": "evil.example"})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
