@@ -1,16 +1,15 @@
 """Fulfilment centres, stock and its ledger, reservations."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from gateway.errors import MalformedJson, UnsupportedMediaType, is_json, media_type_of
+from gateway.errors import UnsupportedMediaType, is_json, media_type_of
 from gateway.request import Ask
 from gateway.rest.preconditions import ExpectedVersion, tagged
 from shared.bus.ask import Asker
@@ -49,6 +48,7 @@ from shared.contracts.inventory.shapes import (
     StockMovement,
     StockUpdated,
 )
+from shared.impex.json_rows import rows_of
 from shared.pagination import First
 
 # Nobody has registered one; these are what is sent for JSON by lines.
@@ -188,8 +188,9 @@ async def set_stock_policy(message: SetStockPolicy, ask: Ask) -> StockLevel:
 async def update_stock(request: Request, ask: Ask) -> StockUpdated:
     """Set or change stock on hand: up to 10,000 rows `{sku, centre, on_hand | delta, reference?, as_of?}`.
 
-    The body is NDJSON (one row per line) or a JSON list. `on_hand` is a count and always accepted, also below what is
-    reserved: nothing is then available and an alert is raised. Of two counts the one with the later `as_of` wins.
+    The body is NDJSON (one row per line) or a JSON list; what is sent as `application/json` is taken as one document
+    or refused. `on_hand` is a count and always accepted, also below what is reserved: nothing is then available and an
+    alert is raised. Of two counts the one with the later `as_of` wins.
     `delta` adds or takes away, and never goes below zero. A row with a `reference` takes effect once; deltas without
     one are repeatable only with an `Idempotency-Key`. Without `centre` the default centre is meant. Each row has its
     result; a row that fails costs nobody but itself.
@@ -197,29 +198,8 @@ async def update_stock(request: Request, ask: Ask) -> StockUpdated:
     media_type = media_type_of(request)
     if media_type not in _NDJSON and not is_json(media_type):
         raise UnsupportedMediaType("Send the rows as application/json or application/x-ndjson.")
-    return await ask(UpdateStock(rows=_rows(await request.body())))
-
-
-def _rows(body: bytes) -> list[Any]:
-    """Rows of a JSON list, or of NDJSON, where a line that is not JSON stays a text and fails as a row."""
-    if body.lstrip()[:1] == b"[":
-        return _json(body)
-    return [_row(line) for line in body.splitlines() if line.strip()]
-
-
-def _json(body: bytes) -> list[Any]:
-    try:
-        rows: list[Any] = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedJson(f"The body is not JSON: {error}.") from None
-    return rows
-
-
-def _row(line: bytes) -> Any:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return line.decode(errors="replace")
+    rows = rows_of(await request.body(), is_document=is_json(media_type))
+    return await ask(UpdateStock(rows=rows))
 
 
 @router.post("/stock/adjust")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from gateway.errors import is_json, media_type_of
 from gateway.request import Ask, CurrentCaller
 from gateway.rest.preconditions import ExpectedVersion, tagged
 from shared import blobs
@@ -150,6 +151,7 @@ async def change_prices(
 ) -> PriceRowsChanged:
     """Set and remove up to 200,000 prices at once: NDJSON (one row per line) or a JSON list of rows.
 
+    What is sent as `application/json` is taken as one document or refused; a bad line of NDJSON is a bad row.
     A row is `{price_list | shop, sku, price, minimum_quantity?, list_price?, on_request?, centre?, starts_at?,
     ends_at?}`. `price_list` is a list's id; `shop` means the list by which that shop sells to everybody. Amounts are
     whole minor units in the list's currency, or `{amount, currency}`; `"price": null` removes the price. With
@@ -157,15 +159,15 @@ async def change_prices(
     all refused. Prices that are as they were are not written, and nobody is told.
     """
     caller.require("catalog:write")
-    body = await request.body()
+    body, is_document = await request.body(), is_json(media_type_of(request))
     if len(body) <= _MESSAGE_BYTES:
-        return await ask(pricing.ChangePrices(rows=rows_of(body), on_error=on_error))
+        return await ask(pricing.ChangePrices(rows=rows_of(body, is_document=is_document), on_error=on_error))
     assert caller.organization_id is not None
     sha256 = (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
     key = _key_of_rows(request, caller.organization_id, caller.id, sha256)
     await blobs.put(caller.organization_id, key, body)
     try:
-        return await ask(pricing.ChangePricesOfFile(key=key, on_error=on_error))
+        return await ask(pricing.ChangePricesOfFile(key=key, is_document=is_document, on_error=on_error))
     finally:
         await blobs.delete(caller.organization_id, key)
 

@@ -1,4 +1,4 @@
-"""Rows as JSON: NDJSON, one row a line, or one JSON list."""
+"""Rows as JSON: NDJSON, one row a line, or one JSON document: a list of rows, or a row by itself."""
 
 import codecs
 from typing import Any
@@ -9,26 +9,30 @@ from shared.errors import Invalid
 
 
 class MalformedRows(Invalid):
-    """The body begins like a JSON list and is none."""
+    """The body says that it is JSON, or begins like a JSON list, and is none."""
 
     code = "malformed_json"
     title = "The body is not JSON"
 
 
-def rows_of(content: bytes) -> list[Any]:
-    """The rows in `content`; a line that is not JSON stays a text, so that it fails as a row. Raises MalformedRows."""
+def rows_of(content: bytes, *, is_document: bool = False) -> list[Any]:
+    """The rows in `content`: NDJSON, or a JSON list. Raises MalformedRows.
+
+    A line of NDJSON that is not JSON stays a text, so that it fails as a row. What is one JSON document by its media
+    type (`is_document`) is read whole or not at all: what was cut off on its way is not a bad row among good ones.
+    """
     content = content.removeprefix(codecs.BOM_UTF8)
-    if content.lstrip()[:1] == b"[":
-        return _list(content)
+    if is_document or content.lstrip()[:1] == b"[":
+        document = _document(content)
+        return document if isinstance(document, list) else [document]
     return [_row(line) for line in content.splitlines() if line.strip()]
 
 
-def _list(content: bytes) -> list[Any]:
+def _document(content: bytes) -> Any:
     try:
-        rows: list[Any] = orjson.loads(content)
+        return orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise MalformedRows(f"The body is not JSON: {error}.") from None
-    return rows
 
 
 def _row(line: bytes) -> Any:

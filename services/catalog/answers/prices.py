@@ -98,7 +98,7 @@ async def change_prices(message: ChangePrices, uow: UnitOfWork) -> PriceRowsChan
 
 @answers(ChangePricesOfFile, scope="catalog:write")
 async def change_prices_of_file(message: ChangePricesOfFile, uow: UnitOfWork) -> PriceRowsChanged:
-    return await price_changes.change_of_file(uow, message.key, message.on_error)
+    return await price_changes.change_of_file(uow, message.key, message.on_error, is_document=message.is_document)
 
 
 @answers(ResolvePrice, scope="catalog:read")

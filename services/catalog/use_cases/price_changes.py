@@ -33,13 +33,14 @@ class _Target:
     is_missing: bool = False
 
 
-async def change_of_file(uow: UnitOfWork, key: str, on_error: OnError) -> PriceRowsChanged:
+async def change_of_file(uow: UnitOfWork, key: str, on_error: OnError, *, is_document: bool) -> PriceRowsChanged:
     """As `change`, of rows in the blob store. Raises RowsGone, MalformedRows, and what that raises."""
     try:
         content = await blobs.get(uow.organization_id, key)
     except BlobNotFound:
         raise RowsGone("Send the rows again.") from None
-    return await change(uow, await asyncio.to_thread(rows_of, content), on_error)
+    rows = await asyncio.to_thread(rows_of, content, is_document=is_document)
+    return await change(uow, rows, on_error)
 
 
 async def change(uow: UnitOfWork, raw: Sequence[Any], on_error: OnError) -> PriceRowsChanged:

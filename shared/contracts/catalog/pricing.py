@@ -258,9 +258,13 @@ class ChangePrices(Command[PriceRowsChanged]):
 
 
 class ChangePricesOfFile(Command[PriceRowsChanged]):
-    """As ChangePrices, with rows that lie in the blob store under `key` as NDJSON or as a JSON list."""
+    """As ChangePrices, with rows that lie in the blob store under `key` as NDJSON or as a JSON list.
+
+    `is_document`: they were sent as one JSON document, and are refused as a whole where they are none.
+    """
 
     timeout_seconds: ClassVar[float] = 60.0
 
     key: str
+    is_document: bool = False
     on_error: OnError = "abort"

@@ -624,6 +624,23 @@ async def test_a_body_that_is_no_rows_is_refused(keeper: Shopkeeper, body: bytes
     assert await keeper.code("POST", "prices/bulk", status, content=body) == code
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":',
+        b'{"shop": "main", "sku": "A", "price": NaN}',
+        b'{"shop": "main", "sku": "A", "price": 7}\n{"shop": "main", "sku": "B", "price": 7}',
+        # So long that it travels as a file.
+        b'{"shop": "main", "sku": "A", "price": 7}\n' * 10_000,
+    ],
+)
+async def test_what_is_said_to_be_json_is_one_document_or_refused(keeper: Shopkeeper, body: bytes) -> None:
+    headers = keeper.client.speaking_as(keeper.caller) | {"Content-Type": "application/json; charset=utf-8"}
+    answer = await keeper.client.post("/v1/prices/bulk?on_error=skip", content=body, headers=headers)
+    assert (answer.status_code, answer.json().get("code")) == (400, "malformed_json"), answer.text
+    assert (await resolved(keeper))["price"]["amount"] == 1000
+
+
 async def test_a_byte_order_mark_and_line_ends_of_any_kind_do_no_harm(keeper: Shopkeeper) -> None:
     rows = [orjson.dumps({"shop": "main", "sku": sku, "price": 1}) for sku in "AB"]
     body = b"\xef\xbb\xbf" + rows[0] + b"\r\n\r\n" + rows[1]

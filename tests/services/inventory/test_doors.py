@@ -88,6 +88,32 @@ async def test_a_body_that_cannot_be_taken(
     assert (answer.status_code, answer.json().get("code")) == (status, code)
 
 
+@pytest.mark.feature("INV-2")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"sku": "UN-1", "centre": "main", "on_hand": 3',
+        b'{"a": NaN}',
+        b'[{"sku": "UN-1", "on_hand": 3}',
+        b'{"sku": "UN-1", "on_hand": 3}\n{"sku": "UN-2", "on_hand": 3}',
+        b"",
+    ],
+)
+async def test_what_is_said_to_be_json_is_one_document_or_refused(client: Client, owner: Merchant, body: bytes) -> None:
+    headers = client.speaking_as(owner.caller) | {"Content-Type": "application/json"}
+    answer = await client.post("/v1/stock/bulk", content=body, headers=headers)
+    assert (answer.status_code, answer.json().get("code")) == (400, "malformed_json"), answer.text
+    assert (await client.get("/v1/stock", headers=headers)).json()["items"] == []
+
+
+@pytest.mark.feature("INV-2")
+async def test_one_row_over_several_lines_is_one_document(client: Client, owner: Merchant) -> None:
+    headers = client.speaking_as(owner.caller) | {"Content-Type": "application/json"}
+    row = json.dumps({"sku": "A", "on_hand": 12}, indent=2)
+    answer = await client.post("/v1/stock/bulk", content=row, headers=headers)
+    assert (answer.status_code, answer.json()["applied"]) == (200, 1)
+
+
 async def test_scopes_and_tenants(client: Client, owner: Merchant) -> None:
     await owner.stocked({"A": 5})
     reader = client.speaking_as(caller_of(owner.organization_id, "inventory:read"))
