@@ -173,6 +173,8 @@ async def _authenticated(request: Request, form: Any) -> Caller:
         raise TooManyAttempts(
             "Too many wrong secrets from this address; wait.", retry_after_seconds=answer.retry_after_seconds
         )
+    if answer.is_expired:
+        raise InvalidClient("This client has expired: give it a later expires_at, or make a new one.")
     if answer.identity is None:
         raise InvalidClient("There is no such client, or its secret is another one.")
     networks = networks_of(answer.identity)

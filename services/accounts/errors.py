@@ -63,6 +63,12 @@ class ApiClientRevoked(Conflict):
     """A revoked client stays revoked; make a new one."""
 
 
+class ExpiryInThePast(ValidationFailed):
+    """A client that would be expired from its first moment: a slip of the date, or a withdrawal in disguise."""
+
+    title = "The expiry lies in the past"
+
+
 class ScopeBeyondYours(Forbidden):
     """Nobody gives, or takes over, more than they hold."""
 
@@ -101,6 +107,12 @@ class InvalidToken(Unauthenticated):
     """The credential is unknown, expired or revoked."""
 
     title = "The access token or key is not valid"
+
+
+class ApiClientExpired(InvalidToken):
+    """The client ended at the moment it was given. Whoever has but a token or key of it is told as of any other."""
+
+    code = InvalidToken.code
 
 
 class InvalidScope(ValidationFailed):

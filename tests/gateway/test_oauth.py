@@ -250,6 +250,42 @@ async def test_an_expired_client_gets_nothing_and_its_tokens_end(client: Client,
         assert (await client.get("/v1/shops", headers=bearer(token))).status_code == 401
         answer = await client.post("/oauth/token", data=FORM, auth=basic_of)
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        assert "has expired" in answer.json()["error_description"]
+        assert "Basic" in answer.headers["www-authenticate"]
+        guessed = await client.post("/oauth/token", data=FORM, auth=(basic_of[0], "a guess"))
+        assert (guessed.status_code, guessed.json()["error"]) == (401, "invalid_client")
+        assert "expired" not in guessed.text
+
+
+@pytest.mark.feature("ACC-5")
+async def test_a_revoked_client_is_not_said_to_have_expired(client: Client, business: Business) -> None:
+    ends = clock.now() + timedelta(minutes=5)
+    basic_of = await business.client("accounts:read", expires_at=ends)
+    await business.ask(RevokeApiClient(client_id=basic_of[0]))
+    with clock.replaced(lambda: ends + timedelta(seconds=1)):
+        answer = await client.post("/oauth/token", data=FORM, auth=basic_of)
+        assert (answer.status_code, "expired" in answer.text) == (401, False)
+
+
+@pytest.mark.feature("ACC-5")
+async def test_a_client_cannot_be_made_or_changed_to_have_ended(client: Client, business: Business) -> None:
+    headers = bearer(await token_of(client, business.basic))
+    past = (clock.now() - timedelta(seconds=1)).isoformat()
+    body = {"name": "till", "scopes": ["catalog:read"], "expires_at": past}
+    refused = await client.post("/v1/api-clients", json=body, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "expiry_in_the_past"), refused.text
+    assert refused.json()["errors"][0]["pointer"] == "/expires_at"
+    ends = clock.now() + timedelta(minutes=5)
+    client_id, _ = await business.client("accounts:read", expires_at=ends)
+    path = f"/v1/api-clients/{client_id}"
+    refused = await client.patch(path, json={"expires_at": past}, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "expiry_in_the_past")
+    with clock.replaced(lambda: ends + timedelta(seconds=1)):
+        headers = bearer(await token_of(client, business.basic))
+        renamed = await client.patch(path, json={"name": "old till", "expires_at": ends.isoformat()}, headers=headers)
+        assert (renamed.status_code, renamed.json()["name"]) == (200, "old till"), renamed.text
+        later = (ends + timedelta(days=1)).isoformat()
+        assert (await client.patch(path, json={"expires_at": later}, headers=headers)).status_code == 200
 
 
 # --- introspection and revocation

@@ -1,11 +1,19 @@
 """API clients, their secrets and keys. Nobody gives, or takes over, more than they hold themselves."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from services.accounts import permissions, repository
-from services.accounts.errors import LastSecret, LimitedToShops, ScopeBeyondYours, TooManySecrets, UnknownShop
+from services.accounts.errors import (
+    ExpiryInThePast,
+    LastSecret,
+    LimitedToShops,
+    ScopeBeyondYours,
+    TooManySecrets,
+    UnknownShop,
+)
 from services.accounts.models.credentials import ApiClientRow, ApiKeyRow, ClientSecretRow
 from services.accounts.use_cases import passwords, revocation
 from shared import clock
@@ -19,7 +27,8 @@ _ENDING = 4
 
 
 async def create(uow: UnitOfWork, draft: CreateApiClient) -> NewApiClient:
-    """Make a client within the maker's own rights. Raises ScopeBeyondYours, LimitedToShops, UnknownShop."""
+    """Make one within the maker's rights. Raises ExpiryInThePast, ScopeBeyondYours, LimitedToShops, UnknownShop."""
+    _check_expiry(draft.expires_at)
     _check_scopes(uow, draft.scopes)
     _check_shops(uow, draft.shop_ids)
     return await make(uow, draft)
@@ -55,6 +64,8 @@ async def change(
     if "scopes" in given:
         _check_scopes(uow, given["scopes"])
         given["scopes"] = _ordered(given["scopes"])
+    if given.get("expires_at") != client.expires_at:
+        _check_expiry(given.get("expires_at"))
     if "shop_ids" in given:
         _check_shops(uow, given["shop_ids"])
         given["is_limited_to_shops"] = change.shop_ids is not None
@@ -189,6 +200,13 @@ def _check_scopes(uow: UnitOfWork, scopes: Collection[str]) -> None:
 def _check_shops(uow: UnitOfWork, shop_ids: Collection[UUID] | None) -> None:
     if uow.caller.shop_ids is not None and (shop_ids is None or not uow.caller.shop_ids.issuperset(shop_ids)):
         raise LimitedToShops("You are limited to some shops; limit the client to shops among them.")
+
+
+def _check_expiry(expires_at: datetime | None) -> None:
+    """Raises ExpiryInThePast. Whoever wants a client to end now revokes it, and says why."""
+    if expires_at is not None and expires_at <= clock.now():
+        message = "expires_at lies in the past; leave it out, or revoke the client if it is to end now."
+        raise ExpiryInThePast(message, [{"pointer": "/expires_at", "code": ExpiryInThePast.code, "message": message}])
 
 
 async def _limit(uow: UnitOfWork, client: ApiClientRow, shop_ids: Collection[UUID] | None) -> None:

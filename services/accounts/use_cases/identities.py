@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from services.accounts import repository
-from services.accounts.errors import InvalidToken
+from services.accounts.errors import ApiClientExpired, InvalidToken
 from services.accounts.use_cases import revocation
 from shared import clock
 from shared.bus.envelope import Caller
@@ -63,12 +63,12 @@ async def of_publishable_key(uow: UnitOfWork, digest: bytes) -> Identity:
 async def of_client(
     uow: UnitOfWork, client_id: UUID, revocation_version: int, scopes: Collection[str] | None = None
 ) -> Identity:
-    """A client that is neither revoked nor expired. Raises InvalidToken."""
+    """A client that is neither revoked nor expired. Raises InvalidToken, of which ApiClientExpired is one."""
     client = await uow.fetchrow("SELECT * FROM api_clients WHERE id = $1", client_id)
     if client is None or client["revoked_at"] is not None:
         raise InvalidToken("The API client was revoked.")
     if client["expires_at"] is not None and client["expires_at"] <= clock.now():
-        raise InvalidToken("The API client has expired.")
+        raise ApiClientExpired("The API client has expired.")
     shop_ids = await _shops(uow, client) if client["is_limited_to_shops"] else None
     await _note_use(uow, client)
     holder = Caller(kind="client", scopes=frozenset(client["scopes"]))

@@ -8,7 +8,7 @@ from math import ceil
 from uuid import UUID
 
 from services.accounts import repository
-from services.accounts.errors import InvalidScope, InvalidToken, TokenOfAnotherClient
+from services.accounts.errors import ApiClientExpired, InvalidScope, InvalidToken, TokenOfAnotherClient
 from services.accounts.models.credentials import ClientSecretRow
 from services.accounts.settings import MOST_WRONG_SECRETS, WRONG_SECRETS_WINDOW
 from services.accounts.use_cases import identities, keys, revocation
@@ -39,6 +39,8 @@ async def authenticate(uow: UnitOfWork, client_id: str, secret: SecretText) -> C
     if await _is_right(uow, known or _NOBODY, secret) and known is not None:
         try:
             return ClientAuthentication(identity=await identities.of_client(uow, known, version))
+        except ApiClientExpired:
+            return ClientAuthentication(is_expired=True)
         except InvalidToken:
             return ClientAuthentication()
     await _count(uow, attempts)

@@ -269,9 +269,13 @@ class GetSigningKeys(Query[SigningKeys]):
 
 
 class ClientAuthentication(Shape):
-    """The client, if the secret was right; otherwise how long to wait before the next attempt, if that is needed."""
+    """The client, if the secret was right; otherwise how long to wait before the next attempt, if that is needed.
+
+    `is_expired`: the secret was right, and the client has ended since. Nobody else hears that there was such a client.
+    """
 
     identity: Identity | None = None
+    is_expired: bool = False
     retry_after_seconds: int | None = None
 
 
