@@ -1,8 +1,13 @@
-"""A parameter that nobody reads is a mistake of the sender: it is named (a mistyped `dry_run` would write)."""
+"""A parameter that nobody reads is a mistake of the sender: it is named (a mistyped `dry_run` would write).
 
-from typing import Any
+So is a second value where one is read: which was meant is not known.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any, get_args, get_origin
 
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from gateway import sparse
@@ -14,27 +19,59 @@ class UnknownParameter(ValidationFailed):
     """The path takes no such query parameter."""
 
 
-async def known_parameters(request: Request) -> None:
-    """Refuse query parameters that the route does not read, and note `fields`. Raises UnknownParameter, UnknownField.
+class RepeatedParameter(ValidationFailed):
+    """The path takes one value of this query parameter."""
 
-    Nobody is told: who must say first who they are hears that, not what the path would take.
+
+async def known_parameters(request: Request) -> None:
+    """Refuse query parameters that the route does not read, or reads one of, and note `fields`.
+
+    Raises UnknownParameter, RepeatedParameter, UnknownField. Nobody is told: who must say first who they are hears
+    that, not what the path would take.
     """
     route = request.scope.get("route")
     if not request.query_params or not isinstance(route, APIRoute):
         return
     if (await asker(request)).caller.kind == "anonymous":
         return
-    known = {field.alias for field in route.dependant.query_params}
+    single, several = _read_by(route)
+    refuse_unread(request.query_params, single, several)
     if takes_fields(route):
-        known.add(sparse.PARAMETER)
         note_fields(request, route.response_model)
-    unknown = sorted(set(request.query_params) - known)
-    if unknown:
-        possible = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
-        raise UnknownParameter(
-            f"There is no parameter '{unknown[0]}' here; {possible}.",
-            [{"pointer": f"/query/{name}", "code": "unknown_parameter"} for name in unknown],
-        )
+
+
+def refuse_unread(given: QueryParams, single: Collection[str], several: Collection[str]) -> None:
+    """Refuse names that are in neither, and a second value of one that is read once.
+
+    Raises UnknownParameter, RepeatedParameter, naming each in `errors`.
+    """
+    if unknown := sorted(name for name in given if name not in single and name not in several):
+        known = sorted({*single, *several})
+        possible = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise _wrong(UnknownParameter, unknown, f"There is no parameter '{{}}' here; {possible}.")
+    if repeated := sorted(name for name in given if name in single and len(given.getlist(name)) > 1):
+        raise _wrong(RepeatedParameter, repeated, "'{}' may be given once.")
+
+
+def _wrong(error: type[ValidationFailed], names: Sequence[str], sentence: str) -> ValidationFailed:
+    """An error of this kind about the first of the names, which has an entry for each."""
+    told = [sentence.format(name) for name in names]
+    entries = zip(names, told, strict=True)
+    return error(
+        told[0], [{"pointer": f"/query/{name}", "code": error.code, "message": message} for name, message in entries]
+    )
+
+
+def _read_by(route: APIRoute) -> tuple[frozenset[str], frozenset[str]]:
+    """The query parameters that a route reads one value of, and those it reads several of."""
+    fields = route.dependant.query_params
+    several = {field.alias for field in fields if _is_list(field.field_info.annotation)}
+    single = {field.alias for field in fields} - several
+    return frozenset(single), frozenset(several | ({sparse.PARAMETER} if takes_fields(route) else set()))
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(map(_is_list, get_args(annotation)))
 
 
 def takes_fields(route: APIRoute) -> bool:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from gateway import sparse
 from gateway.openapi import PlainRoute
-from gateway.parameters import note_fields
+from gateway.parameters import note_fields, refuse_unread
 from gateway.request import asker
 from shared.contracts.base import Shape
 from shared.contracts.search.messages import GetOffer, OffersFirst, SearchOffers, ShopCode, Words
@@ -22,7 +22,8 @@ _OPTION = "option."
 _SINGLE = {"q": "query", "sort": "sort", "first": "first", "after": "after"}
 _SINGLE_IN_FILTER = frozenset({"price_min", "price_max", "in_stock"})
 _MANY_IN_FILTER = frozenset({"category", "brand"})
-_PARAMETERS = ", ".join([*_SINGLE, *sorted(_SINGLE_IN_FILTER | _MANY_IN_FILTER), f"{_OPTION}<name>", sparse.PARAMETER])
+_READ_ONCE = frozenset({*_SINGLE, *_SINGLE_IN_FILTER})
+_READ_OFTEN = frozenset({*_MANY_IN_FILTER, f"{_OPTION}<name>", sparse.PARAMETER})
 _HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-Publishable-Key, Origin"}
 
 
@@ -59,7 +60,7 @@ async def search_offers(request: Request) -> Response:
 
 
 async def get_offer(request: Request) -> Response:
-    _refuse_unknown(request.query_params, ())
+    refuse_unread(request.query_params, (), (sparse.PARAMETER,))
     ask = await asker(request)
     note_fields(request, OfferDetails)
     shop, slug = request.path_params["shop_code"], request.path_params["slug"]
@@ -83,8 +84,9 @@ def _ready(answer: bytes) -> Response:
 
 
 def _question(shop_code: str, parameters: QueryParams) -> SearchOffers:
-    """The message these parameters mean. Raises ValidationFailed naming each that is wrong, unknown or repeated."""
-    _refuse_unknown(parameters, (*_SINGLE, *_SINGLE_IN_FILTER, *_MANY_IN_FILTER))
+    """The message these parameters mean. Raises UnknownParameter, RepeatedParameter; ValidationFailed naming each."""
+    options = [name for name in parameters if name.startswith(_OPTION)]
+    refuse_unread(parameters, _READ_ONCE, _READ_OFTEN.union(options))
     wanted: dict[str, Any] = {"shop": shop_code}
     within: dict[str, Any] = {}
     for name in dict.fromkeys(parameters):
@@ -96,28 +98,10 @@ def _question(shop_code: str, parameters: QueryParams) -> SearchOffers:
             option = {"name": name.removeprefix(_OPTION), "values": parameters.getlist(name)}
             within.setdefault("options", []).append(option)
         elif name in _SINGLE:
-            wanted[_SINGLE[name]] = _single(parameters, name)
+            wanted[_SINGLE[name]] = parameters[name]
         else:
-            within[name] = _single(parameters, name)
+            within[name] = parameters[name]
     return _message(SearchOffers, wanted | {"filter": within}, {"query": "q", "shop": "shop_code", "options": "option"})
-
-
-def _single(parameters: QueryParams, name: str) -> str:
-    values = parameters.getlist(name)
-    if len(values) > 1:
-        raise _wrong(name, "repeated_parameter", f"'{name}' may be given once.")
-    return values[0]
-
-
-def _refuse_unknown(parameters: QueryParams, known: tuple[str, ...]) -> None:
-    for name in parameters:
-        if name not in (*known, sparse.PARAMETER) and not (known and name.startswith(_OPTION)):
-            allowed = f"there are: {_PARAMETERS}" if known else f"there is: {sparse.PARAMETER}"
-            raise _wrong(name, "unknown_parameter", f"There is no parameter '{name}'; {allowed}.")
-
-
-def _wrong(name: str, code: str, message: str) -> ValidationFailed:
-    return ValidationFailed(message, [{"pointer": f"/query/{name}", "code": code, "message": message}])
 
 
 def _message(message: type[Any], values: Mapping[str, Any], names: Mapping[str, str]) -> Any:

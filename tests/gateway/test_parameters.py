@@ -16,6 +16,46 @@ async def test_an_unknown_parameter_is_named(client: Client, merchant: Caller, p
     assert "first" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/v1/shops/main/offers", "/v1/shops/main/offers/kettle", "/v1/search-indexes"])
+async def test_an_unknown_parameter_has_one_code_on_hot_paths_too(client: Client, merchant: Caller, path: str) -> None:
+    answer = await client.get(path, params={"access_token": "x"}, headers=client.speaking_as(merchant))
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "unknown_parameter")
+    assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [("/query/access_token", "unknown_parameter")]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/products", "first"),
+        ("/v1/orders", "after"),
+        ("/v1/stock", "low"),
+        ("/v1/stock-movements", "reason"),
+        ("/v1/shops/main/offers", "q"),
+    ],
+)
+async def test_a_second_value_is_refused_where_one_is_read(
+    client: Client, merchant: Caller, path: str, name: str
+) -> None:
+    answer = await client.get(f"{path}?{name}=1&{name}=2", headers=client.speaking_as(merchant))
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "repeated_parameter"), answer.text
+    assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [(f"/query/{name}", "repeated_parameter")]
+
+
+async def test_a_repeated_dry_run_imports_nothing(client: Client, merchant: Caller) -> None:
+    query = "group=products&dry_run=true&dry_run=false"
+    headers = client.speaking_as(merchant)
+    answer = await client.post(f"/v1/imports?{query}", content=b"Handle,Title\n", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "repeated_parameter")
+
+
+@pytest.mark.parametrize("query", ["status=pending&status=complete", "fields=number&fields=status"])
+async def test_lists_are_repeated_as_before(client: Client, merchant: Caller, query: str) -> None:
+    answer = await client.get(f"/v1/orders?{query}", headers=client.speaking_as(merchant))
+    assert answer.status_code == 200, answer.text
+
+
 async def test_a_mistyped_dry_run_imports_nothing(client: Client, merchant: Caller) -> None:
     query = {"group": "products", "dryrun": "true"}
     headers = client.speaking_as(merchant)
