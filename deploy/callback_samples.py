@@ -92,6 +92,11 @@ def sample(provider: str, kind: str, facts: Facts, signing: Signing) -> Sample:
     return sign(content, facts, signing)
 
 
+def signed(provider: str, body: bytes, facts: Facts, signing: Signing) -> Sample:
+    """Any body, also one that the provider would not write, as it would sign it."""
+    return _MAKERS[provider][1](body, facts, signing)
+
+
 def _as_json(document: object) -> bytes:
     return json.dumps(document).encode()
 

@@ -3,6 +3,9 @@
 They raise whatever odd input brings about (KeyError, TypeError, UnicodeDecodeError, their own errors). None of that is
 a signature: every exception becomes "not signed", and none keeps the other secret from being tried. An empty secret
 signs nothing, whatever a library makes of it.
+
+Several libraries take a body as text, and cannot be asked about one that is not UTF-8. A provider signs bytes: of such
+a body they are judged here, by the same rule, so that what is unreadable is not called forged.
 """
 
 import base64
@@ -47,8 +50,20 @@ def any_signed(secrets: Sequence[str], check: Callable[..., bool], *signed: Any)
     return any(check(*signed, secret) for secret in secrets if secret.strip())
 
 
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 @_or_not_signed
 def stripe_signed(body: bytes, header: str, secret: str) -> bool:
+    if not _is_text(body):
+        pairs = [item.split("=", 1) for item in header.split(",") if "=" in item]
+        signed = b"%d." % int(next(value for name, value in pairs if name == "t")) + body
+        return any(hmac_signed(signed, value, "sha256", "hex", secret) for name, value in pairs if name == "v1")
     # The library knows no timestamps from the future, so that the age is the adapter's to judge.
     return bool(WebhookSignature.verify_header(body, header, secret, tolerance=None))
 
@@ -66,11 +81,15 @@ def adyen_body_signed(body: bytes, header: str, secret: str) -> bool:
 
 @_or_not_signed
 def mollie_signed(body: bytes, header: str, secret: str) -> bool:
+    if not _is_text(body):
+        return hmac_signed(body, header.removeprefix("sha256="), "sha256", "hex", secret)
     return SignatureValidator(secret).validate_payload(body.decode(), header)
 
 
 @_or_not_signed
 def square_signed(body: bytes, header: str, notification_url: str, secret: str) -> bool:
+    if not _is_text(body):
+        return hmac_signed(notification_url.encode() + body, header, "sha256", "base64", secret)
     return verify_square(
         request_body=body.decode(), signature_header=header, signature_key=secret, notification_url=notification_url
     )
@@ -78,6 +97,8 @@ def square_signed(body: bytes, header: str, notification_url: str, secret: str) 
 
 @_or_not_signed
 def razorpay_signed(body: bytes, header: str, secret: str) -> bool:
+    if not _is_text(body):
+        return hmac_signed(body, header, "sha256", "hex", secret)
     return Utility().verify_webhook_signature(body.decode(), header, secret) is True
 
 
@@ -112,6 +133,10 @@ def standard_webhook_signed(message_id: str, at: int, body: bytes, signature: st
         return _ed25519_signed(f"{message_id}.{at}.".encode() + body, value, secret)
     if version != "v1" or secret.startswith("whpk_"):
         return False
+    if not _is_text(body):
+        key = base64.b64decode(secret.removeprefix("whsec_") + "==")
+        mac = hmac.new(key, f"{message_id}.{at}.".encode() + body, hashlib.sha256).digest()
+        return bool(key) and hmac.compare_digest(base64.b64encode(mac), value.encode())
     expected = Webhook(secret).sign(message_id, datetime.fromtimestamp(at, UTC), body.decode())
     return hmac.compare_digest(expected.encode(), signature.encode())
 

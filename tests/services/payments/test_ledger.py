@@ -277,13 +277,11 @@ DEEP = b'{"id": "evt_1", "type": "charge.succeeded", "data": ' + b"[" * 500 + b"
 @pytest.mark.parametrize(
     "body", [b"", b"not json", b"[]", b"{}", b'{"id": "evt_1"}', b'{"a":' * 2000, DEEP, b"\xff\xfe"]
 )
-async def test_signed_nonsense_is_stored_and_fails_or_is_refused(till: Till, body: bytes) -> None:
+async def test_signed_nonsense_is_stored_and_fails(till: Till, body: bytes) -> None:
     answer = await till.post(body)
     await till.work()
     (callback,) = await till.callbacks()
-    # The library signs text: bytes that are not UTF-8 cannot carry its signature.
-    expected = (400, "invalid") if body == b"\xff\xfe" else (200, "failed")
-    assert (answer.status_code, callback.status) == expected
+    assert (answer.status_code, callback.status) == (200, "failed")
 
 
 @pytest.mark.feature("PAY-4")
