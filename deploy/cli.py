@@ -80,7 +80,12 @@ def demo(
 @app.command(name="import")
 def import_(
     source: Annotated[str, typer.Argument(metavar="FILE", help="A file, or an http(s) address to be fetched from.")],
-    group: Annotated[str, typer.Option(help="products, prices, variants, categories or stock.")] = "products",
+    group: Annotated[
+        str,
+        typer.Option(
+            help="products, prices, variants, categories, stock, customers, suppliers, supplier-links or orders."
+        ),
+    ] = "products",
     profile: Annotated[str | None, typer.Option(help="The file's format; by default told by its headings.")] = None,
     mode: Annotated[str, typer.Option(help="merge, insert-only, update-only, replace or delete.")] = "merge",
     missing: Annotated[str, typer.Option(help="In replace, what the file does not name: keep, archive.")] = "keep",
@@ -92,7 +97,7 @@ def import_(
     guard_percent: Annotated[
         int | None, typer.Option(min=0, max=100, help="Ask before more than this share is taken away.")
     ] = None,
-    shop: Annotated[str | None, typer.Option(help="Whose prices they are.")] = None,
+    shop: Annotated[str | None, typer.Option(help="Whose prices, or orders, they are.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")] = False,
     url: Annotated[
         str | None, typer.Option(help="The system's address; by default the one in the credentials.")

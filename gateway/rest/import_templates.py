@@ -32,8 +32,8 @@ async def get_import_template(
     """A file to begin with: the headings of a profile and an example. It can be imported as it is.
 
     `profile` is `crossdock`, `shopify`, `woocommerce`, `magento` or `supplier`; `group` is `products`, or of
-    `crossdock` also `prices`, `variants`, `categories` or `stock`. As XLSX it has a second sheet that says what each
-    column means, and which a file cannot be without; in GraphQL that is `importTemplate`.
+    `crossdock` also `prices`, `variants`, `categories`, `stock` or `orders`. As XLSX it has a second sheet that says
+    what each column means, and which a file cannot be without; in GraphQL that is `importTemplate`.
     """
     found = await ask(GetImportTemplate(profile=profile, group=group))
     columns = tuple(Column(each.name, each.required, each.meaning, each.example) for each in found.columns)

@@ -108,11 +108,12 @@ async def start_import(
 ) -> Import:
     """Upload a file of up to 1 GB, as the body or as multipart, and import it in the background; or give its address.
 
-    `group` is `products` (with variants, categories, prices and stock), `prices`, `variants`, `categories` or `stock`.
+    `group` is `products` (with variants, categories, prices and stock), `prices`, `variants`, `categories`, `stock`,
+    `customers`, `suppliers`, `supplier-links` or `orders` (a row per line, of an order connection that a column names).
     `profile` is `shopify`, `woocommerce`, `magento`, `supplier` or `crossdock`, by the headings when it is not named.
-    Prices go to the price list of `shop`. CSV, NDJSON, JSON arrays, Parquet and XLSX, each also as the one file of a
-    zip, are told apart by their content unless `format` says otherwise, as are encoding and delimiter; `sheet` names a
-    workbook's sheet.
+    Prices go to the price list of `shop`, orders to its connections. CSV, NDJSON, JSON arrays, Parquet and XLSX, each
+    also as the one file of a zip, are told apart by their content unless `format` says otherwise, as are encoding and
+    delimiter; `sheet` names a workbook's sheet.
 
     `mode`: `merge` (an empty cell says nothing), `insert-only`, `update-only`, `replace` (an empty cell empties its
     field; what the file does not name is kept, or with `missing=archive` archived), `delete` (what the rows name goes:

@@ -150,6 +150,10 @@ class CustomerHasOpenOrders(Conflict):
     title = "Orders of the customer are not over"
 
 
+class OrderConnectionNotNamed(ValidationFailed):
+    title = "The file does not say which connection its orders are of"
+
+
 class CustomersHaveNoShop(ValidationFailed):
     title = "Customers belong to the organization"
 

@@ -37,13 +37,20 @@ class Misplaced(Exception):
 
 
 class Arrangement(ABC):
-    """How the rows of one file belong together. `added` are the headings of the columns it adds."""
+    """How the rows of one file belong together. `added` are the headings of the columns it adds.
+
+    `thing` is what a group of rows is, as messages call it.
+    """
 
     added: ClassVar[Sequence[str]]
+    thing: ClassVar[str] = "product"
 
     @abstractmethod
     def learn(self, row: int, fields: Sequence[str]) -> None:
         """Every row, in the order of the file, before any is placed. What is kept of them is small."""
+
+    def pass_over(self, record: BrokenRecord) -> None:  # noqa: B027
+        """A row that cannot be read, where it stands among those that are learnt. Nothing by default."""
 
     @abstractmethod
     def place(self, row: int, fields: Sequence[str]) -> tuple[int, int]:
@@ -66,6 +73,8 @@ class ArrangedSource(Source):
         for record in original.records():
             if isinstance(record, tuple):
                 arrangement.learn(*record)
+            else:
+                arrangement.pass_over(record)
         with tempfile.NamedTemporaryFile(prefix="crossdock-", dir=folder, delete=False) as file:
             spool = Path(file.name)
             weakref.finalize(self, spool.unlink, missing_ok=True)
@@ -88,7 +97,8 @@ class ArrangedSource(Source):
             elif len(rows) < _GROUP_ROWS:
                 rows.append((row, fields))
             else:
-                yield BrokenRecord(row, fields, "too_many_rows", f"A product has at most {_GROUP_ROWS} rows.")
+                message = f"A {self._arrangement.thing} has at most {_GROUP_ROWS} rows."
+                yield BrokenRecord(row, fields, "too_many_rows", message)
         cells = dict(rows)
         for completed in self._arrangement.complete(rows) if rows else ():
             if isinstance(completed, BrokenRecord):

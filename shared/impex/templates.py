@@ -392,12 +392,51 @@ policy ¦ standard, backorder, preorder, always or showroom ¦ standard
 reference ¦ Of a change, so that it is made once ¦
 as_of ¦ When it was counted, with the time zone ¦
 """
+_ORDERS = """
+external_id * ¦ The order's id over there, in every row of the order; a row for each of its lines ¦ 5001
+connection ¦ The id of the connection it is of, or its name; needed where there are several ¦
+number ¦ What people call the order over there ¦ #5001
+status * ¦ Its status over there; the connection says what becomes of it ¦ paid
+is_paid * ¦ true or false ¦ true
+placed_at * ¦ When it was placed: a day of universal time, or 2030-03-01T09:00:00+01:00 ¦ 2026-03-01T09:00:00+01:00
+updated_at ¦ When it changed last; where the column is there, every order needs it ¦ 2026-03-01T09:05:00+01:00
+currency * ¦ Of all amounts, as ISO 4217 has it ¦ USD
+total * ¦ What the order comes to: goods - discounts + shipping + tax ¦ 94.70
+discount ¦ Off the whole order ¦ 3.00
+discount_name ¦ What the customer knows it by ¦ SPRING
+tax ¦ On the order as a whole ¦
+tax_name ¦ What it is called ¦
+tax_included ¦ true: taxes are a part of the prices already ¦
+shipping_price ¦ What the shipping costs ¦ 5.00
+shipping_method ¦ The code of a shipping method ¦ standard
+shipping_title ¦ What the customer knows it by ¦ Standard, 3 to 5 days
+customer_email * ¦ Who buys ¦ ada@example.com
+customer_name * ¦ The name ¦ Ada Lovelace
+ship_to ¦ Who receives it, where that is somebody else ¦
+company ¦ Of the address ¦
+line1 * ¦ Street and number ¦ 1 Quay
+line2 ¦ More of them ¦
+city * ¦ The city ¦ Portsea
+region ¦ State or province ¦
+postal_code ¦ The postal code ¦ 12345
+country * ¦ Two letters, as ISO 3166-1 has them ¦ US
+phone ¦ For the carrier ¦
+sku * ¦ The variant's key ¦ SCARF-RED
+title ¦ What it was sold as ¦ Wool scarf, red
+quantity * ¦ How many ¦ 2
+unit_price * ¦ What one costs ¦ 29.90
+line_discount ¦ Off all of this line ¦
+line_tax ¦ On all of this line ¦
+"""
+# What is said of an order need not be said again in its other rows.
+_ORDER_LINE = {"external_id": "5001", "sku": "SCARF-BLUE", "quantity": "1", "unit_price": "32.90"}
 OF_GROUPS = {
-    group: _template("crossdock", table, group=group)
-    for group, table in (
-        ("prices", _PRICES),
-        ("variants", _VARIANTS),
-        ("categories", _CATEGORIES),
-        ("stock", _STOCK),
+    group: _template("crossdock", table, more, group)
+    for group, table, more in (
+        ("prices", _PRICES, ()),
+        ("variants", _VARIANTS, ()),
+        ("categories", _CATEGORIES, ()),
+        ("stock", _STOCK, ()),
+        ("orders", _ORDERS, [_ORDER_LINE]),
     )
 }

@@ -9,7 +9,7 @@ from shared.impex.cells import InvalidCell
 from shared.impex.errors import DuplicateHeaders, MissingHeaders
 from shared.impex.keys import KeyIndex
 from shared.impex.profiles.base import ERROR_COLUMNS, folded
-from shared.impex.records import BrokenRecord
+from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import Notice, RowError, shortened
 from shared.impex.writing_guard import unguarded_records
 
@@ -20,7 +20,8 @@ Convert = Callable[[str], Any]
 class Column:
     """A column by its name, which is also its heading, and how its cells are read. Empty cells are None.
 
-    `also` are other headings that mean it. What `is_kept` not is known, and told of in a notice.
+    `also` are other headings that mean it. What `is_kept` not is known, and told of in a notice. Where a required one
+    `may_be_empty`, only the column has to be there: a thing of several rows says it in one of them.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Column:
     is_required: bool = False
     also: tuple[str, ...] = ()
     is_kept: bool = True
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,10 @@ class TableFile:
 
     def chunks(self, rows: int) -> Iterator[TableChunk]:
         """The file in portions of `rows`. Raises InvalidEncoding, TooManyBrokenQuotes."""
-        chunk = TableChunk(notices=[*map(self._unknown, self.layout.unknown), *self._not_kept()])
+        chunk = TableChunk(notices=self.notices())
         seen = KeyIndex()
         for record in unguarded_records(self.source.records()):
-            outcome = self._read(record, seen)
+            outcome = self._read_once(record, seen)
             if isinstance(outcome, TableRow):
                 chunk.items.append(outcome)
             else:
@@ -111,6 +113,10 @@ class TableFile:
                 chunk = TableChunk()
         if chunk.rows:
             yield chunk
+
+    def notices(self) -> list[Notice]:
+        """What is to be said of the headings."""
+        return [*map(self._unknown, self.layout.unknown), *self._not_kept()]
 
     def refused(self, item: TableRow, column: str, code: str, message: str) -> RowError:
         """Why a row that could be read cannot be taken."""
@@ -128,7 +134,8 @@ class TableFile:
             headings = ", ".join(self.layout.header[column] for column in self.layout.not_kept)
             yield Notice(1, None, None, "columns_not_kept", f"Nothing of these columns is kept here: {headings}.")
 
-    def _read(self, record: Any, seen: KeyIndex) -> TableRow | list[RowError]:
+    def read(self, record: Record | BrokenRecord) -> TableRow | list[RowError]:
+        """A row by itself, whatever its key, or why it cannot be read."""
         if isinstance(record, BrokenRecord):
             return [RowError(record.row, None, shortened(" ¦ ".join(record.fields)), record.code, record.message)]
         row, fields = record
@@ -139,18 +146,20 @@ class TableFile:
             fault = self._convert(column, cell, values)
             if fault is not None:
                 errors.append(RowError(row, self.layout.heading(column.name), shortened(cell) or None, *fault))
-        if (
-            self._key
-            and not errors
-            and (earlier := seen.add("\x1f".join(str(values.get(name)) for name in self._key), row))
-        ):
-            errors.append(self._doubled(row, earlier))
         return errors or TableRow(row, values)
+
+    def _read_once(self, record: Record | BrokenRecord, seen: KeyIndex) -> TableRow | list[RowError]:
+        read = self.read(record)
+        if not self._key or not isinstance(read, TableRow):
+            return read
+        earlier = seen.add("\x1f".join(str(read.values.get(name)) for name in self._key), read.row)
+        return read if earlier is None else [self._doubled(read.row, earlier)]
 
     def _convert(self, column: Column, cell: str, values: dict[str, Any]) -> tuple[str, str] | None:
         if not cell:
             values[column.name] = None
-            return ("missing_value", f"The row has no {column.name}.") if column.is_required else None
+            is_missed = column.is_required and not column.may_be_empty
+            return ("missing_value", f"The row has no {column.name}.") if is_missed else None
         try:
             values[column.name] = column.convert(cell)
         except InvalidCell as fault:

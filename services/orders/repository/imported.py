@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -72,6 +72,13 @@ async def list_connections(uow: UnitOfWork, before: UUID | None, most: int) -> l
     )
 
 
+async def list_connections_of(uow: UnitOfWork, shop_id: UUID | None) -> list[asyncpg.Record]:
+    """The connections of a shop, or of every shop that the caller may see, oldest first."""
+    return await uow.fetch(
+        f"{_CONNECTION} WHERE {_SEEN} AND ($2::uuid IS NULL OR c.shop_id = $2) ORDER BY c.id", _limit(uow), shop_id
+    )
+
+
 # --- orders of connections
 
 _IMPORTED = (
@@ -81,14 +88,21 @@ _IMPORTED = (
 )
 
 
-async def receive(uow: UnitOfWork, connection_id: UUID, orders: Sequence[RemoteOrder]) -> list[asyncpg.Record]:
+Taking = Literal["newer", "different", "new"]
+
+
+async def receive(
+    uow: UnitOfWork, connection_id: UUID, orders: Sequence[RemoteOrder], taking: Taking = "newer"
+) -> list[asyncpg.Record]:
     """Keep what is new or newer, in one statement. Returns those: `id`, `external_id`, `is_new`.
 
-    What was imported keeps the content it was imported with; only its status is taken.
+    What was imported keeps the content it was imported with; only its status is taken. Of `different` ones, whose time
+    is not their own, what says the same as before is left out; of `new` ones everything that is known. Of an order
+    whose customer was erased nothing is kept again.
     """
     orders = sorted(orders, key=lambda order: order.external_id)
     return await uow.fetch(
-        _RECEIVE,
+        _RECEIVE + _TAKING[taking] + " RETURNING id, external_id, xmax = 0 AS is_new",
         uow.organization_id,
         connection_id,
         [imported_id(uow, connection_id, order.external_id) for order in orders],
@@ -112,14 +126,27 @@ INSERT INTO imported_orders AS i (organization_id, connection_id, id, external_i
 SELECT $1, $2, g.id, g.external_id, g.number, g.status, g.is_paid, g.updated_at, g.remote::json, 'waiting'
 FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::timestamptz[], $9::text[])
     AS g (id, external_id, number, status, is_paid, updated_at, remote)
-ON CONFLICT (organization_id, connection_id, external_id) DO UPDATE SET status = excluded.status,
+ON CONFLICT (organization_id, connection_id, external_id) DO """
+_NEWER = """UPDATE SET status = excluded.status,
     is_paid = excluded.is_paid, updated_at = excluded.updated_at,
     number = CASE WHEN i.order_id IS NULL THEN excluded.number ELSE i.number END,
     remote = CASE WHEN i.order_id IS NULL THEN excluded.remote ELSE i.remote END,
     checks = 0, escalated_at = NULL
-WHERE i.updated_at < excluded.updated_at
-RETURNING id, external_id, xmax = 0 AS is_new
-"""
+WHERE i.updated_at < excluded.updated_at AND i.reason IS DISTINCT FROM 'erased'"""
+_DIFFERENT = """ AND ((i.status, i.is_paid) IS DISTINCT FROM (excluded.status, excluded.is_paid) OR i.order_id IS NULL
+    AND i.remote::jsonb - 'updated_at' IS DISTINCT FROM excluded.remote::jsonb - 'updated_at')"""
+_TAKING: dict[Taking, str] = {"newer": _NEWER, "different": _NEWER + _DIFFERENT, "new": "NOTHING"}
+
+
+async def find_known(uow: UnitOfWork, connection_id: UUID, external_ids: Sequence[str]) -> dict[str, asyncpg.Record]:
+    """What is known of orders of a connection, by their ids there."""
+    rows = await uow.fetch(
+        "SELECT external_id, status, is_paid, order_id FROM imported_orders"
+        " WHERE connection_id = $1 AND external_id = ANY($2)",
+        connection_id,
+        external_ids,
+    )
+    return {row["external_id"]: row for row in rows}
 
 
 async def find(uow: UnitOfWork, imported_order_id: UUID, *, lock: bool = False) -> asyncpg.Record | None:

@@ -110,16 +110,11 @@ async def _settle(
     """What is to be done with an order that is not imported yet; None: nothing."""
     if action == "do_not_import":
         return None
-    if action is None:
-        return Aside("unknown_status", f"The connection does not say what to do with the status '{row['status']}'.")
-    if action == "set_aside":
-        return Aside("status", f"An order with the status '{row['status']}' waits.")
-    if not row["is_paid"] and action != "import_and_cancel":
-        return Aside("unpaid", "The order is not paid yet.")
-    if connection["is_removed"]:
-        return Aside("shop_removed", "The shop of the connection was removed.")
+    waits = _waits(connection, action, row["status"], is_paid=row["is_paid"])
+    if waits is not None:
+        return waits
     remote = RemoteOrder.model_validate_json(row["remote"])
-    shop = SellingShop(connection["shop_id"], connection["shop"], connection["currency"])
+    shop = _shop(connection)
     lines = _merged(remote.lines)
     if isinstance(lines, Aside):
         return lines
@@ -132,6 +127,36 @@ async def _settle(
     if unknown:
         return Aside("unknown_sku", f"There is no SKU {', '.join(unknown[:10])}.")
     return Ready(row["id"], remote, shop, lines, *added_up, _titles(lines, prices))
+
+
+def foreseen(connection: asyncpg.Record, remote: RemoteOrder) -> Aside | None:
+    """Why an order that is not imported yet will wait, as far as it says so itself and nobody is asked."""
+    action = action_for(connection, remote.status)
+    if action == "do_not_import":
+        return None
+    waits = _waits(connection, action, remote.status, is_paid=remote.is_paid)
+    if waits is not None:
+        return waits
+    lines = _merged(remote.lines)
+    added_up = lines if isinstance(lines, Aside) else _added_up(remote, _shop(connection), lines)
+    return added_up if isinstance(added_up, Aside) else None
+
+
+def _waits(connection: asyncpg.Record, action: OrderAction | None, status: str, *, is_paid: bool) -> Aside | None:
+    """Why an order waits whatever is in it."""
+    if action is None:
+        return Aside("unknown_status", f"The connection does not say what to do with the status '{status}'.")
+    if action == "set_aside":
+        return Aside("status", f"An order with the status '{status}' waits.")
+    if not is_paid and action != "import_and_cancel":
+        return Aside("unpaid", "The order is not paid yet.")
+    if connection["is_removed"]:
+        return Aside("shop_removed", "The shop of the connection was removed.")
+    return None
+
+
+def _shop(connection: asyncpg.Record) -> SellingShop:
+    return SellingShop(connection["shop_id"], connection["shop"], connection["currency"])
 
 
 def _merged(lines: Sequence[RemoteLine]) -> list[RemoteLine] | Aside:

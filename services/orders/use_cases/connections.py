@@ -1,5 +1,6 @@
 """Connections that bring orders, what they bring, and what people do with what waits."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from services.orders.errors import (
     OrderConnectionChangedSince,
 )
 from services.orders.repository import imported, shops
+from services.orders.repository.imported import Taking
 from services.orders.use_cases import absorbing
 from services.orders.use_cases.absorbing import TAKE
 from shared.bus.envelope import ShopNotFound
@@ -26,6 +28,7 @@ from shared.contracts.orders.imported import (
     OrderReceipt,
     OrderReceipts,
     ReceiptOutcome,
+    RemoteOrder,
 )
 from shared.pagination import cursor_for, cursor_id, cursor_time, cursor_values
 from shared.unit_of_work import UnitOfWork
@@ -90,11 +93,7 @@ async def receive(uow: UnitOfWork, message: ImportOrders) -> OrderReceipts:
         raise ExternalIdTwice(
             f"The order {doubled[0]} is in the message twice.", [{"external_id": each} for each in doubled]
         )
-    rows = {row["external_id"]: row for row in await imported.receive(uow, message.connection_id, message.orders)}
-    times = {order.external_id: order.updated_at for order in message.orders}
-    for external_id, row in rows.items():
-        key = f"{row['id']} {times[external_id].isoformat()}"
-        uow.defer(TAKE, {"imported_order_id": str(row["id"])}, key=key)
+    rows = await keep(uow, message.connection_id, message.orders)
     return OrderReceipts(
         items=[
             OrderReceipt(
@@ -105,6 +104,18 @@ async def receive(uow: UnitOfWork, message: ImportOrders) -> OrderReceipts:
             for external_id in external_ids
         ]
     )
+
+
+async def keep(
+    uow: UnitOfWork, connection_id: UUID, orders: Sequence[RemoteOrder], taking: Taking = "newer"
+) -> dict[str, asyncpg.Record]:
+    """Keep orders of a connection, each once, and leave a task for what is new of them. Returns these by their ids."""
+    rows = {row["external_id"]: row for row in await imported.receive(uow, connection_id, orders, taking)}
+    times = {order.external_id: order.updated_at for order in orders}
+    for external_id, row in rows.items():
+        key = f"{row['id']} {times[external_id].isoformat()}"
+        uow.defer(TAKE, {"imported_order_id": str(row["id"])}, key=key)
+    return rows
 
 
 def _outcome(row: asyncpg.Record | None) -> ReceiptOutcome:

@@ -28,8 +28,8 @@ class ImportTemplate(Shape):
 class GetImportTemplate(Query[ImportTemplate]):
     """The columns of one profile: crossdock, shopify, woocommerce, magento or supplier.
 
-    `group` is `products`, or of the profile crossdock `prices`, `variants`, `categories` or `stock`. Raises
-    unknown_profile, unknown_group.
+    `group` is `products`, or of the profile crossdock `prices`, `variants`, `categories`, `stock` or `orders`.
+    Raises unknown_profile, unknown_group.
     """
 
     profile: Annotated[str, StringConstraints(min_length=1, max_length=100)]

@@ -27,6 +27,7 @@ GROUPS: dict[str, str] = {
     "suppliers": "inventory",
     "supplier-links": "inventory",
     "customers": "orders",
+    "orders": "orders",
 }
 _NUMBERS = {"catalog": 1, "inventory": 2, "orders": 3}
 _SERVICES = {number: service for service, number in _NUMBERS.items()}

@@ -1,0 +1,257 @@
+"""Order files: what another system exports, one row per line. They go the way of orders that a connection sends.
+
+| heading | what it holds |
+|---|---|
+| `external_id` | the order's id over there: in every row of the order, wherever these stand |
+| `connection` | whose orders they are: the id of a connection, or its name; where there is one only, it is meant |
+| `status`, `is_paid`, `placed_at`, `currency`, `total` | of the order; the status by the connection's map |
+| `updated_at` | when it changed over there: then in every order |
+| `number` | what people call it over there |
+| `discount`, `discount_name`, `tax`, `tax_name`, `tax_included` | of the order as a whole; tax is added, or included |
+| `shipping_price`, `shipping_method`, `shipping_title` | how it travels, the method by its code |
+| `customer_email`, `customer_name` | who buys |
+| `ship_to`, `company`, `line1`, `line2`, `city`, `region`, `postal_code`, `country`, `phone` | where it goes |
+| `sku`, `title`, `quantity`, `unit_price` | of the line |
+| `line_discount`, `line_tax` | of all its units |
+
+What is said of the order is said in one of its rows at least; rows that say it, too, must agree. With one error none of
+its rows is taken. The newer `updated_at` counts; in a file without such a column an order is newer when it says
+something else than is known. An order that is here already is followed by its status alone.
+
+A chunk is taken by a few statements whatever is in it. What becomes of the orders is then told one by one, by the tasks
+that connections have, too: each asks for prices and reserves stock. So an import that is through has kept the orders.
+
+Which connection is a column, so that a corrected file, one that is fetched and one that is run again all say it
+themselves; `shop` keeps a file to the connections of a shop. What an import wrote is not taken back: orders were
+reserved for and shipped since.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.orders.errors import OrderConnectionNotNamed
+from services.orders.repository import imported, shops
+from services.orders.repository.imported import Taking
+from services.orders.use_cases import absorbing, connections
+from services.orders.use_cases.order_rows import (
+    COLUMNS,
+    KEY,
+    Assembly,
+    Connections,
+    FileOrder,
+    OrderArrangement,
+    OrderRows,
+)
+from shared.bus.envelope import ShopNotFound
+from shared.contracts.platform.imports import ImportOptions, ImportSample, SampleField, SampleKind
+from shared.impex.arranging import ArrangedSource
+from shared.impex.records import BrokenRecord
+from shared.impex.rows import Notice, RowError
+from shared.impex.writing_guard import unguarded_records
+from shared.imports.errors import ShopNotNamed, UnsupportedProfile
+from shared.imports.groups import MOST_SAMPLES, Group, GroupFile, Opening
+from shared.imports.tables import TableFile
+from shared.jobs import RunningJob
+from shared.unit_of_work import UnitOfWork
+
+CHUNK_ROWS = 2000
+
+
+async def check(uow: UnitOfWork, options: ImportOptions) -> UUID | None:
+    """The shop whose connections are meant; None: any shop's. Raises ShopNotFound, ShopNotNamed, UnsupportedProfile."""
+    if options.profile not in (None, "crossdock"):
+        names = ", ".join(column.name for column in COLUMNS)
+        raise UnsupportedProfile(f"A file of orders has the columns {names}; name no profile.")
+    seen = uow.caller.shop_ids
+    if options.shop is not None:
+        shop = await shops.SHOPS.find_by_code(uow, options.shop)
+        if shop is None or not uow.caller.sees_shop(shop["id"]):
+            raise ShopNotFound(f"There is no shop with the code '{options.shop}'.")
+        shop_id: UUID = shop["id"]
+        return shop_id
+    if seen is None or len(seen) == 1:
+        return None if seen is None else next(iter(seen))
+    raise ShopNotNamed("Say with ?shop= which of your shops the orders are for.")
+
+
+async def prepare(uow: UnitOfWork, row: asyncpg.Record) -> Connections:
+    """What the file may name."""
+    return Connections(await imported.list_connections_of(uow, row["shop_id"]))
+
+
+@dataclass(slots=True)
+class OrderChunk:
+    """Whole orders, and rows of others that are refused."""
+
+    orders: list[FileOrder] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    rows: int = 0
+
+
+class OrderFile(GroupFile):
+    """A file of orders."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._file = TableFile(opening.source, COLUMNS, "orders", ())
+        self.layout: Any = self._file.layout
+        self._connections: Connections = opening.prepared
+        if self._connections.only is None and self.layout.heading("connection") is None:
+            count = len(self._connections.rows)
+            raise OrderConnectionNotNamed(f"Add a column headed 'connection': there are {count} that could be meant.")
+        self._key = self.layout.index[KEY]
+        self._arrangement = OrderArrangement(self._key)
+        self._source = ArrangedSource(opening.source, self._arrangement, Path(gettempdir()))
+        self._assembly = Assembly(self._file, self._connections, opening.row["created_at"])
+        self._mode: str = opening.row["mode"]
+        self._is_dry: bool = opening.row["dry_run"]
+        self._samples: list[ImportSample] = []
+
+    # --- reading
+
+    def chunks(self) -> Iterator[OrderChunk]:
+        chunk = OrderChunk(notices=self._file.notices())
+        for rows in self._orders():
+            self._put(chunk, rows)
+            if chunk.rows >= CHUNK_ROWS:
+                yield chunk
+                chunk = OrderChunk()
+        if chunk.rows:
+            yield chunk
+
+    def _orders(self) -> Iterator[OrderRows]:
+        """The rows by order; a row without an order by itself."""
+        rows: OrderRows | None = None
+        for record in unguarded_records(self._source.records()):
+            row = record.row if isinstance(record, BrokenRecord) else record[0]
+            external_id = "" if isinstance(record, BrokenRecord) else record[1][self._key].strip()
+            if rows is None or not external_id or external_id != rows.external_id:
+                if rows is not None:
+                    yield rows
+                rows = OrderRows(row, external_id)
+            rows.add(row, self._file.read(record))
+        if rows is not None:
+            yield rows
+
+    def _put(self, chunk: OrderChunk, rows: OrderRows) -> None:
+        chunk.rows += len(rows.numbers)
+        if not rows.external_id:
+            chunk.errors += rows.errors
+            return
+        order = self._assembly.order(rows, self._arrangement.doubt_about(rows.row))
+        if order is None:
+            chunk.errors += rows.refused()
+        else:
+            chunk.orders.append(order)
+
+    # --- writing
+
+    async def apply(self, uow: UnitOfWork, job: RunningJob, chunk: OrderChunk, _number: int) -> None:
+        self._samples = []
+        counts = dict.fromkeys(("inserted", "updated", "unchanged", "skipped"), 0)
+        for connection, orders in self._by_connection(chunk):
+            known = await _known(uow, connection, orders)
+            wanted = [order for order in orders if self._is_wanted(order, known)]
+            kept = await connections.keep(uow, connection["id"], [order.remote for order in wanted], self._taking)
+            made = sum(row["is_new"] for row in kept.values())
+            counts["inserted"] += made
+            counts["updated"] += len(kept) - made
+            counts["unchanged"] += len(wanted) - len(kept)
+            counts["skipped"] += len(orders) - len(wanted)
+            changed = [order for order in wanted if order.remote.external_id in kept]
+            chunk.notices += _notices(connection, changed, known)
+            if self._is_dry:
+                self._samples += [_sample(connection, order, known) for order in changed[:MOST_SAMPLES]]
+        for outcome, count in counts.items():
+            job.count(f"orders_{outcome}", count)
+
+    @property
+    def _taking(self) -> Taking:
+        if self._mode == "insert-only":
+            return "new"
+        return "different" if self.layout.heading("updated_at") is None else "newer"
+
+    def _by_connection(self, chunk: OrderChunk) -> Iterator[tuple[asyncpg.Record, list[FileOrder]]]:
+        """In one order, so that two files at once wait for each other and do not lock crosswise."""
+        rows = {row["id"]: row for row in self._connections.rows}
+        orders = sorted(chunk.orders, key=lambda order: order.connection_id)
+        for connection_id, group in groupby(orders, key=lambda order: order.connection_id):
+            yield rows[connection_id], list(group)
+
+    def _is_wanted(self, order: FileOrder, known: Mapping[str, Any]) -> bool:
+        is_known = order.remote.external_id in known
+        return not (self._mode == "insert-only" and is_known) and not (self._mode == "update-only" and not is_known)
+
+    # --- a dry run
+
+    async def skipped(self, uow: UnitOfWork, chunk: OrderChunk, most: int) -> list[ImportSample]:
+        left: list[str] = []
+        for connection, orders in self._by_connection(chunk) if self._mode != "merge" else ():
+            known = await _known(uow, connection, orders)
+            left += [order.remote.external_id for order in orders if not self._is_wanted(order, known)]
+        return [ImportSample(kind="skip", part="orders", name=name, fields=[]) for name in left[:most]]
+
+    async def samples(self, _uow: UnitOfWork, wanted: Mapping[SampleKind, int]) -> list[ImportSample]:
+        found: list[ImportSample] = []
+        for kind in ("insert", "update"):
+            found += [sample for sample in self._samples if sample.kind == kind][: wanted.get(kind, 0)]
+        return found
+
+
+async def _known(uow: UnitOfWork, connection: asyncpg.Record, orders: Sequence[FileOrder]) -> dict[str, asyncpg.Record]:
+    return await imported.find_known(uow, connection["id"], [order.remote.external_id for order in orders])
+
+
+def _is_here(order: FileOrder, known: Mapping[str, asyncpg.Record]) -> bool:
+    """Whether it was imported already, so that nothing but its status is looked at."""
+    before = known.get(order.remote.external_id)
+    return before is not None and before["order_id"] is not None
+
+
+def _notices(
+    connection: asyncpg.Record, orders: Sequence[FileOrder], known: Mapping[str, asyncpg.Record]
+) -> Iterator[Notice]:
+    """Which orders will wait, as far as the file shows it."""
+    for order in orders:
+        aside = None if _is_here(order, known) else absorbing.foreseen(connection, order.remote)
+        if aside is not None:
+            message = f"The order {order.remote.external_id!r} is kept and waits: {aside.detail}"
+            yield Notice(order.row, None, None, aside.reason, message)
+
+
+def _sample(connection: asyncpg.Record, order: FileOrder, known: Mapping[str, asyncpg.Record]) -> ImportSample:
+    """What the file says and is not known yet; `action` is what the connection's map says of the status."""
+    remote, before = order.remote, known.get(order.remote.external_id)
+    said = {
+        "status": remote.status,
+        "is_paid": remote.is_paid,
+        "action": absorbing.action_for(connection, remote.status),
+    }
+    if before is None:
+        said |= {
+            "connection": connection["name"],
+            "customer_email": remote.customer.email,
+            "total": f"{remote.total.major} {remote.total.currency}",
+            "lines": len(remote.lines),
+        }
+    had = {} if before is None else {**before, "action": absorbing.action_for(connection, before["status"])}
+    fields = [
+        SampleField(field=name, before=had.get(name), after=value)
+        for name, value in said.items()
+        if before is None or had[name] != value
+    ]
+    return ImportSample(
+        kind="insert" if before is None else "update", part="orders", name=remote.external_id, fields=fields
+    )
+
+
+GROUP = Group(
+    name="orders", modes=("merge", "insert-only", "update-only"), open=OrderFile, check=check, prepare=prepare
+)
