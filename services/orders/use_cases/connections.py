@@ -1,6 +1,8 @@
 """Connections that bring orders, what they bring, and what people do with what waits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import repeat
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +34,8 @@ from shared.contracts.orders.imported import (
 )
 from shared.pagination import cursor_for, cursor_id, cursor_time, cursor_values
 from shared.unit_of_work import UnitOfWork
+
+_AT_ONCE: Iterator[None] = repeat(None)
 
 
 async def create(uow: UnitOfWork, draft: OrderConnectionDraft) -> OrderConnectionSettings:
@@ -107,14 +111,22 @@ async def receive(uow: UnitOfWork, message: ImportOrders) -> OrderReceipts:
 
 
 async def keep(
-    uow: UnitOfWork, connection_id: UUID, orders: Sequence[RemoteOrder], taking: Taking = "newer"
+    uow: UnitOfWork,
+    connection_id: UUID,
+    orders: Sequence[RemoteOrder],
+    taking: Taking = "newer",
+    due: Iterator[datetime | None] = _AT_ONCE,
 ) -> dict[str, asyncpg.Record]:
-    """Keep orders of a connection, each once, and leave a task for what is new of them. Returns these by their ids."""
+    """Keep orders of a connection, each once, and leave a task for what is new of them. Returns these by their ids.
+
+    `due` has a time for each of these tasks, or None for at once.
+    """
     rows = {row["external_id"]: row for row in await imported.receive(uow, connection_id, orders, taking)}
-    times = {order.external_id: order.updated_at for order in orders}
-    for external_id, row in rows.items():
-        key = f"{row['id']} {times[external_id].isoformat()}"
-        uow.defer(TAKE, {"imported_order_id": str(row["id"])}, key=key)
+    for order in orders:
+        row = rows.get(order.external_id)
+        if row is not None:
+            key = f"{row['id']} {order.updated_at.isoformat()}"
+            uow.defer(TAKE, {"imported_order_id": str(row["id"])}, due_at=next(due), key=key)
     return rows
 
 

@@ -18,8 +18,9 @@ What is said of the order is said in one of its rows at least; rows that say it,
 its rows is taken. The newer `updated_at` counts; in a file without such a column an order is newer when it says
 something else than is known. An order that is here already is followed by its status alone.
 
-A chunk is taken by a few statements whatever is in it. What becomes of the orders is then told one by one, by the tasks
-that connections have, too: each asks for prices and reserves stock. So an import that is through has kept the orders.
+A chunk is kept by a few statements whatever is in it. What becomes of the orders is then decided one by one, by the
+tasks that connections have, too: each asks for prices and reserves stock. So an import that is through has kept the
+orders, and they are absorbed after it, at a pace at which whatever else there is to do is not kept waiting.
 
 Which connection is a column, so that a corrected file, one that is fetched and one that is run again all say it
 themselves; `shop` keeps a file to the connections of a shop. What an import wrote is not taken back: orders were
@@ -28,7 +29,8 @@ reserved for and shipped since.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from datetime import datetime, timedelta
+from itertools import count, groupby
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -49,6 +51,7 @@ from services.orders.use_cases.order_rows import (
     OrderArrangement,
     OrderRows,
 )
+from shared import clock
 from shared.bus.envelope import ShopNotFound
 from shared.contracts.platform.imports import ImportOptions, ImportSample, SampleField, SampleKind
 from shared.impex.arranging import ArrangedSource
@@ -62,6 +65,11 @@ from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
 
 CHUNK_ROWS = 2000
+# What is due together lies in one queue with everybody's tasks and events. So many orders of a file are taken at once,
+# of the others so many a second: two busy cores absorb 35.
+AT_ONCE = 200
+EACH_SECOND = 25.0
+_LITTLE_LATER = timedelta(seconds=1)
 
 
 async def check(uow: UnitOfWork, options: ImportOptions) -> UUID | None:
@@ -104,12 +112,13 @@ class OrderFile(GroupFile):
         self.layout: Any = self._file.layout
         self._connections: Connections = opening.prepared
         if self._connections.only is None and self.layout.heading("connection") is None:
-            count = len(self._connections.rows)
-            raise OrderConnectionNotNamed(f"Add a column headed 'connection': there are {count} that could be meant.")
+            several = len(self._connections.rows)
+            raise OrderConnectionNotNamed(f"Add a column headed 'connection': there are {several} that could be meant.")
         self._key = self.layout.index[KEY]
         self._arrangement = OrderArrangement(self._key)
         self._source = ArrangedSource(opening.source, self._arrangement, Path(gettempdir()))
         self._assembly = Assembly(self._file, self._connections, opening.row["created_at"])
+        self._started_at: datetime = opening.row["started_at"] or clock.now()
         self._mode: str = opening.row["mode"]
         self._is_dry: bool = opening.row["dry_run"]
         self._samples: list[ImportSample] = []
@@ -155,11 +164,13 @@ class OrderFile(GroupFile):
 
     async def apply(self, uow: UnitOfWork, job: RunningJob, chunk: OrderChunk, _number: int) -> None:
         self._samples = []
+        due = self._due(job.counters.get("orders_inserted", 0) + job.counters.get("orders_updated", 0))
         counts = dict.fromkeys(("inserted", "updated", "unchanged", "skipped"), 0)
         for connection, orders in self._by_connection(chunk):
             known = await _known(uow, connection, orders)
             wanted = [order for order in orders if self._is_wanted(order, known)]
-            kept = await connections.keep(uow, connection["id"], [order.remote for order in wanted], self._taking)
+            remotes = [order.remote for order in wanted]
+            kept = await connections.keep(uow, connection["id"], remotes, self._taking, due)
             made = sum(row["is_new"] for row in kept.values())
             counts["inserted"] += made
             counts["updated"] += len(kept) - made
@@ -169,8 +180,17 @@ class OrderFile(GroupFile):
             chunk.notices += _notices(connection, changed, known)
             if self._is_dry:
                 self._samples += [_sample(connection, order, known) for order in changed[:MOST_SAMPLES]]
-        for outcome, count in counts.items():
-            job.count(f"orders_{outcome}", count)
+        for outcome, number in counts.items():
+            job.count(f"orders_{outcome}", number)
+
+    def _due(self, before: int) -> Iterator[datetime | None]:
+        """When the orders are absorbed that come after so many of the file; None: at once."""
+        for number in count(before):
+            if number < AT_ONCE:
+                yield None
+            else:
+                due_at = self._started_at + timedelta(seconds=(number - AT_ONCE) / EACH_SECOND)
+                yield max(due_at, clock.now() + _LITTLE_LATER)
 
     @property
     def _taking(self) -> Taking:

@@ -525,3 +525,21 @@ async def test_many_rows_are_taken_in_few_statements(
     assert (outcomes(done), done["counters"]["rows"], calls) == ((3000, 0, 0, 0), 6000, [1000, 1000, 1000])
     again = await files.bring_in(csv_of(rows))
     assert outcomes(again) == (0, 0, 3000, 0)
+
+
+async def test_a_large_file_does_not_fill_the_queue(
+    files: Files, bazaar: FakeConnection, seller: Seller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_files, "AT_ONCE", 5)
+    monkeypatch.setattr(order_files, "EACH_SECOND", 0.001)
+    monkeypatch.setattr(order_files, "CHUNK_ROWS", 4)
+    done = await files.bring_in([row(f"{n}") for n in range(9)])
+    assert outcomes(done) == (9, 0, 0, 0)
+    for number in range(6):
+        await bazaar.imported(str(number))
+    uow = seller.process.surroundings.unit_of_work("orders", service_envelope("orders", seller.organization_id))
+    waiting = await uow.fetch(
+        "SELECT due_at - now() > interval '10 minutes' AS is_later FROM tasks WHERE kind = 'orders.take_imported'"
+    )
+    await uow.rollback()
+    assert [each["is_later"] for each in waiting] == [True] * 3
