@@ -111,9 +111,7 @@ class OrderFile(GroupFile):
         self._file = TableFile(opening.source, COLUMNS, "orders", ())
         self.layout: Any = self._file.layout
         self._connections: Connections = opening.prepared
-        if self._connections.only is None and self.layout.heading("connection") is None:
-            several = len(self._connections.rows)
-            raise OrderConnectionNotNamed(f"Add a column headed 'connection': there are {several} that could be meant.")
+        self._check_is_named()
         self._key = self.layout.index[KEY]
         self._arrangement = OrderArrangement(self._key)
         self._source = ArrangedSource(opening.source, self._arrangement, Path(gettempdir()))
@@ -122,6 +120,14 @@ class OrderFile(GroupFile):
         self._mode: str = opening.row["mode"]
         self._is_dry: bool = opening.row["dry_run"]
         self._samples: list[ImportSample] = []
+
+    def _check_is_named(self) -> None:
+        """Raises OrderConnectionNotNamed where nobody can tell whose orders these are."""
+        if not self._connections.rows:
+            raise OrderConnectionNotNamed("There is no connection yet: make one, which says what its statuses mean.")
+        if self._connections.only is None and self.layout.heading("connection") is None:
+            several = len(self._connections.rows)
+            raise OrderConnectionNotNamed(f"Add a column headed 'connection': {several} could be meant.")
 
     # --- reading
 

@@ -379,6 +379,9 @@ async def test_nobody_brings_orders_to_a_connection_of_others(
     branch = await seller.open_shop("branch")
     limited = Files(bazaar, caller_of(seller.organization_id, "orders:write", shop_ids=[branch.id]))
     done = await limited.bring_in([row("1", connection=bazaar.id)])
+    assert (done["state"], done["error"]["code"]) == ("failed", "order_connection_not_named"), "it has none"
+    await FakeConnection(client, seller).connect(shop="branch", name="Branch")
+    done = await limited.bring_in([row("1", connection=bazaar.id)])
     assert await limited.remarks(done) == [(2, "connection", "unknown_connection")]
     refused = await limited.start(csv_of([row("1")]), shop="main")
     assert (refused.status_code, refused.json()["code"]) == (404, "shop_not_found")
