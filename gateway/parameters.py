@@ -1,6 +1,6 @@
 """A parameter that nobody reads is a mistake of the sender: it is named (a mistyped `dry_run` would write).
 
-So is a second value where one is read: which was meant is not known.
+So is a second value where one is read: which was meant is not known. And so is a body where none is read.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,21 +23,44 @@ class RepeatedParameter(ValidationFailed):
     """The path takes one value of this query parameter."""
 
 
-async def known_parameters(request: Request) -> None:
-    """Refuse query parameters that the route does not read, or reads one of, and note `fields`.
+class UnexpectedBody(ValidationFailed):
+    """The path reads no body; what is in this one would have no effect."""
 
-    Raises UnknownParameter, RepeatedParameter, UnknownField. Nobody is told: who must say first who they are hears
-    that, not what the path would take.
+
+async def known_parameters(request: Request) -> None:
+    """Refuse what the route does not read: query parameters, a second one of a name, a body. Note `fields`.
+
+    Raises UnknownParameter, RepeatedParameter, UnknownField, UnexpectedBody. Nobody is told: who must say first who
+    they are hears that, not what the path would take.
     """
     route = request.scope.get("route")
-    if not request.query_params or not isinstance(route, APIRoute):
+    if not isinstance(route, APIRoute):
+        return
+    has_body = request.method in _WITH_BODY and not _reads_body(route) and await _has_body(request)
+    if not (request.query_params or has_body):
         return
     if (await asker(request)).caller.kind == "anonymous":
         return
+    if has_body:
+        raise UnexpectedBody("This path reads no body, and nothing was done: leave it out, or send {}.")
     single, several = _read_by(route)
     refuse_unread(request.query_params, single, several)
     if takes_fields(route):
         note_fields(request, route.response_model)
+
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# What clients send that cannot send nothing.
+_NOTHING = frozenset({b"", b"{}"})
+
+
+def _reads_body(route: APIRoute) -> bool:
+    """Whether a body becomes a parameter of the endpoint, or the endpoint is given the request to read it itself."""
+    return route.body_field is not None or route.dependant.request_param_name is not None
+
+
+async def _has_body(request: Request) -> bool:
+    return (await request.body()).strip() not in _NOTHING
 
 
 def refuse_unread(given: QueryParams, single: Collection[str], several: Collection[str]) -> None:

@@ -61,3 +61,25 @@ async def test_a_mistyped_dry_run_imports_nothing(client: Client, merchant: Call
     headers = client.speaking_as(merchant)
     answer = await client.post("/v1/imports", params=query, content=b"Handle,Title\n", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "unknown_parameter")
+
+
+@pytest.mark.parametrize("body", [b'{"a":', b"dry_run=true", b'{"dry_run": true}', b"null", b"[]"])
+async def test_a_body_that_nobody_reads_is_refused_and_nothing_is_done(
+    client: Client, merchant: Caller, body: bytes
+) -> None:
+    headers = client.speaking_as(merchant)
+    before = (await client.get("/v1/search-indexes", headers=headers)).json()
+    answer = await client.post("/v1/search-indexes/rebuild", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "unexpected_body")
+    assert (await client.get("/v1/search-indexes", headers=headers)).json() == before
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b" {} "])
+async def test_no_body_and_an_empty_object_are_the_same(client: Client, merchant: Caller, body: bytes) -> None:
+    answer = await client.post("/v1/search-indexes/rebuild", content=body, headers=client.speaking_as(merchant))
+    assert answer.status_code == 202, answer.text
+
+
+async def test_who_says_not_who_they_are_hears_that_and_not_of_the_body(client: Client) -> None:
+    answer = await client.post("/v1/search-indexes/rebuild", content=b'{"a":')
+    assert answer.status_code == 401
