@@ -103,7 +103,10 @@ class BodyLimits:
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         self.app = app
         self._usual = settings.body_limit
-        self._larger = (("/v1/imports", settings.upload_limit), *((path, settings.bulk_limit) for path in BULK_PATHS))
+        self._larger = (
+            *((path, settings.upload_limit) for path in UPLOAD_PATHS),
+            *((path, settings.bulk_limit) for path in BULK_PATHS),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in _CONDITIONAL:
@@ -127,6 +130,8 @@ class BodyLimits:
         return next((limit for start, limit in self._larger if path.startswith(start)), self._usual)
 
 
+# Paths that take a file.
+UPLOAD_PATHS = ("/v1/imports", "/v1/stock-checks/upload")
 # Paths that take many rows at once in one body.
 BULK_PATHS = ("/v1/stock/bulk", "/v1/prices/bulk", "/v1/products/bulk", "/v1/stock-checks", "/v1/settlement-files")
 
@@ -183,7 +188,7 @@ class Timeouts:
             return
         is_answered = False
         began = asyncio.get_running_loop().time()
-        seconds = self._upload if scope["path"].startswith("/v1/imports") else self._usual
+        seconds = self._upload if scope["path"].startswith(UPLOAD_PATHS) else self._usual
         within = asyncio.timeout_at(began + seconds)
         body = _AwaitedBody(receive)
 

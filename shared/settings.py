@@ -1,5 +1,6 @@
 """What a process is told from its environment, typed. Each service adds its own in `services/<name>/settings.py`."""
 
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Settings(BaseSettings):
     queue_bound: int = Field(default=1000, validation_alias="CROSSDOCK_QUEUE_BOUND", ge=1)
     # An import that would take away more than this share of what is there asks first; 100 never asks.
     import_guard_percent: int = Field(default=20, validation_alias="CROSSDOCK_IMPORT_GUARD_PERCENT", ge=0, le=100)
+    # For how long files of imports and stock checks are kept, as they came and with their refused rows.
+    file_retention: timedelta = Field(default=timedelta(days=90), validation_alias="CROSSDOCK_FILE_RETENTION")
     # Whether files are also fetched from addresses inside this network; then anybody who imports can look around in it.
     fetch_private: bool = Field(default=False, validation_alias="CROSSDOCK_FETCH_PRIVATE")
     # Where shops have their drop folders; by default `drop` below the data folder.

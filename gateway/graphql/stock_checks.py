@@ -1,4 +1,4 @@
-"""GraphQL of stock checks. A counted file comes over REST; here the rows are a list."""
+"""GraphQL of stock checks. A counted file comes over REST or from its address; here the rows are a list."""
 
 from gateway.graphql.fields import connection, mutation, node, query
 from shared.contracts.inventory.stock_checks import (
@@ -8,6 +8,7 @@ from shared.contracts.inventory.stock_checks import (
     ListStockCheckRows,
     ListStockChecks,
     StartStockCheck,
+    StartStockCheckFromUrl,
     StockCheck,
 )
 
@@ -18,5 +19,6 @@ FIELDS = (
     connection("stockCheckRows", ListStockCheckRows),
     query("stockCheckSheet", GetStockCheckSheet),
     mutation("startStockCheck", StartStockCheck),
+    mutation("startStockCheckFromUrl", StartStockCheckFromUrl),
     mutation("applyStockCheck", ApplyStockCheck),
 )

@@ -8,13 +8,10 @@ from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import ValidationError
 from starlette.responses import StreamingResponse
 
 from gateway import files
-from gateway.errors import MalformedJson
 from gateway.request import Ask, CurrentCaller
-from shared import blobs
 from shared.bus.ask import Asker
 from shared.bus.envelope import Caller
 from shared.contracts.accounts.lists import ListImports
@@ -34,20 +31,15 @@ from shared.contracts.platform.imports import (
     SampleKind,
     StartImport,
 )
-from shared.errors import CrossdockError, IdempotencyKeyReused, ValidationFailed
-from shared.identifiers import derived_id, new_id
+from shared.identifiers import derived_id
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["imports"])
-
-# What names an address is no file, and small.
-_URL_BYTES = 64 * 1024
 
 After = Annotated[str | None, Query(description="The `next` of the page before.")]
 Word = Annotated[str | None, Query(max_length=100)]
 
 
-_FILE = {"schema": {"type": "string", "format": "binary"}}
 _MEDIA_TYPES = (
     "text/csv",
     "application/x-ndjson",
@@ -61,31 +53,7 @@ _MEDIA_TYPES = (
 @router.post(
     "/imports",
     status_code=202,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                **dict.fromkeys(_MEDIA_TYPES, _FILE),
-                "multipart/form-data": {
-                    "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-                },
-                "application/json": {
-                    "schema": {
-                        "oneOf": [
-                            {
-                                "type": "object",
-                                "required": ["url"],
-                                "additionalProperties": False,
-                                "properties": {"url": {"type": "string", "format": "uri"}},
-                            },
-                            {"type": "array", "items": {"type": "object"}, "description": "The rows themselves."},
-                        ]
-                    },
-                    "example": {"url": "https://supplier.example/catalog/products.csv"},
-                },
-            },
-        }
-    },
+    openapi_extra={"requestBody": {"required": True, "content": files.upload_content(*_MEDIA_TYPES)}},
 )
 async def start_import(
     request: Request,
@@ -140,55 +108,14 @@ async def start_import(
     }
     caller.require(f"{messages.service_of_group(group)}:write")
     files.refuse_announced_size(request)
-    names_a_file, pieces = await _opened(request)
+    names_a_file, pieces = await files.opened(request)
     if names_a_file:
-        started = await ask(await _from_url(pieces, options))
+        url = await files.address_in(pieces)
+        started = await ask(files.checked(ImportFromUrl, {**options, "url": url}))
     else:
         started = await _upload(request, pieces, ask, caller, options, rerun_of)
     response.headers["Location"] = f"/v1/jobs/{started.job_id}"
     return started
-
-
-async def _opened(request: Request) -> tuple[bool, AsyncIterator[bytes]]:
-    """Whether the body names a file rather than being one, and the body.
-
-    A JSON array is the rows themselves; NDJSON has a media type of its own.
-    """
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        return False, request.stream()
-    first, pieces = await files.begun(request.stream())
-    return first != b"[", pieces
-
-
-async def _from_url(pieces: AsyncIterator[bytes], options: dict[str, Any]) -> ImportFromUrl:
-    body = b""
-    async for piece in pieces:
-        body += piece
-        if len(body) > _URL_BYTES:
-            raise files.UploadTooLarge(
-                "A JSON object names the address of a file; rows are sent as an array, or as NDJSON."
-            )
-    try:
-        named = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedJson(f"The body is not JSON: {error}.") from None
-    if not isinstance(named, dict) or set(named) != {"url"}:
-        raise ValidationFailed(
-            'The body has to be {"url": "https://…"}, or an array of rows.',
-            [{"pointer": "/url", "code": "missing", "message": "Name the address of the file, and nothing else."}],
-        )
-    return _checked(ImportFromUrl, {**options, "url": named["url"]})
-
-
-def _checked(message: type[Any], values: dict[str, Any]) -> Any:
-    try:
-        return message.model_validate(values)
-    except ValidationError as error:
-        errors = [
-            {"pointer": "/" + "/".join(map(str, each["loc"])), "code": each["type"], "message": each["msg"]}
-            for each in error.errors(include_url=False)
-        ]
-        raise ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors) from None
 
 
 async def _upload(
@@ -201,12 +128,9 @@ async def _upload(
 ) -> Import:
     assert caller.organization_id is not None
     import_id = _import_id(request, options["group"], caller.organization_id, caller.id)
-    arriving = f"imports/{import_id}/arriving-{new_id()}"
-    stored, file_name = await files.store(request, pieces, caller.organization_id, arriving)
-    key = f"imports/{import_id}/{stored.sha256}"
-    await blobs.rename(caller.organization_id, arriving, key)
-    try:
-        message: StartImport = _checked(
+    key, stored, file_name = await files.store_in(request, pieces, caller.organization_id, f"imports/{import_id}")
+    async with files.dropped_if_refused(caller.organization_id, key):
+        message = files.checked(
             StartImport,
             {
                 **options,
@@ -220,12 +144,6 @@ async def _upload(
             },
         )
         return await ask(message)
-    except CrossdockError as error:
-        # Refused for certain, so nobody will ever read it. After anything else it may have been accepted, and where
-        # the Idempotency-Key came before, an import with this file has been.
-        if error.status in (400, 404, 422) and error.code != IdempotencyKeyReused.code:
-            await blobs.delete(caller.organization_id, key)
-        raise
 
 
 def _import_id(request: Request, group: str, organization_id: UUID, client_id: UUID | None) -> UUID:

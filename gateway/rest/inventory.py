@@ -1,6 +1,5 @@
 """Fulfilment centres, stock and its ledger, reservations."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
@@ -9,10 +8,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from gateway import sheets
 from gateway.errors import UnsupportedMediaType, is_json, media_type_of
 from gateway.request import Ask
 from gateway.rest.preconditions import ExpectedVersion, tagged
-from shared.bus.ask import Asker
 from shared.contracts.base import Page, Shape
 from shared.contracts.inventory.ledger import (
     AdjustStock,
@@ -21,7 +20,6 @@ from shared.contracts.inventory.ledger import (
     GetMovementSheet,
     Moment,
     MovementReason,
-    MovementSheet,
     MoveStock,
     StockMoved,
 )
@@ -264,20 +262,7 @@ async def download_stock_movements(
     wanted = GetMovementSheet(
         sku=sku, centre=centre, reason=reason, reference=reference, from_time=from_time, to_time=to_time
     )
-    # Asked before the answer begins, so that a refusal is one.
-    sheet = await ask(wanted)
-    return StreamingResponse(
-        _sheets(ask, wanted, sheet),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="stock-movements.csv"'},
-    )
-
-
-async def _sheets(ask: Asker, wanted: GetMovementSheet, sheet: MovementSheet) -> AsyncIterator[str]:
-    yield sheet.csv
-    while sheet.next is not None:
-        sheet = await ask(wanted.model_copy(update={"after": sheet.next}))
-        yield sheet.csv
+    return await sheets.download(ask, wanted, "stock-movements.csv")
 
 
 # --- reservations

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request, Response
 from gateway import files
 from gateway.request import Ask, CurrentCaller
 from gateway.rest.payments import Reasoned
-from shared import blobs
 from shared.bus.envelope import Caller
 from shared.contracts.base import Page, Shape
 from shared.contracts.payments.reconciliation import (
@@ -30,8 +29,6 @@ from shared.contracts.payments.reconciliation import (
     RepairReconciliation,
     SettlementLayout,
 )
-from shared.errors import CrossdockError, IdempotencyKeyReused
-from shared.identifiers import new_id
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["payments"])
@@ -112,17 +109,13 @@ async def compare_settlement_file(
     that it does not tell of is told as `paid_here`. The file is dropped once it was compared.
     """
     caller.require("payments:write")
-    key, name = await _stored(request, caller, gateway)
+    # The same place for the same bytes and gateway, so that a repeated request is the same command.
+    key, _, name = await files.store_in(request, request.stream(), _organization(caller), f"settlements/{gateway}")
     message = CompareSettlementFile(
         gateway_id=gateway, layout=layout, key=key, file_name=file_name or name, since=since, until=until
     )
-    try:
+    async with files.dropped_if_refused(_organization(caller), key):
         begun = await ask(message)
-    except CrossdockError as error:
-        # Refused for certain, so nobody will ever read it.
-        if error.status in (400, 404, 422) and error.code != IdempotencyKeyReused.code:
-            await blobs.delete(_organization(caller), key)
-        raise
     response.headers["Location"] = f"/v1/jobs/{begun.job_id}"
     return begun
 
@@ -130,17 +123,6 @@ async def compare_settlement_file(
 def _organization(caller: Caller) -> UUID:
     assert caller.organization_id is not None
     return caller.organization_id
-
-
-async def _stored(request: Request, caller: Caller, gateway_id: UUID) -> tuple[str, str | None]:
-    """Where the file was put, and its name: the same place for the same bytes and gateway, so that a repeated request
-    is the same command. Raises EmptyUpload, MalformedUpload.
-    """
-    arriving = f"settlements/arriving-{new_id()}"
-    stored, name = await files.store(request, request.stream(), _organization(caller), arriving)
-    key = f"settlements/{gateway_id}/{stored.sha256}"
-    await blobs.rename(_organization(caller), arriving, key)
-    return key, name
 
 
 @router.get("/reconciliations")

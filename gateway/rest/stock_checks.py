@@ -1,8 +1,5 @@
 """Stock checks over REST: counts in, by rows or as a file; the report out; differences applied."""
 
-import asyncio
-import hashlib
-from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import unquote
 from uuid import UUID
@@ -11,9 +8,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
+from gateway import files, sheets
 from gateway.request import Ask, CurrentCaller
-from shared import blobs
-from shared.bus.ask import Asker
 from shared.contracts.base import Page, Shape
 from shared.contracts.inventory.ledger import Moment, Text
 from shared.contracts.inventory.shapes import Sku
@@ -25,14 +21,13 @@ from shared.contracts.inventory.stock_checks import (
     ListStockCheckRows,
     ListStockChecks,
     StartStockCheck,
+    StartStockCheckFromUrl,
     StartStockCheckOfFile,
     StockCheck,
     StockCheckRow,
     StockCheckRowState,
-    StockCheckSheet,
     Uncounted,
 )
-from shared.errors import CrossdockError, IdempotencyKeyReused, ValidationFailed
 from shared.identifiers import derived_id, new_id
 from shared.pagination import First
 
@@ -47,12 +42,6 @@ Percent = Annotated[
 ]
 
 
-class EmptyCount(ValidationFailed):
-    """The request had no file in it."""
-
-    title = "The file is empty"
-
-
 class StockCheckApplied(Shape):
     """Which differences are to be applied: of some SKUs, or every one; and why, as the ledger will say it."""
 
@@ -62,11 +51,12 @@ class StockCheckApplied(Shape):
     confirm_zeroing: bool = False
 
 
-_FILE = {"schema": {"type": "string", "format": "binary"}}
 _MEDIA_TYPES = (
     "text/csv",
     "application/x-ndjson",
+    "application/vnd.apache.parquet",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/zip",
     "application/octet-stream",
 )
 
@@ -89,7 +79,7 @@ async def start_stock_check(message: StartStockCheck, ask: Ask, response: Respon
 @router.post(
     "/stock-checks/upload",
     status_code=202,
-    openapi_extra={"requestBody": {"required": True, "content": dict.fromkeys(_MEDIA_TYPES, _FILE)}},
+    openapi_extra={"requestBody": {"required": True, "content": files.upload_content(*_MEDIA_TYPES)}},
 )
 async def start_stock_check_of_file(
     request: Request,
@@ -106,48 +96,38 @@ async def start_stock_check_of_file(
 ) -> StockCheck:
     """Compare a counted file with the books of a centre: the columns `sku`, `counted`, and perhaps `as_of`, `centre`.
 
-    The body is the file: CSV, NDJSON, a JSON array, Parquet or XLSX, also as the one file of a zip, told apart by its
-    content. `counted_at` is when it was counted (now, where it is left out). With `uncounted=zero` the file names all
-    that lies there: what it does not name is taken as counted with nothing.
+    The file, of up to 1 GB, is the body or comes as multipart: CSV, NDJSON, a JSON array, Parquet or XLSX, also as the
+    one file of a zip, told apart by its content. A JSON body `{"url": …}` names one that is fetched over HTTP.
+    `counted_at` is when it was counted (now, where it is left out). With `uncounted=zero` the file names all that lies
+    there: what it does not name is taken as counted with nothing.
     """
     caller.require("inventory:write")
     assert caller.organization_id is not None
-    body = await request.body()
-    if not body:
-        raise EmptyCount("The request has no content: send the file as its body.")
-    sha256 = (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
-    key = _key_of_file(request, caller.organization_id, caller.id, sha256)
-    message = StartStockCheckOfFile(
-        centre=centre,
-        key=key,
-        file_name=_plain_name(file_name),
-        format=format,
-        counted_at=counted_at,
-        uncounted=uncounted,
-        guard_percent=guard_percent,
-        note=note,
-    )
-    await blobs.put(caller.organization_id, key, body)
-    try:
-        return _accepted(await ask(message), response)
-    except CrossdockError as error:
-        # Refused for certain, so nobody will ever read it.
-        if error.status in (400, 404, 422) and error.code != IdempotencyKeyReused.code:
-            await blobs.delete(caller.organization_id, key)
-        raise
+    files.refuse_announced_size(request)
+    said = {
+        "centre": centre,
+        "format": format,
+        "counted_at": counted_at,
+        "uncounted": uncounted,
+        "guard_percent": guard_percent,
+        "note": note,
+    }
+    names_a_file, pieces = await files.opened(request)
+    if names_a_file:
+        url = await files.address_in(pieces)
+        return _accepted(await ask(files.checked(StartStockCheckFromUrl, {**said, "url": url})), response)
+    folder = _folder(request, caller.organization_id, caller.id)
+    key, _, sent_name = await files.store_in(request, pieces, caller.organization_id, folder)
+    said |= {"key": key, "file_name": sent_name or files.plain_name(unquote(file_name or ""))}
+    async with files.dropped_if_refused(caller.organization_id, key):
+        return _accepted(await ask(files.checked(StartStockCheckOfFile, said)), response)
 
 
-def _key_of_file(request: Request, organization_id: UUID, client_id: UUID | None, sha256: str) -> str:
-    """The same for the same client, Idempotency-Key and file, so that a repeated upload is the same command."""
+def _folder(request: Request, organization_id: UUID, client_id: UUID | None) -> str:
+    """The same for the same client and Idempotency-Key, so that a repeated upload is the same command."""
     given = request.headers.get("idempotency-key")
     made = derived_id("stock-check", organization_id, client_id, given) if given else new_id()
-    return f"stock-checks/{made}/{sha256}"
-
-
-def _plain_name(name: str | None) -> str | None:
-    """The last part of a file name, shortened, without control characters."""
-    plain = "".join(c for c in unquote(name or "").replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())
-    return plain[:200] or None
+    return f"stock-checks/{made}"
 
 
 def _accepted(check: StockCheck, response: Response) -> StockCheck:
@@ -173,20 +153,7 @@ async def list_stock_check_rows(
 async def download_stock_check(check_id: UUID, ask: Ask, state: StockCheckRowState | None = None) -> StreamingResponse:
     """The report as a CSV file: all rows, or those of one state."""
     wanted = GetStockCheckSheet(check_id=check_id, state=state)
-    # Asked before the answer begins, so that a refusal is one.
-    sheet = await ask(wanted)
-    return StreamingResponse(
-        _sheets(ask, wanted, sheet),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="stock-check.csv"'},
-    )
-
-
-async def _sheets(ask: Asker, wanted: GetStockCheckSheet, sheet: StockCheckSheet) -> AsyncIterator[str]:
-    yield sheet.csv
-    while sheet.next is not None:
-        sheet = await ask(wanted.model_copy(update={"after": sheet.next}))
-        yield sheet.csv
+    return await sheets.download(ask, wanted, "stock-check.csv")
 
 
 @router.post("/stock-checks/{check_id}/apply", status_code=202)

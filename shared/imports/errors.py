@@ -16,7 +16,7 @@ class ImportHasNoErrors(NotFound):
 
 
 class ImportFileNotThere(NotFound):
-    """The file was never fetched."""
+    """The file was never fetched, or kept for as long as files are."""
 
 
 class ImportNotHeld(Conflict):

@@ -6,11 +6,13 @@ Each redirect is checked like the first address (`shared/outgoing.py`).
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urljoin
+from urllib.parse import SplitResult, urljoin, urlsplit
+from uuid import UUID
 
 import httpx
 
-from shared.imports.errors import FileNotFetched
+from shared import blobs
+from shared.imports.errors import FileNotFetched, InvalidUrl
 from shared.outgoing import AddressRefused, request_to
 
 # FEATURES CAT-5: files of up to 1 GB.
@@ -18,6 +20,31 @@ MOST_BYTES = 1 << 30
 MOST_SECONDS = 3600
 MOST_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(30, connect=10)
+
+
+def checked_url(url: str) -> SplitResult:
+    """The parts of an address that somebody gave, which is asked nothing yet. Raises InvalidUrl."""
+    try:
+        parts = urlsplit(url)
+        is_fetchable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        is_fetchable = False
+    if not is_fetchable or not url.isprintable():
+        raise InvalidUrl("Give the address of a file, beginning with https:// or http://.")
+    if parts.username or parts.password:
+        raise InvalidUrl("An address with a password in it would be listed with it: leave it out.")
+    return parts
+
+
+def name_in(url: str) -> str | None:
+    """What the file at an address is called, of at most 200 characters. Raises InvalidUrl."""
+    return checked_url(url).path.rsplit("/", 1)[-1][:200] or None
+
+
+async def fetch_into(organization_id: UUID, key: str, url: str) -> blobs.Stored:
+    """Bring the file at an address into the blob store. Raises FileNotFetched; nothing is kept then."""
+    async with fetched(url) as pieces:
+        return await blobs.put_stream(organization_id, key, pieces, limit=MOST_BYTES)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ import asyncpg
 
 from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleKind
 from shared.impex.rows import Notice, RowError
+from shared.imports.keeping import KeptFiles
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
 
@@ -108,8 +109,9 @@ class Undoing(Protocol):
 
 @dataclass(frozen=True)
 class Importing:
-    """All that one service imports."""
+    """All that one service imports. `also_kept`: what else it takes as files, which are kept as long."""
 
     service: str
     groups: Mapping[str, Group] = field(default_factory=dict)
     undo: Undoing | None = None
+    also_kept: Sequence[KeptFiles] = ()

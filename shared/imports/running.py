@@ -35,7 +35,7 @@ from shared.impex.rows import Notice, RowError
 from shared.impex.source import CsvSource, Source, spooled_stream
 from shared.imports import rows
 from shared.imports.errors import ImportAborted, NothingImported
-from shared.imports.fetching import MOST_BYTES, fetched
+from shared.imports.fetching import fetch_into
 from shared.imports.groups import MOST_SAMPLES, GroupFile, Importing, Opening
 from shared.imports.starting import ERROR_FILE, undo_cause_id
 from shared.jobs import JobCancelled, RunningJob
@@ -104,8 +104,7 @@ async def _prepared(job: RunningJob, importing: Importing, row: asyncpg.Record) 
 async def _fetch(job: RunningJob, row: asyncpg.Record) -> None:
     """Bring the file into the blob store; killed before it is noted, it is fetched again."""
     key = f"imports/{row['id']}/fetched"
-    async with fetched(row["origin_detail"]) as pieces:
-        stored = await blobs.put_stream(job.organization_id, key, pieces, limit=MOST_BYTES)
+    stored = await fetch_into(job.organization_id, key, row["origin_detail"])
     async with job.step() as uow:
         same = await rows.same_as(uow, row["id"], row["item_group"], stored.sha256)
         await uow.execute(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.messaging.schema import guard
+from shared.messaging.schema import guard, roles
 
 
 def imports_v1(service: str) -> Sequence[str]:
@@ -14,6 +14,22 @@ def imports_v1(service: str) -> Sequence[str]:
     for table in ("imports", "import_remarks", "import_samples", "import_conflicts", "import_named"):
         statements += guard(service, table)
     return statements
+
+
+def kept_files_v1(service: str, table: str) -> Sequence[str]:
+    """Statements by which a table of uploaded files knows which of them are gone (`shared/imports/keeping.py`).
+
+    Called by migrations, so what has been released here never changes: a change is a new function.
+    """
+    _, system_role = roles(service)
+    seen = "organization_id, id, job_id, key, created_at, files_removed_at"
+    return [
+        f"ALTER TABLE {service}.{table} ADD COLUMN files_removed_at timestamptz",
+        f"CREATE INDEX {table}_key ON {service}.{table} (organization_id, key)",
+        f"CREATE INDEX {table}_kept ON {service}.{table} (created_at) WHERE files_removed_at IS NULL",
+        f"CREATE POLICY across_tenants ON {service}.{table} TO {system_role} USING (true) WITH CHECK (true)",
+        f"GRANT SELECT ({seen}), UPDATE (files_removed_at) ON {service}.{table} TO {system_role}",
+    ]
 
 
 _TABLES = """

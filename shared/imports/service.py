@@ -26,17 +26,17 @@ from shared.contracts.platform.imports import (
     UndoImport,
 )
 from shared.errors import Invalid
-from shared.imports import rows, running, starting
+from shared.imports import keeping, rows, running, starting
 from shared.imports.groups import Importing
 from shared.jobs import RunningJob
 from shared.pagination import InvalidCursor, cursor_for, cursor_values
-from shared.service import answers, runs
+from shared.service import answers, every, runs
 from shared.unit_of_work import UnitOfWork
 
 
 def importing(of: Importing) -> ModuleType:
     """What a service adds to its modules to take the files of its groups."""
-    return cast(ModuleType, SimpleNamespace(**_commands(of), **_questions(of), **_jobs(of)))
+    return cast(ModuleType, SimpleNamespace(**_commands(of), **_questions(of), **_jobs(of), **_clock(of)))
 
 
 def _commands(of: Importing) -> dict[str, Any]:
@@ -97,6 +97,15 @@ def _questions(of: Importing) -> dict[str, Any]:
         return await _conflicts(uow, message)
 
     return {name: value for name, value in locals().items() if callable(value)}
+
+
+def _clock(of: Importing) -> dict[str, Any]:
+    @every(6 * 3600)
+    async def remove_old_files(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+        for kept in (keeping.IMPORTS, *of.also_kept):
+            await keeping.remove_old(uow, kept)
+
+    return {"remove_old_files": remove_old_files}
 
 
 def _jobs(of: Importing) -> dict[str, Any]:

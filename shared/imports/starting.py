@@ -1,7 +1,6 @@
 """What people and programs do with imports: start one, let it go on, do it again, take it back."""
 
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +18,7 @@ from shared.contracts.platform.imports import (
 from shared.contracts.platform.shapes import Actor, ResultFile
 from shared.identifiers import derived_id
 from shared.imports import errors, rows
+from shared.imports.fetching import name_in
 from shared.imports.groups import Group, Importing
 from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
@@ -44,24 +44,10 @@ async def start(uow: UnitOfWork, importing: Importing, message: StartImport) -> 
 
 async def start_from_url(uow: UnitOfWork, importing: Importing, message: ImportFromUrl) -> Import:
     """Queue the import of a file that the job fetches. Raises what `start` raises, and InvalidUrl."""
-    parts = _checked_url(message.url)
+    name = name_in(message.url)
     values = await _values(uow, importing, message)
-    name = parts.path.rsplit("/", 1)[-1][:200] or None
     values |= {"origin": "url", "origin_detail": message.url, "file_name": name}
     return await _queue(uow, import_id_for(message.group), values)
-
-
-def _checked_url(url: str) -> Any:
-    try:
-        parts = urlsplit(url)
-        is_fetchable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_fetchable = False
-    if not is_fetchable or not url.isprintable():
-        raise errors.InvalidUrl("Give the address of a file, beginning with https:// or http://.")
-    if parts.username or parts.password:
-        raise errors.InvalidUrl("An address with a password in it would be listed with it: leave it out.")
-    return parts
 
 
 async def _values(uow: UnitOfWork, importing: Importing, options: ImportOptions) -> dict[str, Any]:
@@ -105,7 +91,7 @@ def _actor(uow: UnitOfWork) -> str:
 
 
 async def apply(uow: UnitOfWork, import_id: UUID) -> Import:
-    """Do what a dry run tried. Raises ImportNotFound, ImportNotFinished, NotADryRun."""
+    """Do what a dry run tried. Raises ImportNotFound, ImportNotFinished, NotADryRun, ImportFileNotThere."""
     row = await rows.get(uow, import_id)
     if not row["dry_run"]:
         raise errors.NotADryRun("This import was no dry run: what it could write it has written.")
@@ -115,7 +101,10 @@ async def apply(uow: UnitOfWork, import_id: UUID) -> Import:
 
 
 async def rerun(uow: UnitOfWork, import_id: UUID) -> Import:
-    """Import the refused rows once more. Raises ImportNotFound, ImportNotFinished, ImportHasNoErrors."""
+    """Import the refused rows once more.
+
+    Raises ImportNotFound, ImportNotFinished, ImportHasNoErrors, ImportFileNotThere.
+    """
     row = await rows.get(uow, import_id)
     file = _error_file(row)
     again = _again(row) | {"key": file.key, "size": file.size, "sha256": row["errors_sha256"], "rerun_of": import_id}
@@ -134,13 +123,22 @@ def _check_over(row: asyncpg.Record) -> None:
         raise errors.ImportNotFinished("The import still runs.")
     if row["key"] is None:
         raise errors.ImportFileNotThere("The file was never fetched.")
+    _check_kept(row)
+
+
+def _check_kept(row: asyncpg.Record) -> None:
+    if row["files_removed_at"] is not None:
+        raise errors.ImportFileNotThere(
+            f"Files of imports are kept for a time; those of this one went {row['files_removed_at']:%Y-%m-%d}."
+        )
 
 
 async def confirm(uow: UnitOfWork, import_id: UUID) -> Import:
-    """Let a held import go on. Raises ImportNotFound, ImportNotHeld."""
+    """Let a held import go on. Raises ImportNotFound, ImportNotHeld, ImportFileNotThere."""
     row = await rows.get(uow, import_id, for_update=True)
     if not row["is_held"] or row["state"] != "succeeded":
         raise errors.ImportNotHeld("This import does not wait to be confirmed.")
+    _check_kept(row)
     job = await jobs.create(uow, IMPORT_JOB, {"import_id": str(import_id), "confirmed": True})
     await uow.execute(
         "UPDATE imports SET is_held = false, confirmed_by = $2, job_id = $3 WHERE id = $1",
@@ -181,7 +179,7 @@ def undo_cause_id(import_id: UUID) -> UUID:
 
 
 async def error_file(uow: UnitOfWork, import_id: UUID) -> ImportFile:
-    """Where the refused rows are. Raises ImportNotFound, ImportNotFinished, ImportHasNoErrors."""
+    """Where the refused rows are. Raises ImportNotFound, ImportNotFinished, ImportHasNoErrors, ImportFileNotThere."""
     return _error_file(await rows.get(uow, import_id))
 
 
@@ -192,6 +190,7 @@ def _error_file(row: asyncpg.Record) -> ImportFile:
     found = next((file for file in files if file.name.startswith(f"{ERROR_FILE}.")), None)
     if found is None:
         raise errors.ImportHasNoErrors("No row of this import was refused.")
+    _check_kept(row)
     stem = (row["file_name"] or "import").rsplit(".", 1)[0]
     return ImportFile(name=f"{stem}-{found.name}", **found.model_dump(exclude={"name"}))
 
@@ -201,5 +200,6 @@ async def original_file(uow: UnitOfWork, import_id: UUID) -> ImportFile:
     row = await rows.get(uow, import_id)
     if row["key"] is None:
         raise errors.ImportFileNotThere("The file was not fetched, or not yet.")
+    _check_kept(row)
     name = row["file_name"] or f"import-{import_id}"
     return ImportFile(name=name, key=row["key"], media_type="application/octet-stream", size=row["size"])

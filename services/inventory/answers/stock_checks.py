@@ -9,6 +9,7 @@ from shared.contracts.inventory.stock_checks import (
     ListStockCheckRows,
     ListStockChecks,
     StartStockCheck,
+    StartStockCheckFromUrl,
     StartStockCheckOfFile,
     StockCheck,
     StockCheckRow,
@@ -27,6 +28,11 @@ async def start_stock_check(message: StartStockCheck, uow: UnitOfWork) -> StockC
 @answers(StartStockCheckOfFile, scope="inventory:write")
 async def start_stock_check_of_file(message: StartStockCheckOfFile, uow: UnitOfWork) -> StockCheck:
     return await stock_checks.start_of_file(uow, message)
+
+
+@answers(StartStockCheckFromUrl, scope="inventory:write")
+async def start_stock_check_from_url(message: StartStockCheckFromUrl, uow: UnitOfWork) -> StockCheck:
+    return await stock_checks.start_from_url(uow, message)
 
 
 @answers(ApplyStockCheck, scope="inventory:write")

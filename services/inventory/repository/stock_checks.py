@@ -38,6 +38,11 @@ async def find(uow: UnitOfWork, check_id: UUID, *, for_update: bool = False) -> 
     return await uow.fetchrow(f"{_CHECK} WHERE c.id = $1", check_id)
 
 
+async def note_fetched(uow: UnitOfWork, check_id: UUID, key: str) -> None:
+    """The file of a check is in the blob store now."""
+    await uow.execute("UPDATE stock_checks SET key = $2 WHERE id = $1", check_id, key)
+
+
 async def list_page(uow: UnitOfWork, centre_id: UUID | None, before: int | None, most: int) -> list[asyncpg.Record]:
     """Newest first."""
     return await uow.fetch(

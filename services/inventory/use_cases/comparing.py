@@ -1,5 +1,6 @@
 """A stock check's job: its counts are read, sorted out, and compared with the ledger, page by page.
 
+    fetch     only where the file is somewhere else: into the blob store
     read      the file, or the rows of the request, as they are; a row that cannot be read is refused by itself
     sort      what is counted twice, is a kit, or is known to nobody is refused, SKU by SKU
     fill      where all was counted, what lies there and no row names becomes a row with nothing
@@ -38,6 +39,7 @@ from shared.impex import cells
 from shared.impex.errors import MissingHeaders
 from shared.impex.opening import ReadingOptions, open_source
 from shared.impex.source import spooled_stream
+from shared.imports.fetching import fetch_into
 from shared.imports.tables import Column, TableChunk, TableFile, TableRow
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
@@ -54,8 +56,11 @@ _NAMES = frozenset(column.name for column in _COLUMNS)
 
 
 async def compare(job: RunningJob) -> None:
-    """Raises UnreadableFile, CountIncomplete, CentreRemoved."""
+    """Raises FileNotFetched, UnreadableFile, CountIncomplete, CentreRemoved."""
     check = await _check(job)
+    if check["url"] is not None and check["key"] is None:
+        await _fetch(job, check)
+        check = await _check(job)
     if "phase" not in job.checkpoint:
         async with job.step():
             job.checkpoint = {"phase": "read"}
@@ -76,6 +81,17 @@ async def _check(job: RunningJob) -> asyncpg.Record:
         await uow.rollback()
     assert row is not None
     return row
+
+
+# --- fetch
+
+
+async def _fetch(job: RunningJob, check: asyncpg.Record) -> None:
+    """Killed before the file is noted, it is fetched again. Raises FileNotFetched."""
+    key = f"stock-checks/{check['id']}/fetched"
+    await fetch_into(job.organization_id, key, check["url"])
+    async with job.step() as uow:
+        await stock_checks.note_fetched(uow, check["id"], key)
 
 
 # --- read

@@ -27,6 +27,7 @@ from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample,
 from shared.impex import cells
 from shared.imports.errors import UnsupportedProfile
 from shared.imports.groups import Group, GroupFile, Importing, Opening
+from shared.imports.keeping import KeptFiles
 from shared.imports.tables import Column, TableChunk, TableFile, TableRow
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
@@ -156,4 +157,8 @@ def _sample(result: StockRowResult, before: Mapping[Place, int]) -> ImportSample
 
 
 GROUP = Group(name="stock", modes=("merge", "update-only"), open=StockFile, check=check)
-IMPORTING = Importing("inventory", {group.name: group for group in (GROUP, SUPPLIERS, LINKS)})
+IMPORTING = Importing(
+    "inventory",
+    {group.name: group for group in (GROUP, SUPPLIERS, LINKS)},
+    also_kept=(KeptFiles("stock-checks", "stock_checks"),),
+)

@@ -34,6 +34,7 @@ from shared.contracts.inventory.stock_checks import (
     ListStockCheckRows,
     ListStockChecks,
     StartStockCheck,
+    StartStockCheckFromUrl,
     StartStockCheckOfFile,
     StockCheck,
     StockCheckCounts,
@@ -45,6 +46,7 @@ from shared.contracts.platform.shapes import Actor
 from shared.identifiers import new_id
 from shared.impex.opening import check_format
 from shared.impex.writing_guard import guarded
+from shared.imports.fetching import name_in
 from shared.pagination import InvalidCursor, cursor_for, cursor_values
 from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
@@ -74,8 +76,17 @@ async def start_of_file(uow: UnitOfWork, message: StartStockCheckOfFile) -> Stoc
     return await _start(uow, message, message.model_dump(include={"key", "file_name", "format"}))
 
 
+async def start_from_url(uow: UnitOfWork, message: StartStockCheckFromUrl) -> StockCheck:
+    """Compare a file that the job fetches. Raises CentreNotFound, CountedInFuture, UnknownFormat, InvalidUrl."""
+    check_format(message.format)
+    counts = {"url": message.url, "file_name": name_in(message.url), "format": message.format}
+    return await _start(uow, message, counts)
+
+
 async def _start(
-    uow: UnitOfWork, message: StartStockCheck | StartStockCheckOfFile, counts: dict[str, Any]
+    uow: UnitOfWork,
+    message: StartStockCheck | StartStockCheckOfFile | StartStockCheckFromUrl,
+    counts: dict[str, Any],
 ) -> StockCheck:
     centre_id = await _centre_id(uow, message.centre)
     check_id, caller = new_id(), uow.caller

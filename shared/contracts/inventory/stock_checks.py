@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from shared.contracts.base import Command, Page, Query, Shape
 from shared.contracts.inventory.ledger import Moment, Text
@@ -115,6 +115,22 @@ class StartStockCheckOfFile(Command[StockCheck]):
     centre: Text | None = None
     key: str
     file_name: str | None = None
+    format: Text | None = None
+    counted_at: Moment | None = None
+    uncounted: Uncounted = "keep"
+    guard_percent: GuardPercent | None = None
+    note: Text | None = None
+
+
+class StartStockCheckFromUrl(Command[StockCheck]):
+    """Fetch a counted file over HTTP or HTTPS, and compare it as one that is uploaded. The job fetches it.
+
+    Refused with `invalid_url`, and with what an upload is refused with. What the address does not give the job fails
+    with, as `file_not_fetched`.
+    """
+
+    centre: Text | None = None
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
     format: Text | None = None
     counted_at: Moment | None = None
     uncounted: Uncounted = "keep"

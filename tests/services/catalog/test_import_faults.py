@@ -1,18 +1,22 @@
 """Imports that are killed, or meet each other: every row is taken once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from services.catalog.use_cases import product_chunks
+from shared import blobs
 from shared.blobs import BlobStoreUnavailable
 from shared.bus.envelope import service_envelope
 from shared.contracts.platform.imports import GetImport, Import
 from shared.contracts.platform.messages import CancelJob
+from shared.imports import keeping, running
 from shared.imports import rows as import_rows
-from shared.imports import running
+from shared.settings import settings
 from tests.factories.catalog import Catalog, csv_file, shopify_row
 
 PRODUCTS = 400
@@ -165,3 +169,41 @@ async def test_a_cancelled_import_keeps_what_it_has_finished_and_takes_no_more(
     assert (cancelled.state, cancelled.counters["products_inserted"]) == ("cancelled", 2 * PRODUCTS // CHUNKS - 1)
     stored = await shop_catalog.rows("SELECT count(*) FROM products")
     assert stored[0][0] == cancelled.counters["products_inserted"]
+
+
+# --- files that are kept for a time
+
+
+async def sweep(catalog: Catalog) -> list[str]:
+    """What the schedule does, for files of any age. Returns what the organization has left, without its folder."""
+    uow = catalog.process.surroundings.unit_of_work("catalog", service_envelope("catalog", None), across_tenants=True)
+    await keeping.remove_old(uow, keeping.IMPORTS, timedelta(seconds=-5))
+    await uow.commit()
+    found: list[str] = []
+
+    async def look(organization_id: UUID, keys: Sequence[str]) -> Sequence[str]:
+        found.extend(key.split("/")[-1] for key in keys if organization_id == catalog.organization_id)
+        return keys
+
+    await blobs.sweep("imports", timedelta(seconds=-5), look)
+    return sorted(found)
+
+
+@pytest.mark.feature("CAT-9", "INV-1")
+async def test_stock_that_inventory_has_not_heard_of_outlives_the_file_it_came_in(
+    shop_catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = await shop_catalog.bring_in(csv_file([shopify_row("a", sku="A", quantity="3")]))
+    await shop_catalog.pass_on_stock()
+    (event,) = await shop_catalog.events("stock_file_imported")
+    assert (done.state, len(await sweep(shop_catalog))) == ("succeeded", 2)
+    monkeypatch.setattr(settings(), "file_retention", timedelta(seconds=-5))
+    monkeypatch.setattr(keeping, "_AFTER_MARK", timedelta(seconds=-5))
+    assert await sweep(shop_catalog) == [event["key"].split("/")[-1]]
+    assert await blobs.get(shop_catalog.organization_id, event["key"])
+    uow = shop_catalog.process.surroundings.unit_of_work(
+        "catalog", service_envelope("catalog", shop_catalog.organization_id)
+    )
+    await uow.execute("DELETE FROM deliveries")
+    await uow.commit()
+    assert await sweep(shop_catalog) == []

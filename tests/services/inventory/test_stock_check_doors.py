@@ -1,13 +1,23 @@
 """Stock checks through REST and GraphQL: a counted file in, the report out, differences applied by the workers."""
 
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from deploy import topology
+from services.inventory.use_cases.importing import IMPORTING
+from shared import blobs
+from shared.bus.envelope import service_envelope
+from shared.contracts.platform.imports import import_id_for
 from shared.identifiers import new_id
+from shared.imports import keeping
+from shared.settings import settings
 from tests.doors import Client, caller_of, eventually
 from tests.factories.inventory import Merchant
+from tests.services.catalog.test_import_doors import serving
 
 pytestmark = pytest.mark.feature("INV-7", "GAT-1", "GAT-2")
 
@@ -87,7 +97,7 @@ async def test_rows_are_checked_and_listed(client: Client, owner: Merchant) -> N
 @pytest.mark.parametrize(
     ("content", "params", "status", "code"),
     [
-        (b"", {}, 422, "empty_count"),
+        (b"", {}, 422, "empty_upload"),
         (b"sku;counted\nA;1\n", {"centre": "moon"}, 404, "centre_not_found"),
         (b"sku;counted\nA;1\n", {"format": "docx"}, 422, "unknown_format"),
         (b"sku;counted\nA;1\n", {"guard_percent": "101"}, 422, "validation_failed"),
@@ -102,6 +112,153 @@ async def test_a_file_that_cannot_be_taken(
     headers = client.speaking_as(owner.caller)
     answer = await client.post(f"{PATH}/upload", content=content, params=params, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+@pytest.mark.feature("CAT-5")
+async def test_a_counted_file_comes_as_multipart_or_as_an_array_of_rows(client: Client, owner: Merchant) -> None:
+    headers = client.speaking_as(owner.caller)
+    file = {"file": ("C:\\counts\\aisle 2.csv", b"sku;counted\nA;8\nB;5\n", "text/csv")}
+    began = await client.post(f"{PATH}/upload", files=file, headers=headers | {"Idempotency-Key": new_id().hex})
+    assert began.status_code == 202, began.text
+    check = await compared(client, headers, began.json()["id"])
+    assert (check["file_name"], check["counts"]["rows"], check["counts"]["differing"]) == ("aisle 2.csv", 2, 1)
+    began = await client.post(f"{PATH}/upload", json=[{"sku": "A", "counted": 9}], headers=headers)
+    assert began.status_code == 202, began.text
+    check = await compared(client, headers, began.json()["id"])
+    assert (check["file_name"], check["counts"]["under"]) == (None, 1)
+    refused = await client.post(f"{PATH}/upload", files={"other": ("a.csv", b"x")}, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed_upload")
+
+
+@pytest.mark.feature("CAT-5")
+async def test_a_counted_file_of_more_than_a_bulk_body_is_taken(client: Client, owner: Merchant) -> None:
+    headers = client.speaking_as(owner.caller)
+    # More than 32 MiB, in rows that name no SKU anybody could have.
+    rows = (b"X" * 100_000 + b";1\n") * 10
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"sku;counted\nA;8\n"
+        for _ in range(34):
+            yield rows
+
+    began = await client.post(f"{PATH}/upload", content=body(), headers=headers)
+    assert began.status_code == 202, began.text
+    check = await compared(client, headers, began.json()["id"])
+    assert (check["counts"]["rows"], check["counts"]["refused"], check["counts"]["under"]) == (341, 340, 2)
+
+
+@pytest.mark.feature("CAT-5")
+async def test_a_counted_file_is_fetched_from_its_address(
+    client: Client, owner: Merchant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings(), "fetch_private", True)
+    headers = client.speaking_as(owner.caller)
+    content = b"sku;counted\nA;8\nB;5\n"
+    async with serving({"/counts/hall.csv": ("200 OK", {"Content-Length": str(len(content))}, content)}) as address:
+        began = await client.post(f"{PATH}/upload", json={"url": f"{address}/counts/hall.csv"}, headers=headers)
+        assert began.status_code == 202, began.text
+        check = await compared(client, headers, began.json()["id"])
+        assert (check["file_name"], check["counts"]["under"]) == ("hall.csv", 2)
+        asked = await client.post(
+            "/graphql",
+            json={
+                "query": "mutation($url: String!) { startStockCheckFromUrl(url: $url) {"
+                " ... on StockCheck { uuid state } ... on Problem { code } } }",
+                "variables": {"url": f"{address}/nothing"},
+            },
+            headers=headers,
+        )
+        failed = await compared(client, headers, asked.json()["data"]["startStockCheckFromUrl"]["uuid"], "failed")
+        assert failed["error"]["code"] == "file_not_fetched"
+
+
+@pytest.mark.feature("CAT-5")
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "malformed_json"),
+        (b'{"url": 5}', 422, "validation_failed"),
+        (b'{"url": "https://a.example/b", "more": 1}', 422, "validation_failed"),
+        (b'{"url": "ftp://a.example/b"}', 422, "invalid_url"),
+        (b'{"url": "https://me:secret@a.example/b"}', 422, "invalid_url"),
+    ],
+)
+async def test_an_address_that_is_none_is_refused(
+    client: Client, owner: Merchant, body: bytes, status: int, code: str
+) -> None:
+    headers = client.speaking_as(owner.caller) | {"Content-Type": "application/json"}
+    answer = await client.post(f"{PATH}/upload", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert (await client.get(PATH, headers=headers)).json()["items"] == []
+
+
+@pytest.mark.feature("CAT-5")
+async def test_addresses_inside_our_network_are_not_asked(client: Client, owner: Merchant) -> None:
+    headers = client.speaking_as(owner.caller)
+    async with serving({"/": ("200 OK", {}, b"sku;counted\nA;8\n")}) as address:
+        began = await client.post(f"{PATH}/upload", json={"url": address}, headers=headers)
+        failed = await compared(client, headers, began.json()["id"], "failed")
+    assert failed["error"]["code"] == "file_not_fetched"
+
+
+@pytest.mark.feature("CAT-9", "INV-3")
+async def test_files_that_came_in_are_kept_for_their_time(
+    client: Client, owner: Merchant, process: topology.Surrounded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of stock checks and of imports alike; what nothing names goes, what other services imported stays."""
+    headers = client.speaking_as(owner.caller)
+    check = (await client.post(f"{PATH}/upload", content=b"sku;counted\nA;8\n", headers=headers)).json()
+    await compared(client, headers, check["id"])
+    imported = (
+        await client.post("/v1/imports?group=stock", content=b"sku,on_hand\nA,4\nB,x\n", headers=headers)
+    ).json()
+
+    async def is_over() -> Any:
+        return (await client.get(f"/v1/imports/{imported['id']}", headers=headers)).json()["finished_at"]
+
+    await eventually(is_over)
+    await blobs.put(owner.organization_id, f"stock-checks/{new_id()}/left", b"1")
+    await blobs.put(owner.organization_id, f"imports/{import_id_for('products')}/other", b"2")
+    await sweep(process)
+    kept = await files_of(owner)
+    assert sorted(key.split("/")[0] for key in kept) == ["imports", "imports", "imports", "stock-checks"]
+    for path in ("file", "errors"):
+        assert (await client.get(f"/v1/imports/{imported['id']}/{path}", headers=headers)).status_code == 200
+
+    monkeypatch.setattr(settings(), "file_retention", timedelta(seconds=-5))
+    await sweep(process)
+    assert await files_of(owner) == kept, "marked first, and removed when nobody can be about to read them"
+    for verb, path in (("GET", "file"), ("GET", "errors"), ("POST", "rerun")):
+        answer = await client.request(verb, f"/v1/imports/{imported['id']}/{path}", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (404, "import_file_not_there"), path
+    monkeypatch.setattr(keeping, "_AFTER_MARK", timedelta(seconds=-5))
+    await sweep(process)
+    (left,) = await files_of(owner)
+    assert left.endswith("/other")
+    # The report outlives its file.
+    assert (await compared(client, headers, check["id"]))["counts"]["under"] == 2
+    rows = (await client.get(f"{PATH}/{check['id']}/rows", headers=headers)).json()["items"]
+    assert [row["sku"] for row in rows] == ["A"]
+
+
+async def sweep(process: topology.Surrounded) -> None:
+    """What the schedule of inventory does, for files of any age."""
+    for kept in (keeping.IMPORTS, *IMPORTING.also_kept):
+        uow = process.surroundings.unit_of_work("inventory", service_envelope("inventory", None), across_tenants=True)
+        await keeping.remove_old(uow, kept, timedelta(seconds=-5))
+        await uow.commit()
+
+
+async def files_of(owner: Merchant) -> list[str]:
+    found: list[str] = []
+
+    async def look(organization_id: UUID, keys: Sequence[str]) -> Sequence[str]:
+        found.extend(keys if organization_id == owner.organization_id else ())
+        return keys
+
+    for folder in ("imports", "stock-checks"):
+        await blobs.sweep(folder, timedelta(seconds=-5), look)
+    return found
 
 
 async def test_scopes_and_tenants(client: Client, owner: Merchant) -> None:

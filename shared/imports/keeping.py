@@ -1,0 +1,99 @@
+"""How long files that came in are kept, as they came and with their refused rows: `CROSSDOCK_FILE_RETENTION`.
+
+A file's row first says that it is gone. An hour later, when nobody can still be about to read what the row said before,
+the file goes. Killed anywhere, the next run goes on.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from shared import blobs, clock
+from shared.contracts.platform.imports import service_of_import
+from shared.settings import settings
+from shared.unit_of_work import UnitOfWork
+
+# Whoever wrote a file has said by then in a committed row that it is there: fetching one takes an hour at most.
+_UNNAMED = timedelta(hours=6)
+_AFTER_MARK = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class KeptFiles:
+    """Files of a folder of the blob store, named by the rows of a table (`shared.imports.schema.kept_files_v1`)."""
+
+    folder: str
+    table: str
+
+
+IMPORTS = KeptFiles("imports", "imports")
+
+
+async def remove_old(uow: UnitOfWork, kept: KeptFiles, unnamed: timedelta = _UNNAMED) -> int:
+    """Remove files whose time is over, and those older than `unnamed` that no row names. Across tenants.
+
+    Returns how many. The file of a job that waits or works is not touched.
+    """
+    await _mark(uow, kept)
+
+    async def needed(organization_id: UUID, keys: Sequence[str]) -> Collection[str]:
+        return await _needed(uow, kept, organization_id, keys)
+
+    return await blobs.sweep(kept.folder, unnamed, needed)
+
+
+async def _mark(uow: UnitOfWork, kept: KeptFiles) -> None:
+    await uow.execute(
+        f"UPDATE {kept.table} SET files_removed_at = $2 WHERE (organization_id, id) IN ("  # noqa: S608
+        f"SELECT t.organization_id, t.id FROM {kept.table} t"
+        " JOIN jobs j ON j.organization_id = t.organization_id AND j.id = t.job_id"
+        " WHERE t.files_removed_at IS NULL AND t.key IS NOT NULL AND t.created_at < $1"
+        " AND j.state NOT IN ('queued', 'running') ORDER BY t.created_at LIMIT 50000 FOR UPDATE OF t SKIP LOCKED)",
+        clock.now() - settings().file_retention,
+        clock.now(),
+    )
+
+
+async def _needed(uow: UnitOfWork, kept: KeptFiles, organization_id: UUID, keys: Sequence[str]) -> set[str]:
+    """What rows name that are not marked for long enough, or was written for them; what somebody is still to be told
+    of; and what is another service's to remove.
+    """
+    owners = {key: _owner(key) for key in keys}
+    rows = await uow.fetch(
+        f"SELECT id, key FROM {kept.table} WHERE organization_id = $1 AND (key = ANY($2) OR id = ANY($3))"  # noqa: S608
+        " AND (files_removed_at IS NULL OR files_removed_at > $4)",
+        organization_id,
+        list(keys),
+        [owner for owner in owners.values() if owner is not None],
+        clock.now() - _AFTER_MARK,
+    )
+    ids, named = {row["id"] for row in rows}, {row["key"] for row in rows}
+    named |= {key for key, owner in owners.items() if owner in ids or (kept == IMPORTS and not _is_ours(uow, owner))}
+    return named | await _list_told(uow, organization_id, set(keys) - named)
+
+
+async def _list_told(uow: UnitOfWork, organization_id: UUID, keys: Collection[str]) -> set[str]:
+    """Of these files, those of events that not everybody has heard, such as the stock of an import of products."""
+    if not keys:
+        return set()
+    rows = await uow.fetch(
+        "SELECT DISTINCT o.payload->>'key' AS key FROM deliveries d JOIN outbox o"
+        " ON (o.organization_id, o.id) = (d.organization_id, d.event_id)"
+        " WHERE d.organization_id = $1 AND o.payload->>'key' = ANY($2)",
+        organization_id,
+        list(keys),
+    )
+    return {row["key"] for row in rows}
+
+
+def _owner(key: str) -> UUID | None:
+    """The id of the import that a file was written for."""
+    try:
+        return UUID(key.split("/")[1])
+    except ValueError:
+        return None
+
+
+def _is_ours(uow: UnitOfWork, import_id: UUID | None) -> bool:
+    return import_id is not None and service_of_import(import_id) == uow.service
