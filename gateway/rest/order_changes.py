@@ -53,7 +53,8 @@ async def change_order(
 ) -> Order:
     """Change whom to ask about an order, where it goes, how it travels, or its own discounts and taxes.
 
-    What is left out stays. The total follows: what was paid beyond it is asked to go back.
+    What is left out stays. The total follows: what was paid beyond it is asked to go back. The address is not changed
+    while a shipment is being prepared for it (`shipment_in_preparation`, which names it): cancel that first.
     """
     message = ChangeOrder(order_id=order_id, change=change, expected_version=expected)
     return tagged(await ask(message), response)

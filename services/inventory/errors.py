@@ -126,6 +126,16 @@ class CentreDoesNotServe(Conflict):
     title = "The fulfilment centre does not serve this shop"
 
 
+class ShipmentInPreparation(Conflict):
+    """`errors` has one entry per shipment that is being prepared: `{shipment_id, number, state}`."""
+
+    title = "A shipment is being prepared for the present address"
+
+
+class AddressChanging(Conflict):
+    title = "The order's address is being changed at this moment"
+
+
 class OrderNotReady(Conflict):
     title = "The order may not be shipped as it stands"
 

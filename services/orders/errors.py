@@ -82,7 +82,7 @@ class PriceChanged(Conflict):
 
 
 class HoldRanOut(Conflict):
-    title = "The stock was held too long ago; send the request again"
+    title = "What was held for this was held too long ago; send the request again"
 
 
 class IllegalTransition(Conflict):

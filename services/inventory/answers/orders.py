@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from services.inventory.use_cases import amending, reservations, reserving
-from shared.contracts.inventory.amendments import PrepareAmendment, PreparedAmendment
+from services.inventory.use_cases import amending, readdressing, reservations, reserving
+from shared.contracts.inventory.amendments import HoldShipments, PrepareAmendment, PreparedAmendment, ShipmentsHeld
 from shared.contracts.inventory.messages import GetReservation, ReserveStock
 from shared.contracts.inventory.shapes import Reservation
 from shared.service import Asked, answers, answers_group
@@ -19,6 +19,11 @@ async def reserve_stock(asked: Sequence[Asked[ReserveStock]], uow: UnitOfWork) -
 @answers(PrepareAmendment, internal=True)
 async def prepare_amendment(message: PrepareAmendment, uow: UnitOfWork) -> PreparedAmendment:
     return await amending.prepare(uow, message)
+
+
+@answers(HoldShipments, internal=True)
+async def hold_shipments(message: HoldShipments, uow: UnitOfWork) -> ShipmentsHeld:
+    return await readdressing.hold_shipments(uow, message)
 
 
 @answers(GetReservation, scope="inventory:read")

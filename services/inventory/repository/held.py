@@ -111,6 +111,30 @@ _RESERVATION = "SELECT id, shop_id, state, expires_at FROM reservations WHERE id
 _RESERVATION_LOCKED = f"{_RESERVATION} FOR UPDATE"
 
 
+async def hold_shipments(uow: UnitOfWork, order_id: UUID, version: int, seconds: int) -> datetime:
+    """Let who knows no newer version of an order begin no shipment of it. Its reservation is locked. Until when."""
+    expires_at: datetime = await uow.fetchval(
+        "WITH own AS (SELECT clock_timestamp() + make_interval(secs => $3) AS until)"
+        " UPDATE reservations SET shipments_held_for = greatest(shipments_held_for, $2),"
+        " shipments_held_until = greatest(shipments_held_until, own.until) FROM own WHERE id = $1 RETURNING own.until",
+        order_id,
+        version,
+        float(seconds),
+    )
+    return expires_at
+
+
+async def are_shipments_held(uow: UnitOfWork, order_id: UUID, version: int) -> bool:
+    """Whether who knows this version of an order begins no shipment of it now."""
+    are_held: bool = await uow.fetchval(
+        "SELECT shipments_held_for >= $2 AND coalesce(shipments_held_until > clock_timestamp(), false)"
+        " FROM reservations WHERE id = $1",
+        order_id,
+        version,
+    )
+    return are_held
+
+
 async def list_units(uow: UnitOfWork, order_ids: Sequence[UUID]) -> dict[UUID, list[ReservedUnits]]:
     """Reserved units per reservation, by SKU."""
     units: dict[UUID, list[ReservedUnits]] = {}

@@ -86,6 +86,14 @@ async def note_move(
     )
 
 
+async def list_in_states(uow: UnitOfWork, order_id: UUID, states: Sequence[ShipmentState]) -> list[dict[str, str]]:
+    """Which shipments of an order are in one of these states, oldest first."""
+    rows = await uow.fetch(
+        "SELECT id, number, state FROM shipments WHERE order_id = $1 AND state = ANY($2) ORDER BY id", order_id, states
+    )
+    return [{"shipment_id": str(row["id"]), "number": row["number"], "state": row["state"]} for row in rows]
+
+
 async def cancel_prepared(uow: UnitOfWork, order_id: UUID, prepared: Sequence[ShipmentState], reason: str) -> None:
     """Give up what is prepared for an order whose reservation is locked, and unbind its goods."""
     rows = await uow.fetch(

@@ -20,7 +20,7 @@ from services.inventory.models import Place, Reserved, ReservedUnits
 from services.inventory.repository import held
 from services.inventory.repository import shipments as stored
 from services.inventory.shipment_states import LEFT, require_move
-from services.inventory.use_cases import choosing, ledger
+from services.inventory.use_cases import choosing, ledger, readdressing
 from services.inventory.use_cases.ledger import Ledger
 from services.inventory.use_cases.stock_rows import CLOCK_SKEW
 from shared import clock
@@ -42,9 +42,11 @@ from shared.unit_of_work import UnitOfWork
 async def create(uow: UnitOfWork, draft: ShipmentDraft, order: OrderStanding) -> Shipment:
     """Prepare or send what the order has open, or the lines named.
 
-    Raises OrderNotReady, MoreThanAllocated, NotOnHand, CentreMayNotDispatch, CentreNotFound, InsufficientStock.
+    Raises OrderNotReady, AddressChanging, MoreThanAllocated, NotOnHand, CentreMayNotDispatch, CentreNotFound,
+    InsufficientStock.
     """
     reservation = await choosing.lock_ready(uow, order)
+    await readdressing.refuse_while_held(uow, order)
     parts = await choosing.list_free(uow, reservation, draft.centre)
     wanted = choosing.wanted(draft, parts, reservation)
     parts = [units for units in parts if units.goods in wanted]

@@ -49,6 +49,14 @@ async def list_fulfilled(uow: UnitOfWork, keys: Sequence[tuple[UUID, UUID | None
     return {row["id"] for row in rows}
 
 
+async def is_answered(uow: UnitOfWork, client_id: UUID | None, key: str | None) -> bool:
+    """Whether a request with this idempotency key was answered, and is remembered."""
+    known: bool = await uow.fetchval(
+        "SELECT EXISTS (SELECT FROM idempotency WHERE (client_id, key) = ($1, $2))", client_id, key
+    )
+    return known
+
+
 async def ensure_customers(uow: UnitOfWork, customers: Iterable[CustomerDraft]) -> dict[str, UUID]:
     """The customers of these e-mail addresses, by their normal spelling, made where there are none.
 

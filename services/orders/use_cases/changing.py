@@ -1,30 +1,84 @@
-"""What a person changes about an order, its lines apart: whom to ask, where it goes, how, and at what price."""
+"""What a person changes about an order, its lines apart: whom to ask, where it goes, how, and at what price.
 
+Where it goes changes only while nothing is prepared for the old address: inventory is asked to begin no shipment of the
+order as it stands; we commit while that lasts a minute longer, and only to the version that was told there.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from services.orders.errors import OrderNotChangeable
+from services.orders.errors import HoldRanOut, OrderNotChangeable
 from services.orders.models import OrderRow, totals
 from services.orders.models.totals import Charges
 from services.orders.repository import orders
 from services.orders.use_cases import paying, reading, timeline
+from services.orders.use_cases.placement import LEAST_HOLD
+from shared.contracts.inventory.amendments import HoldShipments
 from shared.contracts.orders.aftercare import AddOrderNote, ChangeOrder, OrderChange
 from shared.contracts.orders.customers import normalised_email
-from shared.contracts.orders.shapes import Order
-from shared.unit_of_work import UnitOfWork
+from shared.contracts.orders.shapes import Order, ShippingAddress
+from shared.errors import CarriedError
+from shared.unit_of_work import ConcurrentChange, UnitOfWork
 
 _CHARGES = ("shipping", "discounts", "taxes")
 _PERSONAL = ("customer", "shipping_address")
+# For how long inventory begins no shipment while we have not committed; what we commit ends it.
+HOLD_SECONDS = 120
 CHANGEABLE = ("pending", "processing", "partly_shipped", "on_hold")
+
+
+@dataclass(frozen=True)
+class Held:
+    """Which version of an order inventory begins no shipment of, and until when; for ever where it has no goods."""
+
+    version: int
+    until: datetime | None
 
 
 async def change(uow: UnitOfWork, message: ChangeOrder) -> Order:
     """Change the details of an order of which something is still to leave.
 
-    Raises OrderNotFound, OrderChangedSince, OrderNotChangeable, and what adding up raises.
+    Raises OrderNotFound, OrderChangedSince, OrderNotChangeable, HoldRanOut, ConcurrentChange, and what adding up and
+    inventory (`HoldShipments`) raise.
     """
+    return await commit(uow, message, await _hold_shipments(uow, message))
+
+
+async def _hold_shipments(uow: UnitOfWork, message: ChangeOrder) -> Held | None:
+    """None where the order goes where it went; or where this was answered before, as opening our transaction finds."""
+    if message.change.shipping_address is None:
+        return None
+    async with uow.beforehand() as earlier:
+        if await orders.is_answered(earlier, uow.caller.id, uow.envelope.idempotency_key):
+            return None
+        order = await reading.get_visible(earlier, message.order_id)
+        order.check_version(message.expected_version)
+        require_changeable(order)
+        if not _goes_elsewhere(order, message.change):
+            return None
+        version = order.version
+    wanted = HoldShipments(order_id=message.order_id, version=version, hold_seconds=HOLD_SECONDS)
+    try:
+        return Held(version, (await uow.ask(wanted)).expires_at)
+    except CarriedError as error:
+        if error.code == "reservation_closed":
+            raise OrderNotChangeable("All goods of the order have left, or were given back.") from error
+        raise
+
+
+def _goes_elsewhere(order: OrderRow, change: OrderChange) -> bool:
+    known = None if order.shipping_address is None else ShippingAddress(**order.shipping_address)
+    return change.shipping_address is not None and change.shipping_address != known
+
+
+async def commit(uow: UnitOfWork, message: ChangeOrder, held: Held | None) -> Order:
+    """What `change` does once nothing is prepared for the old address, and raises of its own."""
     order = await reading.get_visible(uow, message.order_id, lock=True)
     order.check_version(message.expected_version)
     require_changeable(order)
+    if _goes_elsewhere(order, message.change):
+        await _require_held(uow, order, held)
     before = _details(order)
     total_before = order.total
     await _take(uow, order, message.change)
@@ -36,6 +90,14 @@ async def change(uow: UnitOfWork, message: ChangeOrder) -> Order:
     if order.total != total_before:
         await paying.settle_total(uow, order, total_before)
     return await reading.whole(uow, order)
+
+
+async def _require_held(uow: UnitOfWork, order: OrderRow, held: Held | None) -> None:
+    """Raises ConcurrentChange, HoldRanOut. A shipment may have been begun for an order that has moved on since."""
+    if held is None or held.version != order.version:
+        raise ConcurrentChange("The order changed at the same moment; read it again.")
+    if held.until is not None and await orders.get_time(uow) + LEAST_HOLD >= held.until:
+        raise HoldRanOut("Shipments were held too long ago to change the address safely; send the request again.")
 
 
 def require_changeable(order: OrderRow) -> None:

@@ -42,3 +42,21 @@ class PrepareAmendment(Command[PreparedAmendment]):
     order: OrderStanding
     lines: list[AmendedLine]
     hold_seconds: int = 300
+
+
+class ShipmentsHeld(Shape):
+    """No shipment of the order as it stands is begun until `expires_at`. None: inventory knows of no goods of it."""
+
+    expires_at: datetime | None
+
+
+class HoldShipments(Command[ShipmentsHeld]):
+    """Begin no shipment of an order that has this `version` or an older one, for its address changes. Internal.
+
+    Once it has a newer version shipments are begun again. Refused with `shipment_in_preparation` (409) where goods are
+    picked or packed, `reservation_closed` (409) where all has left or was given back.
+    """
+
+    order_id: UUID
+    version: int
+    hold_seconds: int

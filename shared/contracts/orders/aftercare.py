@@ -40,7 +40,9 @@ class ChangeOrder(Command[Order]):
 
     Its total follows: what was paid beyond it is asked to go back, and what is not paid yet of a higher one puts the
     order on hold until it is. Refused with `order_not_found` (404), `order_not_changeable` (409) once all of it has
-    left or it is over, `order_changed_since` (412), and as placing an order refuses amounts (422).
+    left or it is over, `shipment_in_preparation` (409) where goods are picked or packed for the address that is to
+    change, `concurrent_change`, `hold_ran_out` (409: send it again), `order_changed_since` (412), and as placing an
+    order refuses amounts (422).
     """
 
     order_id: UUID
