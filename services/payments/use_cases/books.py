@@ -114,8 +114,14 @@ class Books:
         await payment_records.add_names(uow, self._names)
 
 
-async def open_books(uow: UnitOfWork, heard: Sequence[Heard]) -> Books:
-    """Lock and read all that is spoken of. Locks are always taken in this order, and by name within each kind."""
+async def lock_spoken_of(
+    uow: UnitOfWork, heard: Sequence[Heard]
+) -> tuple[Mapping[PaymentName, tuple[UUID, str]], Sequence[Order], Sequence[Payment]]:
+    """Lock all that is spoken of, always in this order, and by name within each kind.
+
+    Whoever opens books one after the other in one transaction locks for all of them first: else two who come to the
+    same orders in another order would wait for each other. Returns owners of names, orders, and their payments.
+    """
     names = {name for each in heard for name in each.names}
     await common.lock_names(uow, names)
     owners = await payment_records.list_owners(uow, names) if names else {}
@@ -123,7 +129,12 @@ async def open_books(uow: UnitOfWork, heard: Sequence[Heard]) -> Books:
     numbers |= {each.said.order_number for each in heard if each.said.order_number is not None}
     await common.lock_names(uow, [("order", number) for number in numbers])
     orders = await order_records.lock_orders(uow, numbers)
-    payments = await payment_records.lock_payments(uow, [order.id for order in orders])
+    return owners, orders, await payment_records.lock_payments(uow, [order.id for order in orders])
+
+
+async def open_books(uow: UnitOfWork, heard: Sequence[Heard]) -> Books:
+    """Lock and read all that is spoken of."""
+    owners, orders, payments = await lock_spoken_of(uow, heard)
     # Of what nothing was said yet there is nothing to look up.
     spoken_of = {payment_id for payment_id, _ in owners.values()}
     told = [row.id for row in payments if row.version and row.id in spoken_of]

@@ -25,7 +25,7 @@ from services.payments.notices import Notice, read_notice
 from services.payments.repository import callback_records, order_records
 from services.payments.settings import payments_settings
 from services.payments.use_cases import alerting, ledger
-from services.payments.use_cases.books import Books, Heard, open_books
+from services.payments.use_cases.books import Books, Heard, lock_spoken_of, open_books
 from shared import clock
 from shared.identifiers import new_id
 from shared.unit_of_work import UnitOfWork
@@ -148,6 +148,18 @@ def find_said(callback: Callback, gateway: Gateway) -> Notice | Harmless | None:
         return _content_read(callback, gateway)
     except Unusable:
         return None
+
+
+async def lock_for(uow: UnitOfWork, callbacks: Sequence[Callback], gateways: Mapping[UUID, Gateway]) -> None:
+    """Lock at once what callbacks speak of that are to take effect one after the other. They are locked themselves."""
+    heard = []
+    for callback in callbacks:
+        gateway = gateways[callback.gateway_id]
+        is_heard = callback.body_dropped_at is None and not callback.is_settled
+        said = find_said(callback, gateway) if is_heard else None
+        if isinstance(said, Notice):
+            heard.append(Heard(callback, gateway, said))
+    await lock_spoken_of(uow, heard)
 
 
 def _content_read(callback: Callback, gateway: Gateway) -> Notice | Harmless:

@@ -177,6 +177,8 @@ async def act_on_many(
     """
     callbacks = await callback_records.lock_callbacks(uow, callback_ids)
     gateways = await gateway_records.get_gateways(uow, [callback.gateway_id for callback in callbacks])
+    if action != "reject":
+        await processing.lock_for(uow, callbacks, gateways)
     counts: dict[str, int] = {}
     for callback in callbacks:
         gateway = gateways[callback.gateway_id]

@@ -6,6 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from services.payments.models import Callback
+from services.payments.use_cases import triage
+from shared.unit_of_work import UnitOfWork
 from tests.doors import Client, caller_of, eventually
 from tests.factories import payments as a
 from tests.services.payments.conftest import Till
@@ -92,3 +95,65 @@ async def test_one_accepts_what_another_rejects_at_the_same_moment(client: Clien
         assert (200, "processed") in told
         assert len(await _listed(client, "/v1/payments", speaker)) == 1
     assert await _audited(till, "callback.accept") + await _audited(till, "callback.reject") == 1
+
+
+@pytest.mark.feature("PAY-6")
+@pytest.mark.parametrize("action", ["accept", "replay"])
+async def test_two_bulk_actions_on_the_same_orders_in_opposite_order_do_not_stop_each_other(
+    client: Client, till: Till, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """Each has done its first callback, whose order the other comes to next, or waits until the other is done."""
+    speaker = client.speaking_as(caller_of(till.organization_id))
+    gateways = [till.gateway, await a.open_gateway(till.process, till.organization_id)]
+    numbers = ["AT-ONCE-4", "AT-ONCE-5"]
+    for number in numbers:
+        await till.place(number)
+    for gateway, order in zip(gateways, (numbers, numbers[::-1]), strict=True):
+        for number in order:
+            event = a.stripe_event("payment_intent.succeeded", a.intent(number, id=f"pi_{number}_{gateway.id}"))
+            body = a.as_body(event)
+            headers = {"Stripe-Signature": a.signature(body, "whsec_new")}
+            answer = await client.post(f"/callbacks/{gateway.id}", content=body, headers=headers)
+            assert answer.status_code == 400
+        secret = {"add_secret": "whsec_new"}
+        changed = await client.patch(f"/v1/payment-gateways/{gateway.id}", json=secret, headers=speaker)
+        assert changed.status_code == 200, changed.text
+    name, begun = f"{action}_locked", set[str]()
+    act = getattr(triage, name)
+
+    async def slowly(uow: UnitOfWork, callback: Callback, *arguments: Any) -> None:
+        await act(uow, callback, *arguments)
+        begun.add(str(callback.gateway_id))
+
+        async def both_are_in_it() -> bool:
+            return len(begun) == 2 or bool(await till.rows(_WAITING))
+
+        await eventually(both_are_in_it)
+
+    monkeypatch.setattr(triage, name, slowly)
+    answers = await asyncio.gather(
+        *(
+            client.post(
+                "/v1/callbacks/triage",
+                json={"action": action, "filter": {"gateway": str(gateway.id)}, "reason": "seen there"},
+                headers=speaker,
+            )
+            for gateway in gateways
+        )
+    )
+    assert {answer.status_code for answer in answers} == {202}, [answer.text for answer in answers]
+
+    async def over() -> list[Any]:
+        paths = [f"/v1/jobs/{answer.json()['job']['id']}" for answer in answers]
+        jobs = [(await client.get(path, headers=speaker)).json() for path in paths]
+        return jobs if all(job["finished_at"] for job in jobs) else []
+
+    jobs = await eventually(over)
+    assert [(job["state"], job["counters"]) for job in jobs] == [("succeeded", {"processed": 2})] * 2
+    assert len(await _listed(client, "/v1/payments", speaker)) == 4
+
+
+_WAITING = (
+    "SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
