@@ -7,6 +7,7 @@ from uuid import UUID
 from services.inventory.errors import TooManySkus
 from services.inventory.models import Served, Serving, SourcingRule, Stock
 from services.inventory.repository import balances, kits, shop_centres
+from services.inventory.use_cases import weighing
 from shared import clock
 from shared.contracts.inventory.messages import GetAvailability
 from shared.contracts.inventory.shapes import Availabilities, Availability
@@ -57,6 +58,8 @@ async def get(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> Availabili
         else of(sku, rows.get(sku, ()), today, splits=splits)
         for sku in skus
     ]
+    if not serving:
+        items = [item.model_copy(update={"not_sold": weighing.NO_CENTRE}) for item in items]
     return Availabilities(items=items, as_of=as_of)
 
 
@@ -76,6 +79,8 @@ def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True) -> 
         available_from=speaking.available_from,
         available_until=speaking.available_until,
         restock_date=speaking.restock_date,
+        not_sold=weighing.not_sold([rows], today),
+        everywhere=None if splits else sum(quantities),
     )
 
 
@@ -94,6 +99,8 @@ def of_kit(
         available_from=max((c.available_from for c in children.values() if c.available_from), default=None),
         available_until=min((c.available_until for c in children.values() if c.available_until), default=None),
         restock_date=max((c.restock_date for c in children.values() if c.restock_date), default=None),
+        not_sold=weighing.not_sold([rows.get(child, ()) for child in goods], today),
+        everywhere=None if splits else _kits(goods, rows, today, splits=True),
     )
 
 

@@ -10,15 +10,16 @@
 | `does_not_count` | what it has is not sold by this shop |
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from services.inventory.models import Place, ReservedUnits, Serving, SourcingRule, Stock, WantedLine
+from shared.contracts.inventory.shapes import NotSold
 
 # Of a line that is short: no centre sells for the shop, whatever lies where.
-NO_CENTRE = "no_centre"
+NO_CENTRE: NotSold = "no_centre"
 
 
 def explain(
@@ -92,6 +93,15 @@ def sets_of(line: WantedLine, there: Mapping[str, int]) -> int:
     return min(there.get(sku, 0) // per_line for sku, per_line in line.made_of().items())
 
 
+def not_sold(rows: Collection[Sequence[Stock]], today: date) -> NotSold | None:
+    """Why not one can be sold of goods that need some of each of these SKUs, where centres count for the shop."""
+    if not all(rows):
+        return "not_stocked"
+    if not all(any(row.is_on_sale(today) for row in found) for found in rows):
+        return "not_on_sale"
+    return None
+
+
 def _reason(
     line: WantedLine,
     rows: Mapping[str, Sequence[Stock]],
@@ -100,10 +110,8 @@ def _reason(
     today: date,
     rule: SourcingRule,
 ) -> str:
-    if not all(rows.values()):
-        return "not_stocked"
-    if not all(any(row.is_on_sale(today) for row in found) for found in rows.values()):
-        return "not_on_sale"
+    if nothing := not_sold(rows.values(), today):
+        return nothing
     if everywhere >= line.quantity:
         if rule.splitting != "lines" and together < line.quantity:
             return "not_in_one_centre"

@@ -112,7 +112,7 @@ def _quote(
 def _line(
     shop: SellingShop, line: OrderedLine, price: LinePrice, availability: Availability, whole: LineSum | None
 ) -> QuoteLine:
-    problem, text = _problem(line, price, availability)
+    problem, reason, text = _problem(line, price, availability)
     return QuoteLine(
         sku=line.sku,
         quantity=line.quantity,
@@ -122,25 +122,48 @@ def _line(
         available=availability.available,
         available_quantity=availability.available_quantity,
         problem=problem,
+        reason=reason,
         message=text,
         discounts=line.discounts,
         taxes=line.taxes,
     )
 
 
-def _problem(line: OrderedLine, price: LinePrice, availability: Availability) -> tuple[str | None, str | None]:
+def _problem(
+    line: OrderedLine, price: LinePrice, availability: Availability
+) -> tuple[str | None, str | None, str | None]:
+    """Code, reason and words of what stands in the way of a line; None where nothing does."""
     if price.product_id is None:
-        return "unknown_sku", "The shop knows no such SKU."
+        return "unknown_sku", None, "The shop knows no such SKU."
     if price.unit_price is None:
-        return "not_sellable", f"The shop does not sell this: {price.reason or 'it has no price'}."
+        return "not_sellable", None, f"The shop does not sell this: {price.reason or 'it has no price'}."
     refusal = price.order_limits and price.order_limits.refusal(line.quantity)
     if refusal:
-        return "outside_order_limits", refusal
+        return "outside_order_limits", None, refusal
     there = availability.available_quantity
     promised = availability.policy == "always" or (availability.policy != "standard" and price.backorder != "deny")
     if there >= line.quantity or (availability.available and promised):
-        return None, None
-    return "insufficient_stock", f"Only {there} can be had now." if there else "It is out of stock."
+        return None, None, None
+    reason = _shortage(line, availability)
+    words = f"Only {there} can be had now." if there else "It is out of stock."
+    return "insufficient_stock", reason, _WORDS.get(reason, words)
+
+
+# Where it is not the number that stands in the way.
+_WORDS = {
+    "no_centre": "No fulfilment centre sells for this shop: assign one to it.",
+    "not_on_sale": "It is not on sale now.",
+}
+
+
+def _shortage(line: OrderedLine, availability: Availability) -> str:
+    """Why a line cannot be served, in the words of an order's refusal."""
+    if availability.not_sold is not None:
+        return availability.not_sold
+    everywhere = availability.available_quantity if availability.everywhere is None else availability.everywhere
+    if everywhere >= line.quantity:
+        return "not_in_one_centre"
+    return "not_enough" if everywhere else "out_of_stock"
 
 
 async def get(uow: UnitOfWork, quote_id: UUID) -> Quote:

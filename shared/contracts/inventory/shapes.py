@@ -17,10 +17,16 @@ Sku = Annotated[str, Field(min_length=1, max_length=200)]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
+# Why no unit of a SKU can be had, as refused reservations say it, too.
+NotSold = Literal["no_centre", "not_stocked", "not_on_sale"]
+
+
 class Availability(Shape):
     """Whether and how much of a SKU one shop can sell now: on hand minus reserved over its centres, never negative.
 
-    With a policy of backorder, preorder or always, `available` holds even when `available_quantity` is 0.
+    With a policy of backorder, preorder or always, `available` holds even when `available_quantity` is 0. `not_sold`:
+    no centre sells for the shop, none of them ever held it, or its policy or dates forbid it everywhere.
+    `everywhere` is what all centres have together, where no more can be sold at a time than one has.
     """
 
     sku: str
@@ -30,6 +36,8 @@ class Availability(Shape):
     available_from: date | None = None
     available_until: date | None = None
     restock_date: date | None = None
+    not_sold: NotSold | None = None
+    everywhere: int | None = None
 
 
 class Availabilities(Shape):

@@ -86,7 +86,8 @@ class QuoteLine(Shape):
     """What a line costs and whether it can be had. `problem` is null, or the code of what stands in the way.
 
     `total` is what it comes to after its discounts, with added tax. Problems: unknown_sku, not_sellable,
-    outside_order_limits, insufficient_stock.
+    outside_order_limits, insufficient_stock. `reason` says why there is not enough, as the refused order would:
+    no_centre (none sells for the shop), not_stocked, not_on_sale, out_of_stock, not_enough, not_in_one_centre.
     """
 
     sku: str
@@ -97,6 +98,7 @@ class QuoteLine(Shape):
     available: bool
     available_quantity: int
     problem: str | None = None
+    reason: str | None = None
     message: str | None = None
     discounts: list[Discount] = []
     taxes: list[Tax] = []

@@ -1,0 +1,114 @@
+"""What stands in the way of a quote's line is what the order would be refused for, in the same words."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from deploy import topology
+from shared.contracts.inventory.kits import KitPart, SetKit
+from shared.contracts.inventory.messages import (
+    AssignFulfilmentCentre,
+    CreateFulfilmentCentre,
+    ListFulfilmentCentres,
+    SetStockPolicy,
+    UnassignFulfilmentCentre,
+)
+from shared.contracts.inventory.sourcing import SetSourcing
+from shared.identifiers import new_id
+from tests.doors import Client
+from tests.factories.orders import Seller, body
+
+pytestmark = pytest.mark.feature("ORD-1", "INV-4")
+
+
+@pytest.fixture
+async def seller(process: topology.Surrounded, client: Client) -> Seller:
+    """Sells MUG, of which there are ten, NEW, which no centre ever held, and KIT of two mugs."""
+    seller = await Seller(process).open({"MUG": "10.00", "NEW": "1.00", "KIT": "15.00"}, {"MUG": 10})
+    await seller.ask(SetKit(sku="KIT", parts=[KitPart(sku="MUG", quantity=2)]))
+    return seller
+
+
+async def nothing(_seller: Seller) -> None:
+    """As it is."""
+
+
+async def no_centre(seller: Seller) -> None:
+    (main,) = (await seller.ask(ListFulfilmentCentres())).items
+    await seller.ask(UnassignFulfilmentCentre(centre_id=main.id, shop="main"))
+
+
+async def showroom(seller: Seller) -> None:
+    await seller.ask(SetStockPolicy(sku="MUG", centre="main", policy="showroom"))
+
+
+async def sold_out(seller: Seller) -> None:
+    await seller.stocked({"MUG": 0})
+
+
+async def two_centres(seller: Seller) -> None:
+    centre = await seller.ask(CreateFulfilmentCentre(code="store", name="Store", kind="store"))
+    await seller.ask(AssignFulfilmentCentre(centre_id=centre.id, shop="main"))
+    await seller.stocked({"MUG": 10}, centre="store")
+    await seller.ask(SetSourcing(shop="main", splitting="orders"))
+
+
+@pytest.mark.parametrize(
+    ("happens", "sku", "quantity", "reason", "message"),
+    [
+        (no_centre, "MUG", 1, "no_centre", "No fulfilment centre sells for this shop: assign one to it."),
+        (no_centre, "NEW", 1, "no_centre", "No fulfilment centre sells for this shop: assign one to it."),
+        (no_centre, "KIT", 1, "no_centre", "No fulfilment centre sells for this shop: assign one to it."),
+        (nothing, "NEW", 1, "not_stocked", "It is out of stock."),
+        (showroom, "MUG", 1, "not_on_sale", "It is not on sale now."),
+        (showroom, "KIT", 1, "not_on_sale", "It is not on sale now."),
+        (sold_out, "MUG", 1, "out_of_stock", "It is out of stock."),
+        (nothing, "MUG", 11, "not_enough", "Only 10 can be had now."),
+        (nothing, "KIT", 6, "not_enough", "Only 5 can be had now."),
+        (two_centres, "MUG", 11, "not_in_one_centre", "Only 10 can be had now."),
+        (two_centres, "KIT", 6, "not_in_one_centre", "Only 5 can be had now."),
+        (two_centres, "MUG", 21, "not_enough", "Only 10 can be had now."),
+    ],
+)
+async def test_a_quote_says_why_as_the_order_would(
+    client: Client,
+    seller: Seller,
+    happens: Callable[[Seller], Awaitable[None]],
+    sku: str,
+    quantity: int,
+    reason: str,
+    message: str,
+) -> None:
+    await happens(seller)
+    headers = client.speaking_as(seller.storefront())
+    lines = [{"sku": sku, "quantity": quantity}]
+    quoted = (await client.post("/v1/quotes", json={"shop": "main", "lines": lines}, headers=headers)).json()
+    (line,) = quoted["lines"]
+    assert (line["problem"], line["reason"], line["message"]) == ("insufficient_stock", reason, message)
+    assert quoted["can_be_placed"] is False
+    refused = await client.post(
+        "/v1/orders", json=body(lines=lines), headers=headers | {"Idempotency-Key": new_id().hex}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, line["problem"]), refused.text
+    assert refused.json()["errors"][0]["reason"] == reason
+
+
+async def test_where_nothing_is_short_there_is_no_reason(client: Client, seller: Seller) -> None:
+    headers = client.speaking_as(seller.storefront())
+
+    async def told(*lines: dict[str, Any]) -> list[Any]:
+        query = (
+            'mutation($lines: [OrderedLineInput!]!) { createQuote(shop: "main", lines: $lines) {'
+            " ... on Quote { lines { sku problem reason } } ... on Problem { code } } }"
+        )
+        answer = await client.post(
+            "/graphql", json={"query": query, "variables": {"lines": list(lines)}}, headers=headers
+        )
+        quote = answer.json()["data"]["createQuote"]
+        return [(line["problem"], line["reason"]) for line in quote["lines"]]
+
+    asked = [{"sku": "MUG", "quantity": 10}, {"sku": "KIT", "quantity": 5}, {"sku": "NOWHERE", "quantity": 1}]
+    assert await told(*asked) == [(None, None), (None, None), ("unknown_sku", None)]
+    await seller.ask(SetStockPolicy(sku="MUG", centre="main", policy="backorder"))
+    assert await told({"sku": "MUG", "quantity": 11}) == [(None, None)]
