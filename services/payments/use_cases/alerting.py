@@ -55,31 +55,21 @@ def _callback_cause(gateway_id: UUID, reason: str | None) -> str:
     return f"payments.callback.{gateway_id}.{reason}"
 
 
-def refund_requested(uow: UnitOfWork, payment: Payment, refund: Refund) -> None:
+def refund_to_be_made(uow: UnitOfWork, payment: Payment, refund: Refund, *, not_sent: str | None = None) -> None:
+    """One alert per refund until it is settled; why it was `not_sent` makes it one that people alone can make."""
+    if not_sent is None:
+        title = f"A refund is to be made for order {payment.order_number}"
+        why = f" at {payment.provider}: {refund.reason}"
+    else:
+        title = f"A refund for order {payment.order_number} could not be sent to {payment.provider}"
+        why = f": {not_sent}"
     uow.record(
         AlertRaised(
             service=_SERVICE,
             cause=f"payments.refund.{refund.id}",
-            severity="warning",
-            title=f"A refund is to be made for order {payment.order_number}",
-            detail=f"{refund.amount} {payment.currency} (minor units) at {payment.provider}: {refund.reason}",
-            shop_id=payment.shop_id,
-            subject_kind="refund",
-            subject_id=str(refund.id),
-            data={"order_id": str(payment.order_id), "payment_id": str(payment.id)},
-        )
-    )
-
-
-def refund_not_sent(uow: UnitOfWork, payment: Payment, refund: Refund, why: str) -> None:
-    """The same alert as that it is to be made, which people alone can do now."""
-    uow.record(
-        AlertRaised(
-            service=_SERVICE,
-            cause=f"payments.refund.{refund.id}",
-            severity="error",
-            title=f"A refund for order {payment.order_number} could not be sent to {payment.provider}",
-            detail=f"{refund.amount} {payment.currency} (minor units): {why}",
+            severity="warning" if not_sent is None else "error",
+            title=title,
+            detail=f"{refund.amount} {payment.currency} (minor units){why}",
             shop_id=payment.shop_id,
             subject_kind="refund",
             subject_id=str(refund.id),

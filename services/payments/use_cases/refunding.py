@@ -48,7 +48,7 @@ async def _request(uow: UnitOfWork, payment: Payment, requests: Sequence[Refund]
         settled_from=payment.refunded + sum(request.amount for request in requests) + amount,
     )
     await common.add(uow, refund)
-    alerting.refund_requested(uow, payment, refund)
+    alerting.refund_to_be_made(uow, payment, refund)
     uow.defer(SEND, {"refund_id": str(refund.id)}, key=str(refund.id))
 
 

@@ -137,7 +137,7 @@ async def take_in(uow: UnitOfWork, sending: Sending, outcome: Outcome, payload: 
         await _take_in(uow, sending, outcome.fact)
     elif outcome.refusal is not None:
         await own_records.note_not_sent(uow, sending.refund.id, outcome.refusal)
-        alerting.refund_not_sent(uow, sending.payment, sending.refund, outcome.refusal)
+        alerting.refund_to_be_made(uow, sending.payment, sending.refund, not_sent=outcome.refusal)
     elif outcome.unavailable is not None:
         tries = payload.get("tries", 0)
         wait = checking.wait_seconds(tries, longest=_LONGEST_WAIT_SECONDS, first=20)
@@ -169,4 +169,4 @@ async def _take_in(uow: UnitOfWork, sending: Sending, fact: RefundFact) -> None:
     if fact.state in ("failed", "cancelled"):
         why = f"The provider says that it {fact.state}."
         await own_records.note_not_sent(uow, sending.refund.id, why)
-        alerting.refund_not_sent(uow, payment, sending.refund, why)
+        alerting.refund_to_be_made(uow, payment, sending.refund, not_sent=why)
