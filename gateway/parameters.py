@@ -36,12 +36,10 @@ async def known_parameters(request: Request) -> None:
     route = request.scope.get("route")
     if not isinstance(route, APIRoute):
         return
-    has_body = request.method in _WITH_BODY and not _reads_body(route) and await _has_body(request)
-    if not (request.query_params or has_body):
+    takes_none = request.method in _WITH_BODY and not _reads_body(route)
+    if not (request.query_params or takes_none) or (await asker(request)).caller.kind == "anonymous":
         return
-    if (await asker(request)).caller.kind == "anonymous":
-        return
-    if has_body:
+    if takes_none and await _has_body(request):
         raise UnexpectedBody("This path reads no body, and nothing was done: leave it out, or send {}.")
     single, several = _read_by(route)
     refuse_unread(request.query_params, single, several)
@@ -50,8 +48,9 @@ async def known_parameters(request: Request) -> None:
 
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-# What clients send that cannot send nothing.
+# What clients send that cannot send nothing; and as much of a body as is looked at.
 _NOTHING = frozenset({b"", b"{}"})
+_MOST_BLANKS = 1024
 
 
 def _reads_body(route: APIRoute) -> bool:
@@ -60,7 +59,13 @@ def _reads_body(route: APIRoute) -> bool:
 
 
 async def _has_body(request: Request) -> bool:
-    return (await request.body()).strip() not in _NOTHING
+    """Whether there is something in the body. No more of it is read than shows that."""
+    begun = b""
+    async for part in request.stream():
+        begun += part
+        if len(begun) > _MOST_BLANKS or not b"{}".startswith(begun.strip()):
+            return True
+    return begun.strip() not in _NOTHING
 
 
 def refuse_unread(given: QueryParams, single: Collection[str], several: Collection[str]) -> None:

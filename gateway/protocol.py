@@ -61,13 +61,30 @@ class ProblemProtocol(HttpToolsProtocol):
             return
         if self._is_before_body:
             self._head_bytes += len(data)
-            if self._deadline is None:
+            # While an answer is made nobody waits for the next request.
+            if self._deadline is None and not self._is_answering:
                 self._set_deadline()
         super().data_received(data)
         if self._is_before_body and self._head_bytes > self._most_bytes:
             self._refuse_head()
 
+    def on_response_complete(self) -> None:
+        if self._is_refused:
+            self.transport.close()
+        else:
+            super().on_response_complete()
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def handle_websocket_upgrade(self) -> None:
+        if not self._is_refused:
+            super().handle_websocket_upgrade()
+
     def on_headers_complete(self) -> None:
+        if self._is_refused:
+            return
         self._is_before_body, self._head_bytes = False, 0
         self._unset_deadline()
         # In one piece it may be complete before it is counted.
@@ -93,10 +110,14 @@ class ProblemProtocol(HttpToolsProtocol):
         self._refuse(HeadTooLarge(f"Request line and header fields are larger than {self._most_bytes} bytes."))
 
     def _refuse(self, error: CrossdockError) -> None:
+        """Say why, and close. Where an earlier request is being answered, that is finished and nothing more is read."""
         if self._is_refused:
             return
         self._is_refused = True
         self._unset_deadline()
+        if self._is_answering:
+            self.pipeline.clear()
+            return
         request_id = new_id().hex
         response = problem_response(error, request_id)
         named = [(b"x-request-id", request_id.encode()), (b"connection", b"close")]

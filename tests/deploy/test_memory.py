@@ -7,6 +7,8 @@ import pytest
 
 from deploy import topology
 
+pytestmark = pytest.mark.feature("ORD-1")
+
 
 @pytest.fixture
 def collector() -> Iterator[None]:

@@ -14,6 +14,8 @@ from deploy.errors import ProgramsDidNotLoad
 from deploy.nursery import Nursery
 from deploy.topology import SERVICES
 
+pytestmark = pytest.mark.feature("OPS-1")
+
 
 @pytest.fixture
 async def nursery(tmp_path: Path) -> AsyncIterator[Nursery]:

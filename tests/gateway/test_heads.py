@@ -15,7 +15,14 @@ pytestmark = pytest.mark.feature("GAT-1")
 _FINE = b"GET /x HTTP/1.1\r\nHost: here\r\n"
 
 
+ANSWERED: list[str] = []
+MAY_ANSWER = asyncio.Event()
+
+
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    ANSWERED.append(scope["path"])
+    if scope["path"] == "/slow":
+        await MAY_ANSWER.wait()
     while (await receive()).get("more_body", False):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
@@ -106,3 +113,46 @@ async def test_a_body_may_take_its_time(patience: None) -> None:
             await asyncio.sleep(0.15)
             writer.write(part)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_what_follows_a_refused_head_is_not_done() -> None:
+    async with connection() as (reader, writer):
+        ANSWERED.clear()
+        writer.write(_FINE + b"X: " + b"a" * 70_000 + b"\r\n\r\nPOST /next HTTP/1.1\r\nHost: here\r\n\r\n")
+        answer = await reader.read()
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert ANSWERED == []
+
+
+async def test_a_large_head_that_would_be_a_websocket_is_refused_as_well() -> None:
+    async with connection() as (reader, writer):
+        writer.write(_FINE + b"Connection: Upgrade\r\nUpgrade: websocket\r\nX: " + b"a" * 70_000 + b"\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_bytes_that_follow_a_request_do_not_break_its_answer(patience: None) -> None:
+    """Half a head waits while the request before it is answered, and has its time after that."""
+    MAY_ANSWER.clear()
+    async with connection() as (reader, writer):
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n" + _FINE)
+        await asyncio.sleep(0.5)
+        MAY_ANSWER.set()
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+        writer.write(b"Y: ")
+        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_head_that_grows_too_large_behind_a_request_lets_that_be_answered() -> None:
+    MAY_ANSWER.clear()
+    async with connection() as (reader, writer):
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n")
+        writer.write(_FINE + b"X: ")
+        for _ in range(100):
+            writer.write(b"a" * 1000)
+            await writer.drain()
+        MAY_ANSWER.set()
+        answer = await reader.read()
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        # Refused while the answer was made it is just the end, and after it a refusal of its own.
+        assert rest == b"ok" or rest.startswith(b"okHTTP/1.1 431 ")

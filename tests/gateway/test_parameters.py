@@ -1,5 +1,8 @@
 """A query parameter that nobody reads is named, on every route."""
 
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
 import pytest
 
 from shared.bus.envelope import Caller
@@ -83,3 +86,21 @@ async def test_no_body_and_an_empty_object_are_the_same(client: Client, merchant
 async def test_who_says_not_who_they_are_hears_that_and_not_of_the_body(client: Client) -> None:
     answer = await client.post("/v1/search-indexes/rebuild", content=b'{"a":')
     assert answer.status_code == 401
+
+
+async def test_a_large_body_that_nobody_reads_is_not_read_to_its_end(client: Client, merchant: Caller) -> None:
+    """Not by those who may ask, and not at all by those who did not say who they are."""
+    sent: list[int] = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(4096):
+            sent.append(65536)
+            yield b" " * 65536
+
+    path = f"/v1/imports/{uuid4()}/confirm"
+    answer = await client.post(path, content=endless())
+    assert answer.status_code == 401
+    assert sum(sent) < 8 << 20
+    answer = await client.post(path, content=endless(), headers=client.speaking_as(merchant))
+    assert (answer.status_code, answer.json()["code"]) == (422, "unexpected_body")
+    assert sum(sent) < 16 << 20
