@@ -1,12 +1,15 @@
 """Every error leaves as `application/problem+json` (RFC 9457), rendered in this one place."""
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import orjson
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic.fields import FieldInfo
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +26,7 @@ from shared.errors import (
     Unavailable,
     ValidationFailed,
 )
+from shared.validation import entry_of, field_at
 
 log = structlog.get_logger("crossdock.gateway")
 
@@ -136,14 +140,26 @@ async def _invalid(request: Request, error: Exception) -> Response:
     elif tuple(found[0]["loc"]) == ("body",) and not is_json(media_type_of(request)):
         named = UnsupportedMediaType("Send the body as application/json.")
     else:
-        errors = [pointed(item) for item in found]
+        errors = [entry_of(item, _field(request, item["loc"])) for item in found]
         named = ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors)
     return problem_response(named, _request_id(request))
 
 
-def pointed(item: Any) -> dict[str, Any]:
-    """One of pydantic's errors as an entry of `errors`: where, a stable code, a sentence."""
-    return {"pointer": "/" + "/".join(map(str, item["loc"])), "code": item["type"], "message": item["msg"]}
+def _field(request: Request, place: Sequence[int | str]) -> FieldInfo | None:
+    """The parameter, or the field of the body, that FastAPI found something wrong with."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return None
+    told = route.dependant
+    if place[0] == "body":
+        # A body of one shape is that shape; of several, each has its name in it.
+        body = route.body_field
+        return None if body is None else field_at(body.field_info.annotation, place[1:])
+    parameters = {"query": told.query_params, "path": told.path_params, "header": told.header_params}
+    known = {each.alias: each.field_info for each in parameters.get(str(place[0]), ())}
+    if place[1:2] == () or (info := known.get(str(place[1]))) is None:
+        return None
+    return field_at(Annotated[info.annotation, info], place[2:])
 
 
 def media_type_of(request: Request) -> str:

@@ -18,6 +18,7 @@ from shared import blobs
 from shared.bus.envelope import Caller
 from shared.errors import CrossdockError, IdempotencyKeyReused, Invalid, TooLarge, ValidationFailed
 from shared.identifiers import new_id
+from shared.validation import entries_of
 
 M = TypeVar("M")
 
@@ -120,10 +121,7 @@ def checked(message: type[M], values: dict[str, Any]) -> M:
     try:
         return message(**values)
     except ValidationError as error:
-        errors = [
-            {"pointer": "/" + "/".join(map(str, each["loc"])), "code": each["type"], "message": each["msg"]}
-            for each in error.errors(include_url=False)
-        ]
+        errors = entries_of(error, message)
         raise ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors) from None
 
 

@@ -17,6 +17,7 @@ from shared.contracts.base import Shape
 from shared.contracts.search.messages import GetOffer, OffersFirst, SearchOffers, ShopCode, Words
 from shared.contracts.search.shapes import FilterValues, FoundOffers, MinorUnits, OfferDetails, OfferSort
 from shared.errors import ValidationFailed
+from shared.validation import field_at, sentence_of
 
 _OPTION = "option."
 _SINGLE = {"q": "query", "sort": "sort", "first": "first", "after": "after"}
@@ -109,8 +110,9 @@ def _message(message: type[Any], values: Mapping[str, Any], names: Mapping[str, 
         return message.model_validate(values)
     except ValidationError as error:
         errors = []
-        for each in error.errors(include_url=False, include_context=False):
+        for each in error.errors(include_url=False):
             field = next((part for part in each["loc"] if part != "filter"), "")
             name = names.get(str(field), str(field))
-            errors.append({"pointer": f"/query/{name}", "code": each["type"], "message": each["msg"]})
+            sentence = sentence_of(each, field_at(message, each["loc"]))
+            errors.append({"pointer": f"/query/{name}", "code": each["type"], "message": sentence})
         raise ValidationFailed(f"'{errors[0]['pointer'][7:]}': {errors[0]['message']}.", errors) from None

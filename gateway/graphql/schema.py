@@ -36,6 +36,7 @@ from shared.bus.ask import Asker
 from shared.contracts.base import Message
 from shared.errors import CrossdockError, NotFound, ValidationFailed
 from shared.security import SEALED
+from shared.validation import entries_of
 
 
 class OnlyOverWebSocket(NotAcceptable):
@@ -281,10 +282,7 @@ def _arguments(field: Field | Stream, given: Mapping[str, Any], types: Mapping[s
     try:
         return field.message.model_validate(values)
     except ValidationError as error:
-        errors = [
-            {"pointer": "/" + "/".join(map(str, each["loc"])), "code": each["type"], "message": each["msg"]}
-            for each in error.errors(include_url=False)
-        ]
+        errors = entries_of(error, field.message)
         raise ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors) from None
 
 

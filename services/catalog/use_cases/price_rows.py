@@ -12,6 +12,7 @@ from services.catalog.use_cases.pricing import LARGEST_AMOUNT
 from shared.contracts.catalog.pricing import PriceRowError
 from shared.contracts.catalog.shapes import Moment
 from shared.money import EXPONENTS
+from shared.validation import field_at, sentence_of
 
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 _Amount = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT)]
@@ -120,7 +121,7 @@ def _invalid(number: int, raw: Mapping[Any, Any], error: ValidationError) -> Pri
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     sku = raw.get("sku")
-    told, message = f"invalid_{name}", f"{name}: {first['msg']}"
+    told, message = f"invalid_{name}", f"{name}: {sentence_of(first, field_at(PriceRow, first['loc']))}"
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
         told, message = "unknown_field", f"A row has no '{name[:100]}'."
     elif first["type"] == "missing" and len(first["loc"]) == 1:

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from shared import clock
 from shared.contracts.inventory.shapes import StockPolicy, StockRowResult, StockRowStatus
+from shared.validation import first_sentence
 
 # Clocks of those who count may be a little ahead of ours.
 CLOCK_SKEW = timedelta(minutes=5)
@@ -159,7 +160,7 @@ def _refusal(row: StockRow, centres: Mapping[str, UUID]) -> tuple[str, str] | No
 
 
 def _invalid(number: int, raw: Mapping[Any, Any], error: ValidationError) -> StockRowResult:
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "row"
+    place, sentence = first_sentence(error, StockRow)
+    name = str(place[0]) if place else "row"
     known = {key: raw[key] for key in ("sku", "centre") if isinstance(raw.get(key), str)}
-    return StockRowResult(row=number, status="failed", code="invalid_row", message=f"{name}: {first['msg']}", **known)
+    return StockRowResult(row=number, status="failed", code="invalid_row", message=f"{name}: {sentence}", **known)

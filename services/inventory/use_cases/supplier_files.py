@@ -40,6 +40,7 @@ from shared.imports.tables import Column, TableChunk, TableFile, TableRow
 from shared.jobs import RunningJob
 from shared.money import UnknownCurrency, exponent
 from shared.unit_of_work import UnitOfWork
+from shared.validation import first_sentence
 
 CHUNK_ROWS = 2000
 _SUPPLIER_COLUMNS = (
@@ -178,9 +179,9 @@ class _Rows(GroupFile):
         try:
             check()
         except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            column = str(fault["loc"][0]) if fault["loc"] else self._key[0]
-            return self._file.refused(item, column, "invalid_value", f"{column}: {fault['msg']}.")
+            place, sentence = first_sentence(error, SupplierDraft | SupplierLinkDraft)
+            column = str(place[0]) if place else self._key[0]
+            return self._file.refused(item, column, "invalid_value", f"{column}: {sentence}.")
         except UnknownCurrency as error:
             return self._file.refused(item, "currency", "unknown_currency", error.detail)
         except InvalidCell as error:

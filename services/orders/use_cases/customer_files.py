@@ -29,6 +29,7 @@ from shared.imports.groups import MOST_SAMPLES, Group, GroupFile, Opening
 from shared.imports.tables import Column, TableChunk, TableFile, TableRow
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
+from shared.validation import first_sentence
 
 CHUNK_ROWS = 2000
 _OF_CUSTOMER = ("email", "name", "phone", "customer_group", "notes")
@@ -93,9 +94,9 @@ class CustomerFile(GroupFile):
             customer = NewCustomer.model_validate(given)
             default = CustomerAddress.model_validate(address) if address else None
         except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            column = str(fault["loc"][0]) if fault["loc"] else "email"
-            return self._file.refused(item, column, "invalid_value", f"{column}: {fault['msg']}.")
+            place, sentence = first_sentence(error, NewCustomer | CustomerAddress)
+            column = str(place[0]) if place else "email"
+            return self._file.refused(item, column, "invalid_value", f"{column}: {sentence}.")
         return CustomerRow.of(customer, default)
 
     async def skipped(self, uow: UnitOfWork, chunk: TableChunk, most: int) -> list[ImportSample]:

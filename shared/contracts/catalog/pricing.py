@@ -65,7 +65,7 @@ class PriceListDraft(Shape):
 
     shop: str
     name: Name
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(examples=["USD"])] | None = None
     customer_group: Name | None = None
     starts_at: Moment | None = None
     ends_at: Moment | None = None

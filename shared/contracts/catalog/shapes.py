@@ -86,7 +86,10 @@ def _each_word_once(words: list[str]) -> list[str]:
 
 
 Slug = Annotated[
-    str, StringConstraints(pattern=r"^[^\W_A-Z]+(-[^\W_A-Z]+)*$", max_length=200), AfterValidator(_in_lower_case)
+    str,
+    StringConstraints(pattern=r"^[^\W_A-Z]+(-[^\W_A-Z]+)*$", max_length=200),
+    Field(examples=["wool-scarf"]),
+    AfterValidator(_in_lower_case),
 ]
 Sku = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -95,13 +98,18 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 # Texts are as a file would bring them: no space around them, an address with a host, a tag once whatever its case.
 Html = Annotated[str, StringConstraints(strip_whitespace=True, max_length=512 * 1024)]
 SeoDescription = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]\S*$", max_length=2048)]
+Url = Annotated[
+    str,
+    StringConstraints(pattern=r"^https?://[^\s/?#]\S*$", max_length=2048),
+    Field(examples=["https://shop.example/scarf"]),
+]
 Tags = Annotated[list[Name], Field(max_length=250), AfterValidator(_each_word_once)]
 # What a database can hold in any time zone.
 Moment = Annotated[AwareDatetime, AfterValidator(_bounded)]
 Locale = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", max_length=35),
+    Field(examples=["en-US"]),
     AfterValidator(canonical_locale),
 ]
 Alt = Annotated[str, StringConstraints(max_length=500)]

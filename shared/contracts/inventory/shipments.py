@@ -23,7 +23,9 @@ Moment = Annotated[datetime, AfterValidator(_with_zone)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 TrackingNumbers = Annotated[list[Text], Field(max_length=100)]
-TrackingUrl = Annotated[str, Field(max_length=2000, pattern=r"^https?://")]
+TrackingUrl = Annotated[
+    str, Field(max_length=2000, pattern=r"^https?://", examples=["https://track.example.com/?id=1"])
+]
 Millimetres = Annotated[int, Field(ge=1, le=100_000)]
 Grams = Annotated[int, Field(ge=1, le=100_000_000)]
 

@@ -11,6 +11,7 @@ from shared.contracts.catalog.shapes import OrderLimits
 from shared.impex.cells import InvalidCell
 from shared.impex.rows import MediumRecord, OrderLimitsRecord, TextRecord
 from shared.measures import Dimensions, Weight
+from shared.validation import first_sentence
 
 MEDIA_KINDS = ("video", "audio", "document", "model_3d", "other")
 _SIDES = ("length", "width", "height")
@@ -67,10 +68,9 @@ def _made(shape: Any, values: Mapping[str, Any], what: str) -> Any:
     try:
         return shape(**values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = f"{first['loc'][0]}: " if first["loc"] else ""
-        reason = first["msg"].removeprefix("Value error, ")
-        raise InvalidCell(f"invalid_{what}", f"The row's {said.removeprefix('a ')}: {place}{reason}.") from None
+        place, reason = first_sentence(error, shape)
+        within = f"{place[0]}: " if place else ""
+        raise InvalidCell(f"invalid_{what}", f"The row's {said.removeprefix('a ')}: {within}{reason}.") from None
 
 
 def _check_barcodes(values: dict[str, Any]) -> None:
