@@ -63,6 +63,11 @@ class Money(Shape):
         """In major units, exact."""
         return Decimal(self.amount).scaleb(-exponent(self.currency))
 
+    @property
+    def text(self) -> str:
+        """For people to read: `19.99 USD`."""
+        return f"{self.major} {self.currency}"
+
     def __add__(self, other: "Money") -> "Money":
         if self.currency != other.currency:
             raise CurrencyMismatch(f"{self.currency} and {other.currency} cannot be added.")

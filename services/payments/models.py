@@ -80,7 +80,12 @@ class Order(Base, table=True):
             raise WrongCurrency(f"The order is in {self.currency}, the payment in {notice.currency}.")
         for amount in (notice.authorised or 0, notice.captured or 0):
             if self.total is not None and amount > self.total:
-                raise AmountBeyondOrder(f"{amount} was paid for an order of {self.total} {self.currency}.")
+                raise _beyond_order(amount, self.total, notice.currency)
+
+
+def _beyond_order(paid: int, total: int, currency: str) -> AmountBeyondOrder:
+    came, whole = (Money(amount=amount, currency=currency).text for amount in (paid, total))
+    return AmountBeyondOrder(f"{came} was paid for an order of {whole}.")
 
 
 class Gateway(Base, table=True):
@@ -179,9 +184,9 @@ class Payment(Base, table=True):
         told = max(self.captured_told, notice.captured or 0)
         captured = max(told, sum(capture.amount for capture in captures if capture.state == "succeeded"))
         if total is not None and self.captured < captured > total:
-            raise AmountBeyondOrder(f"{captured} was paid for an order of {total}.")
+            raise _beyond_order(captured, total, notice.currency)
         refunded = _refunded((latest, most), refunds)
-        self._check_refund(refunded, captured)
+        self._check_refund(refunded, captured, notice.currency)
         before = self._standing()
         self.currency = notice.currency
         self.authorised = max(self.authorised, notice.authorised or 0)
@@ -209,12 +214,13 @@ class Payment(Base, table=True):
         told = Told(notice.refunded, at)
         return max(latest, told, key=Told.by_time), max(most, told, key=Told.by_amount)
 
-    def _check_refund(self, refunded: int, captured: int) -> None:
+    def _check_refund(self, refunded: int, captured: int, currency: str) -> None:
         if refunded <= captured:
             return
         if captured == 0:
             raise MustWait(PaymentNotCaptured("A refund came, and the capture it returns has not."), self.external_id)
-        raise RefundBeyondCapture(f"{refunded} was refunded of {captured} captured.")
+        back, came = (Money(amount=amount, currency=currency).text for amount in (refunded, captured))
+        raise RefundBeyondCapture(f"{back} was refunded of {came} captured.")
 
     def _standing(self) -> tuple[object, ...]:
         return self.authorised, self.captured, self.refunded, self.refund_in_doubt, self.disputed, self.state

@@ -37,6 +37,7 @@ from shared.contracts.orders.shapes import OrderedLine, PlacedLine
 from shared.contracts.platform.events import AlertCleared, AlertRaised
 from shared.errors import CarriedError, CrossdockError
 from shared.identifiers import derived_id
+from shared.money import Money
 from shared.unit_of_work import UnitOfWork
 
 TAKE = "orders.take_imported"
@@ -200,8 +201,9 @@ def _added_up(
     except CrossdockError as error:
         return Aside("totals_differ", error.detail)
     if whole.total != remote.total.amount:
-        counted = f"{whole.total} and not {remote.total.amount}"
-        return Aside("totals_differ", f"Lines, discounts, taxes and shipping come to {counted} (minor units).")
+        counted = Money(amount=whole.total, currency=remote.total.currency)
+        detail = f"Lines, discounts, taxes and shipping come to {counted.text} and not {remote.total.text}."
+        return Aside("totals_differ", detail)
     return sums, whole
 
 

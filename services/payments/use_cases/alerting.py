@@ -7,6 +7,7 @@ from services.payments.models import Callback, Gateway, Order, Payment, Refund
 from services.payments.repository import callback_records, common
 from shared.contracts.platform.events import AlertCleared, AlertRaised
 from shared.errors import CrossdockError
+from shared.money import Money
 from shared.unit_of_work import UnitOfWork
 
 _SERVICE = "payments"
@@ -69,7 +70,7 @@ def refund_to_be_made(uow: UnitOfWork, payment: Payment, refund: Refund, *, not_
             cause=f"payments.refund.{refund.id}",
             severity="warning" if not_sent is None else "error",
             title=title,
-            detail=f"{refund.amount} {payment.currency} (minor units){why}",
+            detail=f"{_text(refund.amount, payment)}{why}",
             shop_id=payment.shop_id,
             subject_kind="refund",
             subject_id=str(refund.id),
@@ -80,6 +81,12 @@ def refund_to_be_made(uow: UnitOfWork, payment: Payment, refund: Refund, *, not_
 
 def refund_settled(uow: UnitOfWork, refund: Refund) -> None:
     uow.record(AlertCleared(service=_SERVICE, cause=f"payments.refund.{refund.id}"))
+
+
+def _text(amount: int, of: Order | Payment) -> str:
+    """An amount in its order's or payment's currency, which whatever has amounts has."""
+    assert of.currency is not None
+    return Money(amount=amount, currency=of.currency).text
 
 
 def watch_order_sum(uow: UnitOfWork, order: Order, payments: Iterable[Payment]) -> None:
@@ -98,7 +105,7 @@ def watch_order_sum(uow: UnitOfWork, order: Order, payments: Iterable[Payment]) 
             cause=cause,
             severity="error",
             title=f"Order {order.number} was paid more than its total",
-            detail=f"{captured} {order.currency} (minor units) came in for a total of {order.total}.",
+            detail=f"{_text(captured, order)} came in for a total of {_text(order.total, order)}.",
             shop_id=order.shop_id,
             subject_kind="order",
             subject_id=str(order.id),

@@ -35,6 +35,7 @@ async def test_many_that_fail_alike_are_one_alert_until_the_last_has_recovered(c
     alert = await eventually(raised)
     assert (alert["severity"], alert["shop_id"], alert["service"]) == ("error", str(till.shop_id), "payments")
     assert alert["data"]["reason"] == "amount_beyond_order"
+    assert alert["detail"] == "19.99 USD was paid for an order of 0.10 USD."
     failed = await listed("/v1/callbacks", status="failed")
     uow = till.unit_of_work()
     await uow.execute("UPDATE orders SET total = 1999")

@@ -241,6 +241,8 @@ async def test_more_refunded_than_captured_goes_to_a_person(till: Till) -> None:
     await till.tell("payment_intent.succeeded", a.intent("B-2"))
     callback = await till.tell("charge.refunded", a.charge("B-2", refunded=2500))
     assert (callback.status, callback.reason) == ("failed", "refund_beyond_capture")
+    (alert,) = await till.events("platform.alert_raised")
+    assert alert["detail"] == "25.00 USD was refunded of 19.99 USD captured."
     (payment,) = await till.payments(placed.order_id)
     assert totals(payment) == ("captured", 1999, 1999, 0, 0)
 
@@ -359,7 +361,8 @@ async def test_money_of_a_cancelled_order_is_requested_back_once(till: Till) -> 
     await till.hear(cancelled, wanted, cancelled, wanted)
     (refund,) = (await till.ask(ListRefunds(order_id=placed.order_id))).items
     assert (refund.state, refund.amount.amount) == ("requested", 1999)
-    assert len(await till.events("platform.alert_raised")) == 1
+    (alert,) = await till.events("platform.alert_raised")
+    assert alert["detail"].startswith("19.99 USD at stripe: ")
     await till.tell("charge.refunded", a.charge("X-1", refunded=1999))
     (refund,) = (await till.ask(ListRefunds(order_id=placed.order_id))).items
     assert refund.state == "succeeded"
@@ -390,5 +393,6 @@ async def test_an_order_paid_twice_is_told_to_a_person(till: Till) -> None:
     assert len(await till.payments(placed.order_id)) == 2
     (alert,) = await till.events("platform.alert_raised")
     assert alert["cause"] == f"payments.overpaid.{placed.order_id}"
+    assert alert["detail"] == "39.98 USD came in for a total of 19.99 USD."
     await till.tell("charge.refunded", a.charge("P-1", refunded=1999, id="ch_again", payment_intent="pi_again"))
     assert [event["cause"] for event in await till.events("platform.alert_cleared")] == [alert["cause"]]

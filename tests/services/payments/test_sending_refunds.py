@@ -354,6 +354,7 @@ async def test_what_is_refused_stays_with_people_who_are_told_why(till: Till, mo
     assert "sk_test_secret" not in (request.sending_error or "")
     alert = (await till.events("platform.alert_raised"))[-1]
     assert (alert["cause"], alert["severity"]) == (f"payments.refund.{request.id}", "error")
+    assert alert["detail"].startswith("5.00 USD: ")
     closed = await till.ask(CloseRefund(refund_id=request.id, reason="sent from the dashboard"))
     assert closed.state == "closed"
 
