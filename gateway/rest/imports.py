@@ -273,7 +273,10 @@ async def rerun_import(import_id: UUID, ask: Ask, response: Response) -> Import:
 
 @router.post("/imports/{import_id}/undo", status_code=202)
 async def undo_import(import_id: UUID, ask: Ask, response: Response) -> Import:
-    """Take back what an import wrote. What somebody touched since stays, and is listed under `conflicts`."""
+    """Take back what an import wrote. What somebody touched since stays, and is listed under `conflicts`.
+
+    Stock is never taken back: where the import brought some, `undo.notes` says so.
+    """
     undone = await ask(messages.UndoImport(import_id=import_id))
     assert undone.undo is not None
     response.headers["Location"] = f"/v1/jobs/{undone.undo.job_id}"

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleKind
+from shared.contracts.platform.imports import Harm, Import, ImportOptions, ImportSample, SampleKind
 from shared.impex.rows import Notice, RowError
 from shared.imports.keeping import KeptFiles
 from shared.jobs import RunningJob
@@ -102,16 +102,24 @@ class Group:
 class Undoing(Protocol):
     """How a service takes back what an import wrote, from what it keeps of its history."""
 
-    async def __call__(self, job: RunningJob, import_id: UUID) -> Sequence[str]:
-        """Work through it in steps; returns what the undo does not reach, for a person."""
+    async def __call__(self, job: RunningJob, import_id: UUID) -> None:
+        """Work through it in steps."""
         ...
+
+
+def _all_is_reached(_imported: Import) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True)
 class Importing:
-    """All that one service imports. `also_kept`: what else it takes as files, which are kept as long."""
+    """All that one service imports. `also_kept`: what else it takes as files, which are kept as long.
+
+    `unreached` says, for a person, what the undoing of an import does not take back: to whoever asks for it, at once.
+    """
 
     service: str
     groups: Mapping[str, Group] = field(default_factory=dict)
     undo: Undoing | None = None
     also_kept: Sequence[KeptFiles] = ()
+    unreached: Callable[[Import], Sequence[str]] = _all_is_reached

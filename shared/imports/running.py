@@ -417,7 +417,6 @@ async def undo(job: RunningJob, importing: Importing) -> None:
     import_id = UUID(job.parameters["import_id"])
     assert importing.undo is not None
     job.cause = Cause(kind="undo", id=undo_cause_id(import_id), actor=job.requested_by)
-    notes = await importing.undo(job, import_id)
-    async with job.step() as uow:
-        await uow.execute("UPDATE imports SET undo_notes = $2 WHERE id = $1", import_id, list(notes))
+    await importing.undo(job, import_id)
+    async with job.step():
         job.total = job.done

@@ -165,7 +165,8 @@ async def undo(uow: UnitOfWork, importing: Importing, import_id: UUID) -> Import
     if row["undo_state"] in ("queued", "running", "succeeded"):
         raise errors.ImportAlreadyUndone(f"This import's undo has {row['undo_state']}.")
     job = await jobs.create(uow, UNDO_JOB, {"import_id": str(import_id)})
-    await uow.execute("UPDATE imports SET undo_job_id = $2 WHERE id = $1", import_id, job.id)
+    notes = list(importing.unreached(rows.shape(uow.service, row)))
+    await uow.execute("UPDATE imports SET undo_job_id = $2, undo_notes = $3 WHERE id = $1", import_id, job.id, notes)
     uow.audit("import.undo", "import", import_id)
     return await rows.announce(uow, import_id)
 

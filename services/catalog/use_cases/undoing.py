@@ -17,7 +17,7 @@ from services.catalog.repository import catalog, prices, replacing, traces, undo
 from services.catalog.repository.undoing import Change, Foreign
 from services.catalog.repository.watched import WATCHED
 from shared.contracts.catalog.events import IDS_PER_EVENT, CategoriesChanged, VariantsRemoved
-from shared.contracts.platform.imports import ImportConflict
+from shared.contracts.platform.imports import Import, ImportConflict
 from shared.imports import rows as import_rows
 from shared.imports.starting import undo_cause_id
 from shared.jobs import RunningJob
@@ -28,13 +28,12 @@ CHUNK = 500
 _SKEW_MILLISECONDS = 3_600_000
 _LAST = 2**62
 _NONE = UUID(int=0)
-_STOCK = "Stock figures that the import passed on to inventory are not taken back: count again where it matters."
 
 Stage = Callable[["_Undoing", UnitOfWork], Awaitable[bool]]
 
 
-async def undo(job: RunningJob, import_id: UUID) -> Sequence[str]:
-    """Work through it in steps; returns what the undo does not reach."""
+async def undo(job: RunningJob, import_id: UUID) -> None:
+    """Work through it in steps."""
     state = job.checkpoint.setdefault("undo", {"stage": 0, "after": None})
     while state["stage"] < len(_STAGES):
         async with job.step() as uow:
@@ -46,16 +45,15 @@ async def undo(job: RunningJob, import_id: UUID) -> Sequence[str]:
                 state["stage"], state["after"] = state["stage"] + 1, None
             await work.tell(uow)
         state = job.checkpoint["undo"]
-    return [_STOCK] if await _passed_on_stock(job, import_id) else []
 
 
-async def _passed_on_stock(job: RunningJob, import_id: UUID) -> bool:
-    uow = job.unit_of_work()
-    try:
-        row = await import_rows.get(uow, import_id)
-        return "stock_rows" in import_rows.shape(uow.service, row).counters
-    finally:
-        await uow.rollback()
+def unreached(imported: Import) -> Sequence[str]:
+    """What the undo does not take back: stock moves on, and only a new count knows what is there."""
+    skus = imported.counters.get("stock_rows", 0)
+    if not skus:
+        return []
+    of = "1 SKU" if skus == 1 else f"{skus} SKUs"
+    return [f"The stock figures of {of} that the import passed on to inventory stay: count again where it matters."]
 
 
 class _Undoing:
@@ -344,4 +342,4 @@ _STAGES: tuple[Stage, ...] = (
     _Undoing.made_categories,
 )
 
-__all__ = ["CHUNK", "undo"]
+__all__ = ["CHUNK", "undo", "unreached"]

@@ -141,6 +141,29 @@ async def test_dry_run_apply_hold_confirm_and_undo_through_both_doors(keeper: Sh
         assert await keeper.code("POST", f"imports/{held['id']}/{verb}", 409) == code
 
 
+@pytest.mark.feature("CAT-9")
+@pytest.mark.parametrize("on_error", ["skip", "abort"])
+async def test_an_undo_tells_at_once_of_how_many_skus_the_stock_stays(keeper: Shopkeeper, on_error: str) -> None:
+    plain = await brought(keeper, "group=products", csv_file([shopify_row("q-0")]))
+    rows = [shopify_row("q-1", quantity="4"), shopify_row("q-2", quantity="0"), shopify_row("q-3")]
+    stocked = await brought(keeper, f"group=products&on_error={on_error}", csv_file(rows))
+    note = "The stock figures of 2 SKUs that the import passed on to inventory stay: count again where it matters."
+    asked = await keeper.ask("POST", f"imports/{stocked['id']}/undo", 202)
+    assert (asked["undo"]["state"], asked["undo"]["notes"]) == ("queued", [note])
+
+    async def is_undone() -> Any:
+        found = await keeper.ask("GET", f"imports/{stocked['id']}", 200)
+        return found if found["state"] == "undone" else None
+
+    over = await eventually(is_undone)
+    assert over["undo"]["notes"] == [note]
+    assert await keeper.listed(over, "state=undone") == [over]
+    without = await keeper.graphql(
+        "mutation($id: UUID!) { undoImport(importId: $id) { ... on Import { undo { notes } } } }", id=plain["id"]
+    )
+    assert without["undoImport"] == {"undo": {"notes": []}}
+
+
 async def test_conflicts_of_an_undo_are_listed_and_downloaded(keeper: Shopkeeper) -> None:
     await brought(keeper, "group=products", csv_file([shopify_row("a", brand="=Old")]))
     second = await brought(keeper, "group=products", csv_file([shopify_row("a", brand="New")]))
