@@ -6,4 +6,4 @@ from shared.imports.groups import Importing
 
 _GROUPS = (product_imports.GROUP, price_imports.GROUP, variant_imports.GROUP, category_imports.GROUP)
 
-IMPORTING = Importing("catalog", {group.name: group for group in _GROUPS}, undo, unreached)
+IMPORTING = Importing("catalog", {group.name: group for group in _GROUPS}, undo, unreached=unreached)
