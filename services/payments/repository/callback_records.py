@@ -73,17 +73,15 @@ Event = tuple[UUID, str]
 
 
 async def claim_events(uow: UnitOfWork, claims: Sequence[tuple[Callback, str]]) -> dict[Event, tuple[UUID, bytes]]:
-    """Let callbacks stand for the gateways' events, unless others do.
+    """Let callbacks stand for the gateways' events, unless others do. Lock the events first.
 
     Returns, per gateway and event id, the callback that stands for it, and its digest.
     """
-    # In one order everywhere: two workers that claim the same events wait for each other, and never in a circle.
-    sorted_claims = sorted(claims, key=lambda claim: (claim[0].gateway_id, claim[1]))
     columns = (
-        [callback.gateway_id for callback, _ in sorted_claims],
-        [event_id for _, event_id in sorted_claims],
-        [callback.id for callback, _ in sorted_claims],
-        [callback.digest for callback, _ in sorted_claims],
+        [callback.gateway_id for callback, _ in claims],
+        [event_id for _, event_id in claims],
+        [callback.id for callback, _ in claims],
+        [callback.digest for callback, _ in claims],
     )
     claimed = await uow.fetch(_CLAIM_EVENTS, uow.organization_id, *columns)
     if len(claimed) < len(claims):

@@ -1,7 +1,7 @@
 """The books opened for a group of notices: all that they are about is locked and read at once, and written at once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -10,6 +10,7 @@ from uuid import UUID
 from services.payments.models import Callback, Capture, Dispute, Gateway, Order, Payment, Refund
 from services.payments.notices import Notice
 from services.payments.repository import common, order_records, payment_records
+from services.payments.repository.callback_records import Event
 from shared.unit_of_work import UnitOfWork
 
 # A payment as its gateway knows it: the gateway and the id there.
@@ -114,34 +115,41 @@ class Books:
         await payment_records.add_names(uow, self._names)
 
 
-async def lock_spoken_of(
-    uow: UnitOfWork, heard: Sequence[Heard]
-) -> tuple[Mapping[PaymentName, tuple[UUID, str]], Sequence[Order], Sequence[Payment]]:
-    """Lock all that is spoken of, always in this order, and by name within each kind.
+@dataclass(frozen=True)
+class SpokenOf:
+    """What is locked: whose names were spoken of (payment and its order's number), orders, and their payments."""
 
-    Whoever opens books one after the other in one transaction locks for all of them first: else two who come to the
-    same orders in another order would wait for each other. Returns owners of names, orders, and their payments.
+    owners: Mapping[PaymentName, tuple[UUID, str]]
+    orders: Sequence[Order]
+    payments: Sequence[Payment]
+
+
+async def lock_spoken_of(uow: UnitOfWork, heard: Sequence[Heard], events: Collection[Event]) -> SpokenOf:
+    """Lock the events of callbacks and all that they speak of, always in this order, and by name within each kind.
+
+    Before any event is claimed: whoever would claim one of these waits here, and not for a row. Whoever processes
+    callbacks one after the other in one transaction locks for all of them first: else two who come to the same events
+    or orders in another order would wait for each other.
     """
     names = {name for each in heard for name in each.names}
-    await common.lock_names(uow, names)
+    await common.lock_names(uow, {*names, *(("event", *event) for event in events)})
     owners = await payment_records.list_owners(uow, names) if names else {}
     numbers = {number for _, number in owners.values()}
     numbers |= {each.said.order_number for each in heard if each.said.order_number is not None}
     await common.lock_names(uow, [("order", number) for number in numbers])
     orders = await order_records.lock_orders(uow, numbers)
-    return owners, orders, await payment_records.lock_payments(uow, [order.id for order in orders])
+    return SpokenOf(owners, orders, await payment_records.lock_payments(uow, [order.id for order in orders]))
 
 
-async def open_books(uow: UnitOfWork, heard: Sequence[Heard]) -> Books:
-    """Lock and read all that is spoken of."""
-    owners, orders, payments = await lock_spoken_of(uow, heard)
+async def open_books(uow: UnitOfWork, locked: SpokenOf, heard: Sequence[Heard]) -> Books:
+    """Read the rest of all that is spoken of, which is locked; it may be of more than is heard."""
     # Of what nothing was said yet there is nothing to look up.
-    spoken_of = {payment_id for payment_id, _ in owners.values()}
-    told = [row.id for row in payments if row.version and row.id in spoken_of]
+    spoken_of = {locked.owners[name][0] for each in heard for name in each.names if name in locked.owners}
+    told = [row.id for row in locked.payments if row.version and row.id in spoken_of]
     captures = await payment_records.list_captures_of(uow, told)
     refunds = await payment_records.list_refunds_of(uow, told)
     disputes = await payment_records.list_disputes_of(uow, told)
-    shops = {order.shop_id for order in orders}
+    shops = {order.shop_id for order in locked.orders}
     are_alike = all(shops <= {each.gateway.shop_id} for each in heard)
     parents = {} if are_alike else await order_records.list_parents(uow)
-    return Books(owners, orders, payments, captures, refunds, disputes, parents)
+    return Books(locked.owners, locked.orders, locked.payments, captures, refunds, disputes, parents)

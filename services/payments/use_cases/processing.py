@@ -64,9 +64,11 @@ async def process(
     `said` is what a person says in the place of callbacks; `actor` is who does it, unless the caller does.
     """
     failed_for = {callback.id: callback.reason for callback in callbacks if callback.status == "failed"}
-    heard = await _hear(uow, [each for each in callbacks if each.id not in said], gateways)
-    heard += _told(callbacks, gateways, said)
-    books = await open_books(uow, heard)
+    readings = _readings([each for each in callbacks if each.id not in said], gateways)
+    told = _told(callbacks, gateways, said)
+    locked = await lock_spoken_of(uow, [*_notices(readings, gateways), *told], _events(readings))
+    heard = await _hear(uow, readings, gateways) + told
+    books = await open_books(uow, locked, heard)
     for each in heard:
         _take_effect(uow, books, each, may_wait)
     await books.write(uow)
@@ -103,13 +105,27 @@ async def _alert(uow: UnitOfWork, callback: Callback, gateway: Gateway, failed_f
 # --- what they say
 
 
-async def _hear(uow: UnitOfWork, callbacks: Sequence[Callback], gateways: Mapping[UUID, Gateway]) -> list[Heard]:
-    """What is to be taken in; callbacks that have nothing to add are settled."""
-    readings = [
-        (callback, said)
-        for callback in callbacks
-        if (said := _read(callback, gateways[callback.gateway_id])) is not None
+Reading = tuple[Callback, Notice | Harmless]
+
+
+def _readings(callbacks: Sequence[Callback], gateways: Mapping[UUID, Gateway]) -> list[Reading]:
+    """What callbacks say; those that cannot be read are failed."""
+    readings = [(callback, _read(callback, gateways[callback.gateway_id])) for callback in callbacks]
+    return [(callback, said) for callback, said in readings if said is not None]
+
+
+def _notices(readings: Sequence[Reading], gateways: Mapping[UUID, Gateway]) -> list[Heard]:
+    return [
+        Heard(callback, gateways[callback.gateway_id], said) for callback, said in readings if isinstance(said, Notice)
     ]
+
+
+def _events(readings: Sequence[Reading]) -> list[callback_records.Event]:
+    return [(callback.gateway_id, callback.event_id) for callback, _ in readings if callback.event_id is not None]
+
+
+async def _hear(uow: UnitOfWork, readings: Sequence[Reading], gateways: Mapping[UUID, Gateway]) -> list[Heard]:
+    """What is to be taken in; callbacks that have nothing to add are settled. Lock their events first."""
     claims = [(callback, callback.event_id) for callback, _ in readings if callback.event_id is not None]
     standing = await callback_records.claim_events(uow, claims) if claims else {}
     heard = []
@@ -151,15 +167,17 @@ def find_said(callback: Callback, gateway: Gateway) -> Notice | Harmless | None:
 
 
 async def lock_for(uow: UnitOfWork, callbacks: Sequence[Callback], gateways: Mapping[UUID, Gateway]) -> None:
-    """Lock at once what callbacks speak of that are to take effect one after the other. They are locked themselves."""
-    heard = []
+    """Lock at once the events of callbacks that are to take effect one after the other, and what they speak of.
+
+    The callbacks are locked themselves.
+    """
+    readings = []
     for callback in callbacks:
-        gateway = gateways[callback.gateway_id]
         is_heard = callback.body_dropped_at is None and not callback.is_settled
-        said = find_said(callback, gateway) if is_heard else None
-        if isinstance(said, Notice):
-            heard.append(Heard(callback, gateway, said))
-    await lock_spoken_of(uow, heard)
+        said = find_said(callback, gateways[callback.gateway_id]) if is_heard else None
+        if said is not None:
+            readings.append((callback, said))
+    await lock_spoken_of(uow, _notices(readings, gateways), _events(readings))
 
 
 def _content_read(callback: Callback, gateway: Gateway) -> Notice | Harmless:

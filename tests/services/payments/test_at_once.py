@@ -153,6 +153,66 @@ async def test_two_bulk_actions_on_the_same_orders_in_opposite_order_do_not_stop
     assert len(await _listed(client, "/v1/payments", speaker)) == 4
 
 
+@pytest.mark.feature("PAY-6")
+@pytest.mark.parametrize("kind", ["payment_intent.succeeded", "customer.created"])
+async def test_a_bulk_replay_and_redeliveries_of_its_events_do_not_stop_each_other(
+    client: Client, till: Till, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The events come again, well signed, as other records; of one kind that says something and one that does not."""
+    speaker = client.speaking_as(caller_of(till.organization_id))
+    bodies = []
+    for place, number in enumerate(("AT-ONCE-6", "AT-ONCE-7")):
+        await till.place(number)
+        # Claimed by event id where they are claimed together, and so against the order in which they came.
+        event = a.stripe_event(kind, a.intent(number, id=f"pi_{number}"), id=f"evt_{9 - place}")
+        bodies.append(a.as_body(event))
+        assert (await _post(client, till, bodies[-1], "whsec_new")).status_code == 400
+    secret = {"add_secret": "whsec_new"}
+    changed = await client.patch(f"/v1/payment-gateways/{till.gateway.id}", json=secret, headers=speaker)
+    assert changed.status_code == 200, changed.text
+    replay, gate = triage.replay_locked, asyncio.Event()
+
+    async def slowly(*arguments: Any) -> None:
+        await replay(*arguments)
+        gate.set()
+
+        async def others_wait() -> bool:
+            return bool(await till.rows(_WAITING_FOR_ANYTHING))
+
+        await eventually(others_wait)
+
+    monkeypatch.setattr(triage, "replay_locked", slowly)
+    begun = await client.post(
+        "/v1/callbacks/triage",
+        json={"action": "replay", "filter": {"status": "invalid"}, "reason": "seen there"},
+        headers=speaker,
+    )
+    assert begun.status_code == 202, begun.text
+    await gate.wait()
+    # In one transaction, as a worker that finds both due.
+    for body in bodies:
+        assert (await till.post(body)).status_code == 200
+    await till.work()
+
+    async def over() -> Any:
+        job = (await client.get(f"/v1/jobs/{begun.json()['job']['id']}", headers=speaker)).json()
+        return job if job["finished_at"] else None
+
+    job = await eventually(over)
+    outcome = "processed" if kind == "payment_intent.succeeded" else "ignored"
+    assert (job["state"], job["counters"]) == ("succeeded", {outcome: 2})
+
+    async def redelivered() -> list[Any]:
+        found = await _listed(client, "/v1/callbacks", speaker, reason="duplicate")
+        return found if len(found) == 2 else []
+
+    for callback in await eventually(redelivered):
+        assert [(attempt["kind"], attempt["status"]) for attempt in callback["attempts"]] == [("processing", "ignored")]
+
+
+_WAITING_FOR_ANYTHING = (
+    "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()"
+)
 _WAITING = (
     "SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
