@@ -10,7 +10,7 @@ from typing import Any
 
 from services.orders.errors import HoldRanOut, OrderNotChangeable
 from services.orders.models import OrderRow, totals
-from services.orders.models.totals import Charges
+from services.orders.models.totals import Charges, OrderSum
 from services.orders.repository import orders
 from services.orders.use_cases import paying, reading, timeline
 from services.orders.use_cases.placement import LEAST_HOLD
@@ -57,6 +57,9 @@ async def _hold_shipments(uow: UnitOfWork, message: ChangeOrder) -> Held | None:
         require_changeable(order)
         if not _goes_elsewhere(order, message.change):
             return None
+        # What cannot be committed is refused before anything waits for it.
+        if (charges := _charges(order, message.change)) is not None:
+            await _sum(earlier, order, charges)
         version = order.version
     wanted = HoldShipments(order_id=message.order_id, version=version, hold_seconds=HOLD_SECONDS)
     try:
@@ -107,23 +110,30 @@ def require_changeable(order: OrderRow) -> None:
 
 
 async def _take(uow: UnitOfWork, order: OrderRow, change: OrderChange) -> None:
-    given = change.given()
     if change.customer is not None:
         order.customer = change.customer.model_dump()
         customers = await orders.ensure_customers(uow, [change.customer])
         order.customer_id = customers[normalised_email(change.customer.email)]
     if change.shipping_address is not None:
         order.shipping_address = change.shipping_address.model_dump()
-    if any(name in given for name in _CHARGES):
-        known = order.charges()
-        order.charge(Charges(**{name: given.get(name, getattr(known, name)) for name in _CHARGES}))
-        await add_up(uow, order)
+    if (charges := _charges(order, change)) is not None:
+        whole = await _sum(uow, order, charges)
+        order.charge(charges)
+        order.come_to(whole)
 
 
-async def add_up(uow: UnitOfWork, order: OrderRow) -> None:
-    """Let a locked order cost what its lines and charges come to. Raises what adding up raises."""
+def _charges(order: OrderRow, change: OrderChange) -> Charges | None:
+    """What it costs and saves beside its lines afterwards; None where that stays."""
+    given, known = change.given(), order.charges()
+    if not any(name in given for name in _CHARGES):
+        return None
+    return Charges(**{name: given.get(name, getattr(known, name)) for name in _CHARGES})
+
+
+async def _sum(uow: UnitOfWork, order: OrderRow, charges: Charges) -> OrderSum:
+    """What its lines and these charges come to. Raises what adding up raises."""
     lines = await orders.list_lines(uow, order.id)
-    order.come_to(totals.of_order(order.currency, [line.sums() for line in lines], order.charges()))
+    return totals.of_order(order.currency, [line.sums() for line in lines], charges)
 
 
 def _details(order: OrderRow) -> dict[str, Any]:

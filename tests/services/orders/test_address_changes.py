@@ -209,6 +209,23 @@ async def test_an_address_is_not_changed_under_a_shipment_that_is_being_prepared
     assert again.status_code == 201, again.text
 
 
+async def test_a_change_that_is_refused_for_its_price_holds_no_shipment_up(seller: Seller, client: Client) -> None:
+    order = await seller.pay(await seller.place(MUG=2))
+    path, headers = f"/v1/orders/{order.id}", client.speaking_as(seller.caller)
+    too_much = {"amount": order.total.amount + 1, "currency": "USD"}
+    for price, code in (
+        ({"discounts": [{"name": "X", "amount": too_much}]}, "discount_exceeds_amount"),
+        ({"shipping": {"method": "boat", "price": {"amount": 1, "currency": "EUR"}}}, "wrong_currency"),
+    ):
+        refused = await client.patch(path, json={"shipping_address": QUAYTON, **price}, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (422, code), refused.text
+        begun = await client.post("/v1/shipments", json={"order_id": str(order.id), "state": "picked"}, headers=headers)
+        assert begun.status_code == 201, begun.text
+        cancelled = await client.post(f"/v1/shipments/{begun.json()['id']}/cancel", headers=headers)
+        assert cancelled.status_code == 200, cancelled.text
+    assert await city(seller, order) == ADDRESS["city"]
+
+
 async def test_graphql_says_the_same(seller: Seller, client: Client) -> None:
     order = await seller.pay(await seller.place(MUG=1))
     await seller.ship(order, state="packed")
