@@ -5,11 +5,14 @@ another's folder. An object appears whole or not at all.
 """
 
 import hashlib
+import math
 import re
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +56,14 @@ class Stored:
 
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many files were removed, and the organization at which to go on; None where all were looked at."""
+
+    removed: int
+    goes_on: UUID | None
 
 
 async def put_stream(
@@ -121,40 +132,59 @@ async def rename(organization_id: UUID, source: str, target: str) -> None:
         raise BlobStoreUnavailable(f"The file could not be renamed: {error}") from error
 
 
-async def sweep(prefix: str, older_than: timedelta, list_needed: ListNeeded) -> int:
+async def sweep(folder: str, older_than: timedelta, list_needed: ListNeeded) -> int:
     """Remove files nobody needs any more, of every organization. Returns how many.
 
-    Looks at those whose key begins with the folder `prefix` and that were written longer than `older_than` ago: long
-    enough that whoever wrote one has said in a committed row that it is needed. `list_needed` is given an
-    organization's keys, some at a time, and returns those to be kept; what it raises ends the sweep.
+    Looks at those in `folder` that were written longer than `older_than` ago: long enough that whoever wrote one has
+    said in a committed row that it is needed. `list_needed` is given an organization's keys, some at a time, and
+    returns those to be kept; what it raises ends the sweep.
     """
+    return (await sweep_for(math.inf, folder, older_than, list_needed)).removed
+
+
+async def sweep_for(
+    seconds: float, folder: str, older_than: timedelta, list_needed: ListNeeded, *, start: UUID | None = None
+) -> Swept:
+    """As `sweep`, for about so long, from the organization `start` on.
+
+    Each time at least one file was removed, or one organization's looked through, however slow the store is.
+    """
+    ends_at = time.monotonic() + seconds
     before = clock.now() - older_than
     removed = 0
     try:
-        async for found in obstore.list(_store(), chunk_size=_LISTED_AT_ONCE):
-            old = [file["path"] for file in found if file["last_modified"] < before]
-            for organization_id, keys in _by_organization(old, prefix).items():
-                removed += await _remove_unneeded(organization_id, keys, list_needed)
+        organizations = await _list_organizations(start)
+        for organization_id, following in zip_longest(organizations, organizations[1:]):
+            async for key in _unneeded(organization_id, folder, before, list_needed):
+                await delete(organization_id, key)
+                removed += 1
+                if time.monotonic() >= ends_at:
+                    return Swept(removed, organization_id)
+            if time.monotonic() >= ends_at:
+                return Swept(removed, following)
     except BaseError as error:
         raise BlobStoreUnavailable(f"The files could not be listed: {error}") from error
-    return removed
+    return Swept(removed, None)
 
 
-def _by_organization(paths: Sequence[str], prefix: str) -> dict[UUID, list[str]]:
-    """Keys below `prefix`; what does not lie below an organization's id is not ours."""
-    keys: dict[UUID, list[str]] = {}
-    for path in paths:
-        owner, _, key = path.partition("/")
-        if key.startswith(f"{prefix}/") and _ID.fullmatch(owner):
-            keys.setdefault(UUID(owner), []).append(key)
-    return keys
+async def _list_organizations(start: UUID | None) -> list[UUID]:
+    """Whose files there are, from `start` on; what does not lie below an organization's id is not ours."""
+    found = await obstore.list_with_delimiter_async(_store())
+    owners = sorted(path for path in found["common_prefixes"] if _ID.fullmatch(path))
+    return [UUID(owner) for owner in owners if start is None or owner >= str(start)]
 
 
-async def _remove_unneeded(organization_id: UUID, keys: Sequence[str], list_needed: ListNeeded) -> int:
-    unneeded = set(keys) - set(await list_needed(organization_id, keys))
-    for key in unneeded:
-        await delete(organization_id, key)
-    return len(unneeded)
+async def _unneeded(
+    organization_id: UUID, folder: str, before: datetime, list_needed: ListNeeded
+) -> AsyncIterator[str]:
+    own = f"{organization_id}/"
+    async for found in obstore.list(_store(), prefix=f"{own}{folder}", chunk_size=_LISTED_AT_ONCE):
+        keys = [file["path"].removeprefix(own) for file in found if file["last_modified"] < before]
+        if keys:
+            needed = set(await list_needed(organization_id, keys))
+            for key in keys:
+                if key not in needed:
+                    yield key
 
 
 class _Counted:

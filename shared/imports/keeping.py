@@ -17,6 +17,10 @@ from shared.unit_of_work import UnitOfWork
 # Whoever wrote a file has said by then in a committed row that it is there: fetching one takes an hour at most.
 _UNNAMED = timedelta(hours=6)
 _AFTER_MARK = timedelta(hours=1)
+REMOVE = "imports.remove_files"
+MARKED_AT_ONCE = 5000
+# Well below what a task may take (`shared.messaging.performing.TASK_SECONDS`): the store may be slow with the last.
+SWEEP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -30,29 +34,38 @@ class KeptFiles:
 IMPORTS = KeptFiles("imports", "imports")
 
 
-async def remove_old(uow: UnitOfWork, kept: KeptFiles, unnamed: timedelta = _UNNAMED) -> int:
-    """Remove files whose time is over, and those older than `unnamed` that no row names. Across tenants.
+async def mark_old(uow: UnitOfWork, kept: KeptFiles) -> bool:
+    """Say of files whose time is over that they are gone, of so many at once. Returns whether that were all.
 
-    Returns how many. The file of a job that waits or works is not touched.
+    Across tenants. Whoever marks does nothing else in this transaction: it holds the rows, and no store is waited for.
+    The file of a job that waits or works is not touched.
     """
-    await _mark(uow, kept)
-
-    async def needed(organization_id: UUID, keys: Sequence[str]) -> Collection[str]:
-        return await _needed(uow, kept, organization_id, keys)
-
-    return await blobs.sweep(kept.folder, unnamed, needed)
-
-
-async def _mark(uow: UnitOfWork, kept: KeptFiles) -> None:
-    await uow.execute(
+    marked = await uow.fetch(
         f"UPDATE {kept.table} SET files_removed_at = $2 WHERE (organization_id, id) IN ("  # noqa: S608
         f"SELECT t.organization_id, t.id FROM {kept.table} t"
         " JOIN jobs j ON j.organization_id = t.organization_id AND j.id = t.job_id"
         " WHERE t.files_removed_at IS NULL AND t.key IS NOT NULL AND t.created_at < $1"
-        " AND j.state NOT IN ('queued', 'running') ORDER BY t.created_at LIMIT 50000 FOR UPDATE OF t SKIP LOCKED)",
+        " AND j.state NOT IN ('queued', 'running') ORDER BY t.created_at LIMIT $3 FOR UPDATE OF t SKIP LOCKED)"
+        " RETURNING id",
         clock.now() - settings().file_retention,
         clock.now(),
+        MARKED_AT_ONCE,
     )
+    return len(marked) < MARKED_AT_ONCE
+
+
+async def remove_marked(
+    uow: UnitOfWork, kept: KeptFiles, start: UUID | None = None, unnamed: timedelta = _UNNAMED
+) -> blobs.Swept:
+    """Remove files of rows that were marked, and those older than `unnamed` that no row names, for a while.
+
+    Across tenants, from the organization `start` on. Only reads of the database.
+    """
+
+    async def needed(organization_id: UUID, keys: Sequence[str]) -> Collection[str]:
+        return await _needed(uow, kept, organization_id, keys)
+
+    return await blobs.sweep_for(SWEEP_SECONDS, kept.folder, unnamed, needed, start=start)
 
 
 async def _needed(uow: UnitOfWork, kept: KeptFiles, organization_id: UUID, keys: Sequence[str]) -> set[str]:

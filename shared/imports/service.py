@@ -2,6 +2,7 @@
 
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import orjson
 
@@ -30,7 +31,7 @@ from shared.imports import keeping, rows, running, starting
 from shared.imports.groups import Importing
 from shared.jobs import RunningJob
 from shared.pagination import InvalidCursor, cursor_for, cursor_values
-from shared.service import answers, every, runs
+from shared.service import answers, every, performs, runs
 from shared.unit_of_work import UnitOfWork
 
 
@@ -100,12 +101,26 @@ def _questions(of: Importing) -> dict[str, Any]:
 
 
 def _clock(of: Importing) -> dict[str, Any]:
+    folders = {kept.folder: kept for kept in (keeping.IMPORTS, *of.also_kept)}
+
+    @every(6 * 3600)
+    async def mark_old_files(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+        if not all([await keeping.mark_old(uow, kept) for kept in folders.values()]):
+            uow.defer("every.mark_old_files", {})
+
     @every(6 * 3600)
     async def remove_old_files(_payload: dict[str, Any], uow: UnitOfWork) -> None:
-        for kept in (keeping.IMPORTS, *of.also_kept):
-            await keeping.remove_old(uow, kept)
+        for folder in folders:
+            uow.defer(keeping.REMOVE, {"folder": folder}, key=folder)
 
-    return {"remove_old_files": remove_old_files}
+    @performs(keeping.REMOVE)
+    async def remove_files(payload: dict[str, Any], uow: UnitOfWork) -> None:
+        start = UUID(payload["start"]) if "start" in payload else None
+        swept = await keeping.remove_marked(uow, folders[payload["folder"]], start)
+        if swept.goes_on is not None:
+            uow.defer(keeping.REMOVE, payload | {"start": str(swept.goes_on)}, key=payload["folder"])
+
+    return {"mark_old_files": mark_old_files, "remove_old_files": remove_old_files, "remove_files": remove_files}
 
 
 def _jobs(of: Importing) -> dict[str, Any]:

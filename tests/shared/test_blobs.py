@@ -113,6 +113,31 @@ async def test_old_files_that_nobody_needs_are_swept(
     assert await blobs.sweep("imports", timedelta(days=1), list_needed) == 0
 
 
+@pytest.mark.feature("CAT-9")
+async def test_a_sweep_that_has_no_time_left_is_gone_on_with(
+    configuration: Settings, organization_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time one file goes, or one organization is done with, in the order of their ids."""
+    owners = sorted([organization_id, new_id(), new_id()], key=str)
+    for owner, keys in zip(owners, (("imports/a", "imports/b"), (), ("imports/needed", "imports/c")), strict=True):
+        for key in (*keys, "mine"):
+            await blobs.put(owner, key, b"x")
+            _age(configuration, owner, key, 3)
+
+    async def list_needed(_owner: UUID, keys: Sequence[str]) -> list[str]:
+        return [key for key in keys if key == "imports/needed"]
+
+    told: list[tuple[int, int | None]] = []
+    # What other tests left lies before: their ids are older.
+    start: UUID | None = owners[0]
+    while start is not None:
+        swept = await blobs.sweep_for(0, "imports", timedelta(days=1), list_needed, start=start)
+        start = swept.goes_on
+        told.append((swept.removed, None if start is None else owners.index(start)))
+    assert told == [(1, 0), (1, 0), (0, 1), (0, 2), (1, 2), (0, None)]
+    assert {path.name for owner in owners for path in files(configuration, owner)} == {"needed", "mine"}
+
+
 async def test_a_sweep_that_cannot_ask_removes_nothing(configuration: Settings, organization_id: UUID) -> None:
     await blobs.put(organization_id, "imports/orphan", b"x")
     _age(configuration, organization_id, "imports/orphan", 3)

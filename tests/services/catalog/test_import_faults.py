@@ -1,13 +1,17 @@
 """Imports that are killed, or meet each other: every row is taken once."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 
+from deploy.topology import named
 from services.catalog.use_cases import product_chunks
 from shared import blobs
 from shared.blobs import BlobStoreUnavailable
@@ -17,6 +21,7 @@ from shared.contracts.platform.messages import CancelJob
 from shared.imports import keeping, running
 from shared.imports import rows as import_rows
 from shared.settings import settings
+from shared.unit_of_work import UnitOfWork
 from tests.factories.catalog import Catalog, csv_file, shopify_row
 
 PRODUCTS = 400
@@ -174,11 +179,16 @@ async def test_a_cancelled_import_keeps_what_it_has_finished_and_takes_no_more(
 # --- files that are kept for a time
 
 
+def across_tenants(catalog: Catalog) -> UnitOfWork:
+    return catalog.process.surroundings.unit_of_work("catalog", service_envelope("catalog", None), across_tenants=True)
+
+
 async def sweep(catalog: Catalog) -> list[str]:
     """What the schedule does, for files of any age. Returns what the organization has left, without its folder."""
-    uow = catalog.process.surroundings.unit_of_work("catalog", service_envelope("catalog", None), across_tenants=True)
-    await keeping.remove_old(uow, keeping.IMPORTS, timedelta(seconds=-5))
-    await uow.commit()
+    for step in (keeping.mark_old, partial(keeping.remove_marked, unnamed=timedelta(seconds=-5))):
+        uow = across_tenants(catalog)
+        await step(uow, keeping.IMPORTS)
+        await uow.commit()
     found: list[str] = []
 
     async def look(organization_id: UUID, keys: Sequence[str]) -> Sequence[str]:
@@ -207,3 +217,54 @@ async def test_stock_that_inventory_has_not_heard_of_outlives_the_file_it_came_i
     await uow.execute("DELETE FROM deliveries")
     await uow.commit()
     assert await sweep(shop_catalog) == []
+
+
+async def perform(catalog: Catalog, kind: str) -> int:
+    """Do a scheduled task, and whatever it leaves for later, as a worker does. Returns how many that were."""
+    (service,) = named("catalog")
+    done, left = 0, [(kind, "{}")]
+    while left:
+        for each, payload in left:
+            uow = across_tenants(catalog)
+            try:
+                await service.tasks[each].function(orjson.loads(payload), uow)
+                await uow.commit()
+            finally:
+                await uow.rollback()
+            done += 1
+        uow = across_tenants(catalog)
+        left = await uow.fetch("DELETE FROM tasks WHERE kind = ANY($1) RETURNING kind, payload", [kind, keeping.REMOVE])
+        await uow.commit()
+    return done
+
+
+@pytest.mark.feature("CAT-9")
+async def test_marks_stand_whatever_the_store_does_and_both_tasks_go_on(
+    shop_catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        assert (await shop_catalog.bring_in(csv_file([shopify_row(name, sku=name)]))).state == "succeeded"
+    folder = settings().data / "blobs" / str(shop_catalog.organization_id) / "imports"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) == 2
+    for path in files:
+        os.utime(path, (0, 0))
+    monkeypatch.setattr(settings(), "file_retention", timedelta(seconds=-5))
+    monkeypatch.setattr(keeping, "MARKED_AT_ONCE", 1)
+    assert await perform(shop_catalog, "every.mark_old_files") >= 3
+
+    async def away(*_arguments: Any, **_options: Any) -> blobs.Swept:
+        raise BlobStoreUnavailable("Not now.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(blobs, "sweep_for", away)
+        with pytest.raises(BlobStoreUnavailable):
+            await perform(shop_catalog, "every.remove_old_files")
+    marked = await shop_catalog.rows("SELECT FROM imports WHERE files_removed_at IS NOT NULL")
+    assert len(marked) == 2
+    assert all(path.exists() for path in files), "somebody may be about to read them"
+    monkeypatch.setattr(keeping, "_AFTER_MARK", timedelta(seconds=-5))
+    monkeypatch.setattr(keeping, "SWEEP_SECONDS", 0.0)
+    # One leaves a task for the folder, which takes a file each time and at the end finds none.
+    assert await perform(shop_catalog, "every.remove_old_files") >= 4
+    assert not any(path.exists() for path in files)

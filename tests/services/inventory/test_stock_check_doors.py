@@ -245,7 +245,8 @@ async def sweep(process: topology.Surrounded) -> None:
     """What the schedule of inventory does, for files of any age."""
     for kept in (keeping.IMPORTS, *IMPORTING.also_kept):
         uow = process.surroundings.unit_of_work("inventory", service_envelope("inventory", None), across_tenants=True)
-        await keeping.remove_old(uow, kept, timedelta(seconds=-5))
+        await keeping.mark_old(uow, kept)
+        await keeping.remove_marked(uow, kept, unnamed=timedelta(seconds=-5))
         await uow.commit()
 
 
