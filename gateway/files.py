@@ -17,7 +17,7 @@ from gateway.errors import MalformedJson
 from shared import blobs
 from shared.bus.envelope import Caller
 from shared.errors import CrossdockError, IdempotencyKeyReused, Invalid, TooLarge, ValidationFailed
-from shared.identifiers import new_id
+from shared.identifiers import derived_id, new_id
 from shared.validation import entries_of
 
 M = TypeVar("M")
@@ -163,6 +163,15 @@ async def store(
     return stored, file_name
 
 
+def upload_id(request: Request, caller: Caller, kind: str) -> UUID:
+    """A new id; the same for the same client and Idempotency-Key, so that a repeated upload is the same command.
+
+    It belongs into an upload's folder: the same file sent again, in another request, is another file.
+    """
+    given = request.headers.get("idempotency-key")
+    return derived_id(kind, caller.organization_id, caller.id, given) if given else new_id()
+
+
 async def store_in(
     request: Request, pieces: AsyncIterator[bytes], organization_id: UUID, folder: str
 ) -> tuple[str, blobs.Stored, str | None]:
@@ -181,6 +190,7 @@ async def store_in(
 async def dropped_if_refused(organization_id: UUID, key: str) -> AsyncIterator[None]:
     """Remove a file when what is asked with it here is refused for certain, so that nobody will ever read it.
 
+    The key has to be this request's own (`upload_id`): another's file may have been accepted.
     After anything else it may have been accepted, and where the Idempotency-Key came before, something with this file
     has been.
     """

@@ -109,8 +109,8 @@ async def compare_settlement_file(
     that it does not tell of is told as `paid_here`. The file is dropped once it was compared.
     """
     caller.require("payments:write")
-    # The same place for the same bytes and gateway, so that a repeated request is the same command.
-    key, _, name = await files.store_in(request, request.stream(), _organization(caller), f"settlements/{gateway}")
+    folder = f"settlements/{files.upload_id(request, caller, 'settlement-file')}"
+    key, _, name = await files.store_in(request, request.stream(), _organization(caller), folder)
     message = CompareSettlementFile(
         gateway_id=gateway, layout=layout, key=key, file_name=file_name or name, since=since, until=until
     )

@@ -28,7 +28,6 @@ from shared.contracts.inventory.stock_checks import (
     StockCheckRowState,
     Uncounted,
 )
-from shared.identifiers import derived_id, new_id
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["inventory"])
@@ -116,18 +115,11 @@ async def start_stock_check_of_file(
     if names_a_file:
         url = await files.address_in(pieces)
         return _accepted(await ask(files.checked(StartStockCheckFromUrl, {**said, "url": url})), response)
-    folder = _folder(request, caller.organization_id, caller.id)
+    folder = f"stock-checks/{files.upload_id(request, caller, 'stock-check')}"
     key, _, sent_name = await files.store_in(request, pieces, caller.organization_id, folder)
     said |= {"key": key, "file_name": sent_name or files.plain_name(unquote(file_name or ""))}
     async with files.dropped_if_refused(caller.organization_id, key):
         return _accepted(await ask(files.checked(StartStockCheckOfFile, said)), response)
-
-
-def _folder(request: Request, organization_id: UUID, client_id: UUID | None) -> str:
-    """The same for the same client and Idempotency-Key, so that a repeated upload is the same command."""
-    given = request.headers.get("idempotency-key")
-    made = derived_id("stock-check", organization_id, client_id, given) if given else new_id()
-    return f"stock-checks/{made}"
 
 
 def _accepted(check: StockCheck, response: Response) -> StockCheck:

@@ -1,6 +1,7 @@
 """Settlement files (PAY-8): the providers' own layouts and a plain one, compared in the same report."""
 
-import hashlib
+import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from services.payments.use_cases import settling
 from shared import blobs, clock
 from shared.contracts.payments.reconciliation import GetReconciliation, RepairReconciliation
 from shared.identifiers import new_id
@@ -37,8 +39,10 @@ async def compared(client: Client, till: Till, gateway_id: Any, layout: str, con
     """The reconciliation by a file, at its end."""
     answer = await upload(client, till, gateway_id, layout, content, **query)
     assert answer.status_code == 202, answer.text
-    begun = answer.json()
+    return await is_compared(till, answer.json())
 
+
+async def is_compared(till: Till, begun: Any) -> Any:
     async def is_over() -> Any:
         ended = await till.ask(GetReconciliation(reconciliation_id=UUID(begun["id"])))
         return ended if ended.state in ("succeeded", "failed") else None
@@ -115,12 +119,51 @@ async def test_each_layout_is_compared_and_repaired_once(
     again = await compared(client, till, gateway.id, layout, content)
     assert {each.kind for each in await r.differences(till, reconciliation=again.id)} <= {"unreadable"}
     # The file may say who paid: it does not stay.
-    with pytest.raises(blobs.BlobNotFound):
-        await blobs.get(till.organization_id, f"settlements/{gateway.id}/{_sha256(content)}")
+    assert await files_of(till) == []
 
 
-def _sha256(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()
+async def files_of(till: Till) -> list[str]:
+    """The keys of the merchant's settlement files."""
+    found: list[str] = []
+
+    async def look(organization_id: UUID, keys: Sequence[str]) -> Sequence[str]:
+        found.extend(keys if organization_id == till.organization_id else ())
+        return keys
+
+    await blobs.sweep("settlements", timedelta(seconds=-5), look)
+    return found
+
+
+async def test_the_same_file_refused_in_another_request_leaves_the_accepted_one_to_its_job(
+    till: Till, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job comes to it only after the second request, which names a layout that the file is not of."""
+    gateway = await g.open_gateway(till.process, till.organization_id, "stripe")
+    read, refused = settling.read_file, asyncio.Event()
+
+    async def late(*arguments: Any) -> None:
+        await refused.wait()
+        await read(*arguments)
+
+    monkeypatch.setattr(settling, "read_file", late)
+    accepted = await upload(client, till, gateway.id, "stripe", STRIPE)
+    assert accepted.status_code == 202, accepted.text
+    other = await upload(client, till, gateway.id, "paypal", STRIPE)
+    assert (other.status_code, other.json()["code"]) == (422, "invalid_settlement_file")
+    assert len(await files_of(till)) == 1
+    refused.set()
+    ended = await is_compared(till, accepted.json())
+    assert ended.state == "succeeded"
+    assert await files_of(till) == []
+
+
+async def test_a_repeated_request_is_the_same_comparison(till: Till, client: Client) -> None:
+    gateway = await g.open_gateway(till.process, till.organization_id, "stripe")
+    speaker = client.speaking_as(caller_of(till.organization_id, "payments:write")) | {"Idempotency-Key": "november"}
+    sent = {"params": {"gateway": str(gateway.id), "layout": "stripe"}, "content": STRIPE.encode(), "headers": speaker}
+    answers = [await client.post("/v1/settlement-files", **sent) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202], answers[-1].text
+    assert answers[0].json()["id"] == answers[1].json()["id"]
 
 
 async def test_a_file_of_a_whole_period_tells_what_it_does_not_have(till: Till, client: Client) -> None:
