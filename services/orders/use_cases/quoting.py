@@ -23,7 +23,7 @@ from shared.bus.envelope import Caller
 from shared.contracts.catalog.offers import LinePrice
 from shared.contracts.inventory.shapes import Availability
 from shared.contracts.orders.messages import CreateQuote
-from shared.contracts.orders.shapes import CustomerDraft, OrderedLine, Quote, QuoteLine
+from shared.contracts.orders.shapes import CustomerDraft, OrderedLine, Quote, QuoteLine, QuoteProblem, Shortage
 from shared.errors import CrossdockError
 from shared.identifiers import new_id
 from shared.money import Money
@@ -129,9 +129,16 @@ def _line(
     )
 
 
+# Where it is not the number that stands in the way.
+_WORDS: Mapping[Shortage, str] = {
+    "no_centre": "No fulfilment centre sells for this shop: assign one to it.",
+    "not_on_sale": "It is not on sale now.",
+}
+
+
 def _problem(
     line: OrderedLine, price: LinePrice, availability: Availability
-) -> tuple[str | None, str | None, str | None]:
+) -> tuple[QuoteProblem | None, Shortage | None, str | None]:
     """Code, reason and words of what stands in the way of a line; None where nothing does."""
     if price.product_id is None:
         return "unknown_sku", None, "The shop knows no such SKU."
@@ -149,14 +156,7 @@ def _problem(
     return "insufficient_stock", reason, _WORDS.get(reason, words)
 
 
-# Where it is not the number that stands in the way.
-_WORDS = {
-    "no_centre": "No fulfilment centre sells for this shop: assign one to it.",
-    "not_on_sale": "It is not on sale now.",
-}
-
-
-def _shortage(line: OrderedLine, availability: Availability) -> str:
+def _shortage(line: OrderedLine, availability: Availability) -> Shortage:
     """Why a line cannot be served, in the words of an order's refusal."""
     if availability.not_sold is not None:
         return availability.not_sold

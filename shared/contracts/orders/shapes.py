@@ -82,12 +82,16 @@ class ShippingAddress(Shape):
     phone: _MaybeLine = _called("phone", "telephone", default=None)
 
 
+QuoteProblem = Literal["unknown_sku", "not_sellable", "outside_order_limits", "insufficient_stock"]
+# Why there is not enough, as the refused order would say it.
+Shortage = Literal["no_centre", "not_stocked", "not_on_sale", "out_of_stock", "not_enough", "not_in_one_centre"]
+
+
 class QuoteLine(Shape):
     """What a line costs and whether it can be had. `problem` is null, or the code of what stands in the way.
 
-    `total` is what it comes to after its discounts, with added tax. Problems: unknown_sku, not_sellable,
-    outside_order_limits, insufficient_stock. `reason` says why there is not enough, as the refused order would:
-    no_centre (none sells for the shop), not_stocked, not_on_sale, out_of_stock, not_enough, not_in_one_centre.
+    `total` is what it comes to after its discounts, with added tax. `reason` says why there is not enough, as the
+    refused order would; no_centre: none sells for the shop.
     """
 
     sku: str
@@ -97,8 +101,8 @@ class QuoteLine(Shape):
     total: Money | None
     available: bool
     available_quantity: int
-    problem: str | None = None
-    reason: str | None = None
+    problem: QuoteProblem | None = None
+    reason: Shortage | None = None
     message: str | None = None
     discounts: list[Discount] = []
     taxes: list[Tax] = []

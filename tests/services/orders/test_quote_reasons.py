@@ -109,6 +109,6 @@ async def test_where_nothing_is_short_there_is_no_reason(client: Client, seller:
         return [(line["problem"], line["reason"]) for line in quote["lines"]]
 
     asked = [{"sku": "MUG", "quantity": 10}, {"sku": "KIT", "quantity": 5}, {"sku": "NOWHERE", "quantity": 1}]
-    assert await told(*asked) == [(None, None), (None, None), ("unknown_sku", None)]
+    assert await told(*asked) == [(None, None), (None, None), ("UNKNOWN_SKU", None)]
     await seller.ask(SetStockPolicy(sku="MUG", centre="main", policy="backorder"))
     assert await told({"sku": "MUG", "quantity": 11}) == [(None, None)]
