@@ -273,7 +273,7 @@ async def test_an_upload_that_is_refused_leaves_no_file(
 
     content = csv_file([shopify_row("a")])
     assert await keeper.code("POST", "imports", 422, content=b"") == "empty_upload"
-    assert await keeper.code("POST", "imports?group=orders", 422, content=content) == "unsupported_group"
+    assert await keeper.code("POST", "imports?group=invoices", 422, content=content) == "unsupported_group"
     assert await keeper.code("POST", "imports?mode=nonsense", 422, content=content) == "unsupported_mode"
     assert await keeper.code("POST", "imports?shop=nowhere", 404, content=content) == "shop_not_found"
     odd = {"Content-Type": "multipart/form-data; boundary=x"}

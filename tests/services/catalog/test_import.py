@@ -279,7 +279,7 @@ async def test_a_mode_that_lets_nothing_through_is_an_error(shop_catalog: Catalo
 @pytest.mark.parametrize(
     ("parameters", "code"),
     [
-        ({"group": "orders"}, "unsupported_group"),
+        ({"group": "invoices"}, "unsupported_group"),
         ({"mode": "nonsense"}, "unsupported_mode"),
         ({"mode": "insert-only", "group": "variants"}, "unsupported_mode"),
         ({"missing": "archive"}, "unsupported_mode"),
