@@ -8,7 +8,7 @@
 | `updated_at` | when it changed over there: then in every order |
 | `number` | what people call it over there |
 | `discount`, `discount_name`, `tax`, `tax_name`, `tax_included` | of the order as a whole; tax is added, or included |
-| `shipping_price`, `shipping_method`, `shipping_title` | how it travels, the method by its code |
+| `shipping_price`, `shipping_method`, `shipping_title` | how it travels, the method by its code; free without a price |
 | `customer_email`, `customer_name` | who buys |
 | `ship_to`, `company`, `line1`, `line2`, `city`, `region`, `postal_code`, `country`, `phone` | where it goes |
 | `sku`, `title`, `quantity`, `unit_price` | of the line |

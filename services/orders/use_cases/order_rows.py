@@ -2,6 +2,9 @@
 
 The rows of an order may stand anywhere in the file: they are brought together on disk (`OrderArrangement`). A row that
 cannot be read may be a line of the order before it or behind it, so that neither of them is taken.
+
+Exports leave the price of free shipping empty: where a method or a title of shipping stands without a price, it is 0 in
+the order's currency. A price that was forgotten shows in the total: that differs, and the order waits for a person.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +28,7 @@ from shared.imports.tables import Column, TableFile, TableRow
 from shared.money import Money, UnknownCurrency, exponent
 
 MOST_LINES = 1000
-# Where a file names no method of shipping and yet a price of it.
+# Where a file names no method of shipping and yet a price or a title of it.
 _SOME_METHOD = "other"
 KEY = "external_id"
 ADDRESS = ("company", "line1", "line2", "city", "region", "postal_code", "country", "phone")
@@ -329,10 +332,9 @@ def _charges(amount: Money | None, name: str, **options: Any) -> list[dict[str, 
 
 
 def _shipping(own: Mapping[str, Any]) -> dict[str, Any] | None:
-    if own["shipping_price"] is None:
+    """How the order travels, where the file says anything of it; free where it gives no price."""
+    price, method, title = (own[f"shipping_{name}"] for name in ("price", "method", "title"))
+    if price is None and method is None and title is None:
         return None
-    return {
-        "method": own["shipping_method"] or _SOME_METHOD,
-        "title": own["shipping_title"],
-        "price": own["shipping_price"],
-    }
+    free = Money(amount=0, currency=own["currency"])
+    return {"method": method or _SOME_METHOD, "title": title, "price": free if price is None else price}

@@ -161,6 +161,26 @@ async def test_a_file_goes_the_way_of_a_connection(files: Files, bazaar: FakeCon
 
 @pytest.mark.feature("CAT-8")
 async def test_without_times_an_order_is_newer_when_it_says_something_else(
+async def test_shipping_without_a_price_is_free_and_keeps_its_method(files: Files, bazaar: FakeConnection) -> None:
+    """As shops export it; a price that was forgotten shows in the total."""
+    done = await files.bring_in(
+        [
+            row("free", shipping_method="pickup", shipping_title="Collected at the quay", shipping_price=""),
+            row("titled", shipping_title="Free over $10"),
+            row("nothing"),
+            row("forgotten", shipping_method="courier", total="23.00"),
+        ]
+    )
+    assert outcomes(done) == (4, 0, 0, 0)
+    assert await files.remarks(done, "notice") == [(5, None, "totals_differ")]
+    free = {"method": "pickup", "title": "Collected at the quay", "price": dollars(0)}
+    orders = {name: await bazaar.imported(name) for name in ("free", "titled", "nothing")}
+    assert orders["free"]["shipping"] == free
+    assert orders["titled"]["shipping"] == {"method": "other", "title": "Free over $10", "price": dollars(0)}
+    assert orders["nothing"]["shipping"] is None
+    await bazaar.settled("forgotten", "set_aside", "totals_differ")
+
+
     files: Files, bazaar: FakeConnection
 ) -> None:
     def timeless(*rows: dict[str, str]) -> bytes:
@@ -261,6 +281,7 @@ async def test_an_order_is_taken_whole_or_not_at_all(
         ({"shipping_price": "1", "shipping_method": "by air!"}, "shipping_method", "invalid_value"),
         ({"discount": "1", "discount_name": "n" * 201}, "discount_name", "invalid_value"),
         ({"external_id": "e" * 201}, "external_id", "invalid_value"),
+        ({"shipping_price": "", "shipping_method": "by air!"}, "shipping_method", "invalid_value"),
         ({"connection": "Nowhere"}, "connection", "unknown_connection"),
         ({"connection": str(new_id())}, "connection", "unknown_connection"),
     ],
