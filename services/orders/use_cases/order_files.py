@@ -30,7 +30,7 @@ reserved for and shipped since.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count, groupby
+from itertools import groupby, repeat
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -69,7 +69,8 @@ CHUNK_ROWS = 2000
 # of the others so many a second: two busy cores absorb 35.
 AT_ONCE = 200
 EACH_SECOND = 25.0
-_LITTLE_LATER = timedelta(seconds=1)
+# Where a job's checkpoint keeps until when its orders are spread out.
+_SPREAD_UNTIL = "spread_until"
 
 
 async def check(uow: UnitOfWork, options: ImportOptions) -> UUID | None:
@@ -116,7 +117,6 @@ class OrderFile(GroupFile):
         self._arrangement = OrderArrangement(self._key)
         self._source = ArrangedSource(opening.source, self._arrangement, Path(gettempdir()))
         self._assembly = Assembly(self._file, self._connections, opening.row["created_at"])
-        self._started_at: datetime = opening.row["started_at"] or clock.now()
         self._mode: str = opening.row["mode"]
         self._is_dry: bool = opening.row["dry_run"]
         self._samples: list[ImportSample] = []
@@ -170,7 +170,7 @@ class OrderFile(GroupFile):
 
     async def apply(self, uow: UnitOfWork, job: RunningJob, chunk: OrderChunk, _number: int) -> None:
         self._samples = []
-        due = self._due(job.counters.get("orders_inserted", 0) + job.counters.get("orders_updated", 0))
+        due = _due(job)
         counts = dict.fromkeys(("inserted", "updated", "unchanged", "skipped"), 0)
         for connection, orders in self._by_connection(chunk):
             known = await _known(uow, connection, orders)
@@ -188,15 +188,6 @@ class OrderFile(GroupFile):
                 self._samples += [_sample(connection, order, known) for order in changed[:MOST_SAMPLES]]
         for outcome, number in counts.items():
             job.count(f"orders_{outcome}", number)
-
-    def _due(self, before: int) -> Iterator[datetime | None]:
-        """When the orders are absorbed that come after so many of the file; None: at once."""
-        for number in count(before):
-            if number < AT_ONCE:
-                yield None
-            else:
-                due_at = self._started_at + timedelta(seconds=(number - AT_ONCE) / EACH_SECOND)
-                yield max(due_at, clock.now() + _LITTLE_LATER)
 
     @property
     def _taking(self) -> Taking:
@@ -229,6 +220,22 @@ class OrderFile(GroupFile):
         for kind in ("insert", "update"):
             found += [sample for sample in self._samples if sample.kind == kind][: wanted.get(kind, 0)]
         return found
+
+
+def _due(job: RunningJob) -> Iterator[datetime | None]:
+    """When the job's next orders are absorbed, one after the other; None: at once.
+
+    From now on and behind those before: a job that was taken up again after a pause makes up for nothing.
+    """
+    at_once = AT_ONCE - job.counters.get("orders_inserted", 0) - job.counters.get("orders_updated", 0)
+    yield from repeat(None, max(at_once, 0))
+    until = job.checkpoint.get(_SPREAD_UNTIL)
+    following = clock.now() if until is None else datetime.fromisoformat(until)
+    while True:
+        due_at = max(following, clock.now())
+        following = due_at + timedelta(seconds=1 / EACH_SECOND)
+        job.checkpoint[_SPREAD_UNTIL] = following.isoformat()
+        yield due_at
 
 
 async def _known(uow: UnitOfWork, connection: asyncpg.Record, orders: Sequence[FileOrder]) -> dict[str, asyncpg.Record]:

@@ -3,7 +3,8 @@
 import asyncio
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ import pytest
 
 from deploy import topology
 from services.orders.use_cases import order_files
+from shared import clock
 from shared.bus.envelope import Caller, service_envelope
 from shared.identifiers import new_id
 from shared.jobs import RunningJob
@@ -159,8 +161,6 @@ async def test_a_file_goes_the_way_of_a_connection(files: Files, bazaar: FakeCon
     assert await seller.discrepancies() == []
 
 
-@pytest.mark.feature("CAT-8")
-async def test_without_times_an_order_is_newer_when_it_says_something_else(
 async def test_shipping_without_a_price_is_free_and_keeps_its_method(files: Files, bazaar: FakeConnection) -> None:
     """As shops export it; a price that was forgotten shows in the total."""
     done = await files.bring_in(
@@ -181,6 +181,8 @@ async def test_shipping_without_a_price_is_free_and_keeps_its_method(files: File
     await bazaar.settled("forgotten", "set_aside", "totals_differ")
 
 
+@pytest.mark.feature("CAT-8")
+async def test_without_times_an_order_is_newer_when_it_says_something_else(
     files: Files, bazaar: FakeConnection
 ) -> None:
     def timeless(*rows: dict[str, str]) -> bytes:
@@ -279,9 +281,9 @@ async def test_an_order_is_taken_whole_or_not_at_all(
         ({"sku": ""}, "sku", "missing_value"),
         ({"sku": "S" * 201}, "sku", "invalid_value"),
         ({"shipping_price": "1", "shipping_method": "by air!"}, "shipping_method", "invalid_value"),
+        ({"shipping_price": "", "shipping_method": "by air!"}, "shipping_method", "invalid_value"),
         ({"discount": "1", "discount_name": "n" * 201}, "discount_name", "invalid_value"),
         ({"external_id": "e" * 201}, "external_id", "invalid_value"),
-        ({"shipping_price": "", "shipping_method": "by air!"}, "shipping_method", "invalid_value"),
         ({"connection": "Nowhere"}, "connection", "unknown_connection"),
         ({"connection": str(new_id())}, "connection", "unknown_connection"),
     ],
@@ -465,12 +467,10 @@ async def test_the_formats_and_the_template(files: Files, bazaar: FakeConnection
     assert (await bazaar.imported("5001"))["total"] == dollars(9470)
 
 
-@pytest.mark.feature("OPS-5")
-@pytest.mark.parametrize("after", [False, True], ids=["before-commit", "after-commit"])
-async def test_killed_between_chunks_nothing_is_done_twice(
-    files: Files, seller: Seller, bazaar: FakeConnection, monkeypatch: pytest.MonkeyPatch, after: bool
+def dies_after_two_chunks(
+    monkeypatch: pytest.MonkeyPatch, seller: Seller, *, committed: bool, before_it_goes_on: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(order_files, "CHUNK_ROWS", 2)
+    """Kill the worker of the next job around its second chunk's commit, and have the job taken up again."""
     save, end = RunningJob._save, RunningJob.end
     killed: list[str] = []
 
@@ -481,12 +481,13 @@ async def test_killed_between_chunks_nothing_is_done_twice(
         await save(job, uow, state, error)
         if job.checkpoint.get("chunks") == 2 and not killed:
             killed.append(str(job.id))
-            if not after:
+            if not committed:
                 die()
             uow.when_committed(die)
 
     async def ending(job: RunningJob, state: str, error: Any = None) -> None:
         if state == "failed" and killed:
+            before_it_goes_on()
             # What happens by itself thirty seconds after a worker was killed.
             uow = seller.process.surroundings.unit_of_work("orders", service_envelope("orders", seller.organization_id))
             await uow.execute("UPDATE jobs SET lease_until = now() - interval '1 second' WHERE id = $1", job.id)
@@ -496,15 +497,19 @@ async def test_killed_between_chunks_nothing_is_done_twice(
 
     monkeypatch.setattr(RunningJob, "_save", saving)
     monkeypatch.setattr(RunningJob, "end", ending)
-    started = await files.start(csv_of([row(str(n)) for n in range(8)]))
-    await eventually(lambda: asyncio.sleep(0, bool(killed)))
 
-    async def taken_up() -> Any:
-        found = (await files.get(f"imports/{started.json()['id']}")).json()
-        return found if found["state"] == "succeeded" else None
 
-    done = await eventually(taken_up, 60)
-    assert (outcomes(done), done["counters"]["rows"]) == ((8, 0, 0, 0), 8)
+@pytest.mark.feature("OPS-5")
+@pytest.mark.parametrize("after", [False, True], ids=["before-commit", "after-commit"])
+async def test_killed_between_chunks_nothing_is_done_twice(
+    files: Files, seller: Seller, bazaar: FakeConnection, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    monkeypatch.setattr(order_files, "CHUNK_ROWS", 2)
+    kills: list[None] = []
+    dies_after_two_chunks(monkeypatch, seller, committed=after, before_it_goes_on=lambda: kills.append(None))
+    done = await files.bring_in(csv_of([row(str(n)) for n in range(8)]))
+    assert (done["state"], outcomes(done), done["counters"]["rows"]) == ("succeeded", (8, 0, 0, 0), 8)
+    assert len(kills) == 1
     for number in range(8):
         order = await bazaar.imported(str(number))
         assert [entry["kind"] for entry in order["timeline"]].count("placed") == 1
@@ -561,9 +566,41 @@ async def test_a_large_file_does_not_fill_the_queue(
     assert outcomes(done) == (9, 0, 0, 0)
     for number in range(6):
         await bazaar.imported(str(number))
+    now = clock.now()
+    assert [due > now + timedelta(minutes=10) for due in await due_times(seller)] == [True] * 3
+
+
+async def due_times(seller: Seller) -> list[datetime]:
+    """When the orders that wait are absorbed, the next first."""
     uow = seller.process.surroundings.unit_of_work("orders", service_envelope("orders", seller.organization_id))
-    waiting = await uow.fetch(
-        "SELECT due_at - now() > interval '10 minutes' AS is_later FROM tasks WHERE kind = 'orders.take_imported'"
-    )
+    waiting = await uow.fetch("SELECT due_at FROM tasks WHERE kind = 'orders.take_imported' ORDER BY due_at")
     await uow.rollback()
-    assert [each["is_later"] for each in waiting] == [True] * 3
+    return [each["due_at"] for each in waiting]
+
+
+@pytest.mark.feature("OPS-5")
+async def test_a_job_that_goes_on_after_a_pause_keeps_its_pace(
+    files: Files, bazaar: FakeConnection, seller: Seller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were due in the pause are not made up for: the others come one by one from then on."""
+    monkeypatch.setattr(order_files, "AT_ONCE", 2)
+    monkeypatch.setattr(order_files, "EACH_SECOND", 1 / 600)
+    monkeypatch.setattr(order_files, "CHUNK_ROWS", 2)
+    passed: list[timedelta] = []
+
+    def later() -> datetime:
+        return datetime.now(UTC) + sum(passed, timedelta())
+
+    with clock.replaced(later):
+        dies_after_two_chunks(
+            monkeypatch, seller, committed=True, before_it_goes_on=lambda: passed.append(timedelta(days=1))
+        )
+        began = later()
+        done = await files.bring_in(csv_of([row(str(n)) for n in range(8)]))
+        assert (done["state"], outcomes(done), len(passed)) == ("succeeded", (8, 0, 0, 0), 1)
+        for number in range(3):
+            await bazaar.imported(str(number))
+        minutes = [(due - began) / timedelta(minutes=1) for due in await due_times(seller)]
+    day = 24 * 60
+    expected = [10, *(day + wait for wait in (0, 10, 20, 30))]
+    assert minutes == pytest.approx(expected, abs=5)
