@@ -540,18 +540,46 @@ async def test_who_was_forgotten_does_not_come_back_with_a_file(files: Files, ba
 async def test_many_rows_are_taken_in_few_statements(
     files: Files, bazaar: FakeConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What becomes of the orders is told later and one by one; keeping them takes as many statements as chunks."""
-    calls: list[int] = []
-    keep = order_files.connections.keep
+    """What becomes of the orders is told later and one by one; keeping a chunk takes as few statements as of one order.
 
-    async def counted(uow: UnitOfWork, connection_id: Any, orders: Sequence[Any], *rest: Any) -> Any:
-        calls.append(len(orders))
-        return await keep(uow, connection_id, orders, *rest)
+    Counted are all that a transaction sends to its connection, for each transaction that keeps orders.
+    """
+    transactions: list[list[str]] = []
+    opened, finished = UnitOfWork._open, UnitOfWork._finish
+    counters: dict[UnitOfWork, Callable[[Any], None]] = {}
 
-    monkeypatch.setattr(order_files.connections, "keep", counted)
+    async def opening(uow: UnitOfWork) -> None:
+        await opened(uow)
+        statements: list[str] = []
+
+        def count(sent: Any) -> None:
+            # Of `executemany` one for each row.
+            statements.extend([sent.query] * (len(sent.args) if isinstance(sent.args, list) else 1))
+
+        transactions.append(statements)
+        counters[uow] = count
+        uow._connection.add_query_logger(count)
+
+    async def finishing(uow: UnitOfWork, statement: str) -> None:
+        if uow in counters:
+            uow._connection.remove_query_logger(counters.pop(uow))
+        await finished(uow, statement)
+
+    def keeping() -> list[int]:
+        """How many statements each transaction took that kept orders since this was asked last."""
+        kept = [len(each) for each in transactions if any("INSERT INTO imported_orders" in one for one in each)]
+        transactions.clear()
+        return kept
+
+    monkeypatch.setattr(UnitOfWork, "_open", opening)
+    monkeypatch.setattr(UnitOfWork, "_finish", finishing)
+    await files.bring_in(csv_of([row("alone", status="draft")]))
+    (of_one,) = keeping()
     rows = [row(f"{n}", status="draft") if half else line(f"{n}") for half in (1, 0) for n in range(3000)]
     done = await files.bring_in(csv_of(rows))
-    assert (outcomes(done), done["counters"]["rows"], calls) == ((3000, 0, 0, 0), 6000, [1000, 1000, 1000])
+    assert (outcomes(done), done["counters"]["rows"]) == ((3000, 0, 0, 0), 6000)
+    counts = keeping()
+    assert (len(counts), max(counts) <= of_one + 2) == (3, True), (of_one, counts)
     again = await files.bring_in(csv_of(rows))
     assert outcomes(again) == (0, 0, 3000, 0)
 
@@ -591,6 +619,8 @@ async def test_a_job_that_goes_on_after_a_pause_keeps_its_pace(
     def later() -> datetime:
         return datetime.now(UTC) + sum(passed, timedelta())
 
+    counts = keeping()
+    assert (len(counts), max(counts) <= of_one + 2) == (3, True), (of_one, counts)
     with clock.replaced(later):
         dies_after_two_chunks(
             monkeypatch, seller, committed=True, before_it_goes_on=lambda: passed.append(timedelta(days=1))
