@@ -1,6 +1,7 @@
-"""Files whose products do not stand together: their rows are put in the order that gathering needs, by sorting on disk.
+"""Files in which the rows of one thing do not stand together: they are brought together by sorting on disk.
 
-A profile of such files has an Arrangement. It sees all rows once, to learn which belong together; then each row is put
+The things are products, whose gathering needs their rows in one place, or orders. A profile of such files, or the group
+they are of, has an Arrangement. It sees all rows once, to learn which belong together; then each row is put
 beside the first of its group, and the rows of a group are given the cells that only the whole group tells. What it adds
 stands in columns behind the uploader's own, so that his cells, headings and row numbers stay what they are.
 """
@@ -20,8 +21,8 @@ import orjson
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.source import Source
 
-# As many as gathering takes for one product; a bound on what is held at once.
-_GROUP_ROWS = 5000
+# Above every platform's limit (Shopify allows 2,048 variants and 250 images); a bound on what is held at once.
+PRODUCT_ROWS = 5000
 # Rows that are sorted in memory at once: some 20 MB.
 _RUN_ROWS = 20_000
 _MOST_RUN_CHARACTERS = 16_000_000
@@ -36,14 +37,19 @@ class Misplaced(Exception):
         self.message = message
 
 
+TOO_MANY_ROWS = Misplaced("too_many_rows", f"A product has at most {PRODUCT_ROWS} rows.")
+
+
 class Arrangement(ABC):
     """How the rows of one file belong together. `added` are the headings of the columns it adds.
 
-    `thing` is what a group of rows is, as messages call it.
+    `most_rows` of a group are held at once, and what it is made of; each row beyond them is `beyond`, an error. By
+    default these are as many as gathering takes for one product.
     """
 
     added: ClassVar[Sequence[str]]
-    thing: ClassVar[str] = "product"
+    most_rows: ClassVar[int] = PRODUCT_ROWS
+    beyond: ClassVar[Misplaced] = TOO_MANY_ROWS
 
     @abstractmethod
     def learn(self, row: int, fields: Sequence[str]) -> None:
@@ -94,11 +100,11 @@ class ArrangedSource(Source):
         for _, _, row, fields, *fault in group:
             if fault:
                 yield BrokenRecord(row, fields, *fault)
-            elif len(rows) < _GROUP_ROWS:
+            elif len(rows) < self._arrangement.most_rows:
                 rows.append((row, fields))
             else:
-                message = f"A {self._arrangement.thing} has at most {_GROUP_ROWS} rows."
-                yield BrokenRecord(row, fields, "too_many_rows", message)
+                beyond = self._arrangement.beyond
+                yield BrokenRecord(row, fields, beyond.code, beyond.message)
         cells = dict(rows)
         for completed in self._arrangement.complete(rows) if rows else ():
             if isinstance(completed, BrokenRecord):

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from shared.impex.arranging import PRODUCT_ROWS, TOO_MANY_ROWS
 from shared.impex.keys import KeyIndex, slug
 from shared.impex.keys import handle as given_handle
 from shared.impex.layout import Layout
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import Notice, RowError, shortened
-
-# Above every platform's limit (Shopify allows 2,048 variants and 250 images); a bound on what is held at once.
-PRODUCT_ROWS = 5000
 
 
 @dataclass(slots=True)
@@ -54,7 +52,7 @@ class Gathering:
             if len(group.records) < PRODUCT_ROWS:
                 group.records.append(record)
             else:
-                yield RowError(record[0], None, None, "too_many_rows", f"A product has at most {PRODUCT_ROWS} rows.")
+                yield RowError(record[0], None, None, TOO_MANY_ROWS.code, TOO_MANY_ROWS.message)
         if group:
             yield group
 

@@ -52,7 +52,7 @@ class KeyIndex:
 
     def add(self, key: str, row: int) -> int | None:
         """Remember `key`, or return the row that has it already."""
-        digest = hash(key) & 0xFFFF_FFFF_FFFF_FFFF or 1
+        digest = _digest(key)
         hashes, mask = self._hashes, self._mask
         slot = digest & mask
         while held := hashes[slot]:
@@ -64,6 +64,16 @@ class KeyIndex:
         self._count += 1
         if self._count * 2 > mask:
             self._grow()
+        return None
+
+    def find(self, key: str) -> int | None:
+        """The row that has `key`."""
+        digest = _digest(key)
+        slot = digest & self._mask
+        while held := self._hashes[slot]:
+            if held == digest:
+                return self._rows[slot]
+            slot = (slot + 1) & self._mask
         return None
 
     def __len__(self) -> int:
@@ -85,3 +95,8 @@ class KeyIndex:
                     slot = (slot + 1) & mask
                 self._hashes[slot] = digest
                 self._rows[slot] = row
+
+
+def _digest(key: str) -> int:
+    """64 bits; never 0, which is an empty slot."""
+    return hash(key) & 0xFFFF_FFFF_FFFF_FFFF or 1

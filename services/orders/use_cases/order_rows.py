@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from shared.contracts.orders.imported import RemoteLine, RemoteOrder
 from shared.impex import cells
-from shared.impex.arranging import Arrangement
+from shared.impex.arranging import Arrangement, Misplaced
 from shared.impex.cells import InvalidCell
 from shared.impex.keys import KeyIndex
 from shared.impex.records import BrokenRecord, Record
@@ -87,16 +87,26 @@ _COLUMN_OF: Mapping[tuple[str, ...], str] = {
 _COLUMN_OF_LINE = {"discounts": "line_discount", "taxes": "line_tax"}
 
 
+_TOO_MANY_LINES = Misplaced("too_many_lines", f"An order has at most {MOST_LINES} rows.")
+
+
 class OrderArrangement(Arrangement):
-    """Rows of the same external id together. Keeps some 24 bytes for each order of the file."""
+    """Rows of the same external id together.
+
+    Keeps some 24 bytes for each order of the file, and as many again for each beside a row that cannot be read: in a
+    file where every other row is such a one, for every order.
+    """
 
     added: ClassVar[Sequence[str]] = ()
-    thing: ClassVar[str] = "order"
+    # One more than is taken, so that the order is seen to have too many.
+    most_rows: ClassVar[int] = MOST_LINES + 1
+    beyond: ClassVar[Misplaced] = _TOO_MANY_LINES
 
     def __init__(self, key: int) -> None:
         self._key = key
         self._first_rows = KeyIndex()
-        self._doubts: dict[int, int] = {}
+        # By the row that an order begins with.
+        self._doubts = KeyIndex()
         self._before: int | None = None
         self._unread: int | None = None
 
@@ -107,7 +117,7 @@ class OrderArrangement(Arrangement):
             return
         first = self._first_rows.add(external_id, row) or row
         if self._unread is not None:
-            self._doubts.setdefault(first, self._unread)
+            self._doubts.add(str(first), self._unread)
         self._before, self._unread = first, None
 
     def pass_over(self, record: BrokenRecord) -> None:
@@ -115,12 +125,12 @@ class OrderArrangement(Arrangement):
 
     def _pass(self, row: int) -> None:
         if self._before is not None:
-            self._doubts.setdefault(self._before, row)
+            self._doubts.add(str(self._before), row)
         self._unread = row
 
     def doubt_about(self, first: int) -> int | None:
         """The row that cannot be read and may belong to the order whose first row is this."""
-        return self._doubts.get(first)
+        return self._doubts.find(str(first))
 
     def place(self, row: int, fields: Sequence[str]) -> tuple[int, int]:
         external_id = self._external_id(fields)
@@ -209,8 +219,8 @@ class Assembly:
     def order(self, rows: OrderRows, unread: int | None) -> FileOrder | None:
         """The order, or None where any of its rows has an error. `unread` is a row that may belong to it."""
         if len(rows.numbers) > MOST_LINES:
-            message = f"An order has at most {MOST_LINES} rows; this one has {len(rows.numbers)}."
-            rows.errors.append(RowError(rows.row, self._file.layout.heading(KEY), None, "too_many_lines", message))
+            code, message = _TOO_MANY_LINES.code, _TOO_MANY_LINES.message
+            rows.errors.append(RowError(rows.row, self._file.layout.heading(KEY), None, code, message))
         if unread is not None:
             message = f"Row {unread} beside it cannot be read and may be one of its lines."
             rows.errors.append(RowError(rows.row, None, None, "row_beside_unreadable", message))

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import tracemalloc
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -343,6 +344,42 @@ async def test_an_order_of_more_rows_than_it_can_have_is_refused_whole(files: Fi
     assert await files.external_ids() == ["small"]
 
 
+@pytest.mark.feature("CAT-7")
+async def test_of_far_too_many_rows_one_bound_is_told(files: Files) -> None:
+    """Beyond what an order can have its rows are not even held; whatever says so names the same number."""
+    count = 5500
+    done = await files.bring_in([row("big", quantity="1"), *(line("big") for _ in range(count - 1)), row("small")])
+    assert done["counters"]["errors"] == count
+    found = (await files.get(f"imports/{done['id']}/remarks", kind="error", first=200)).json()["items"]
+    assert (found[0]["row"], found[0]["code"], found[0]["message"]) == (
+        2,
+        "too_many_lines",
+        "An order has at most 1000 rows.",
+    )
+    errors = (await files.get(f"imports/{done['id']}/errors")).text
+    assert errors.count("An order has at most 1000 rows.") == 1 + count - 1001
+    assert errors.count("it is taken whole or not at all") == 1000
+    assert "5000" not in errors
+    assert await files.external_ids() == ["small"]
+
+
+def test_what_is_kept_of_a_file_is_small_also_where_every_other_row_cannot_be_read() -> None:
+    arrangement = order_files.OrderArrangement(0)
+    orders = 130_000
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(orders):
+            arrangement.learn(2 * number + 2, [f"order-{number}"])
+            arrangement.learn(2 * number + 3, [""])
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert kept / orders < 52, "twice some 24 bytes"
+    doubts = [arrangement.doubt_about(2 * number + 2) for number in range(orders)]
+    assert doubts == [max(3, 2 * number + 1) for number in range(orders)]
+
+
 async def test_files_that_cannot_be_meant_are_refused(files: Files, client: Client, seller: Seller) -> None:
     for without, code in (("total", "missing_headers"), ("external_id", "missing_headers")):
         done = await files.bring_in(csv_of([row("1")], without))
@@ -582,6 +619,8 @@ async def test_many_rows_are_taken_in_few_statements(
     assert (len(counts), max(counts) <= of_one + 2) == (3, True), (of_one, counts)
     again = await files.bring_in(csv_of(rows))
     assert outcomes(again) == (0, 0, 3000, 0)
+    counts = keeping()
+    assert (len(counts), max(counts) <= of_one + 2) == (3, True), (of_one, counts)
 
 
 async def test_a_large_file_does_not_fill_the_queue(
@@ -619,8 +658,6 @@ async def test_a_job_that_goes_on_after_a_pause_keeps_its_pace(
     def later() -> datetime:
         return datetime.now(UTC) + sum(passed, timedelta())
 
-    counts = keeping()
-    assert (len(counts), max(counts) <= of_one + 2) == (3, True), (of_one, counts)
     with clock.replaced(later):
         dies_after_two_chunks(
             monkeypatch, seller, committed=True, before_it_goes_on=lambda: passed.append(timedelta(days=1))

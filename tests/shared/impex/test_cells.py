@@ -162,4 +162,5 @@ def test_key_index_remembers_the_first_row_of_each() -> None:
     index = KeyIndex()
     assert [index.add(f"key-{n}", n + 2) for n in range(5000)] == [None] * 5000
     assert [index.add(f"key-{n}", 1) for n in range(5000)] == [n + 2 for n in range(5000)]
+    assert [index.find(f"key-{n}") for n in range(4999, 5002)] == [5001, None, None]
     assert len(index) == 5000
