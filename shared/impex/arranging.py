@@ -29,7 +29,7 @@ _MOST_RUN_CHARACTERS = 16_000_000
 
 
 class Misplaced(Exception):
-    """A row that belongs to nothing; `code` and `message` become a row error."""
+    """A row that belongs to nothing, or to a group that is full; `code` and `message` become a row error."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
