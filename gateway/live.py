@@ -94,10 +94,7 @@ class LiveEvents:
         self._listening: asyncio.Task[None] | None = None
 
     async def aclose(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
+        await background.end(self._listening)
 
     @asynccontextmanager
     async def following(self, organization_id: UUID) -> AsyncIterator[Feed]:
@@ -176,8 +173,7 @@ class LiveEvents:
                         asked_at = now
                         await subscription.ping()
             finally:
-                obeying.cancel()
-                await asyncio.gather(obeying, return_exceptions=True)
+                await background.end(obeying)
 
     def _take(self, message: dict[str, Any]) -> None:
         channel = message["channel"]

@@ -9,7 +9,6 @@ misses it finds out at the next look.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -66,10 +65,7 @@ class Announcements:
             log.info("withdrawal_not_announced", error=repr(error))
 
     async def close(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
+        await background.end(self._listening)
         await self._redis.aclose()
 
     @property
@@ -138,11 +134,7 @@ class Revocations:
             raise CredentialsCannotBeChecked("Try again in a moment.", retry_after_seconds=1)
 
     async def close(self) -> None:
-        for task in (self._watching, self._looking):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await background.end(self._watching, self._looking)
 
     async def _watch(self) -> None:
         while True:

@@ -5,7 +5,6 @@ answered 503, so that the sender comes again. What a callback *does* happens lat
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -35,7 +34,7 @@ from services.payments.flood import FloodGate
 from services.payments.gateway_book import GatewayBook, KnownGateway
 from services.payments.gateways.base import Delivery, EventIdentity, Provider, Verdict
 from services.payments.gateways.registry import get_provider
-from shared import clock
+from shared import background, clock
 from shared.database import Database, DatabaseUnavailable
 from shared.errors import CrossdockError, InternalError, Invalid
 from shared.lingering import Receive, Send, lingering
@@ -80,9 +79,7 @@ class Intake:
         try:
             yield
         finally:
-            counting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await counting
+            await background.end(counting)
             await self._arrivals.close()
             self._book = self._arrivals = None
 

@@ -43,10 +43,7 @@ class Presence:
 
     async def close(self) -> None:
         """Wait for no answer any more."""
-        tasks = [task for _, task in self._asked.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await background.end(*(task for _, task in self._asked.values()))
 
     def _ask_now_and_then(self, service: str) -> None:
         asked_at, task = self._asked.get(service, (float("-inf"), None))

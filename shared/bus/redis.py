@@ -94,12 +94,8 @@ class RedisBus:
 
     async def close(self) -> None:
         """Ask nothing more; whoever still waits for an answer is told that none comes here."""
-        # A cancellation that meets the end of a blocking read may be lost in the client: the reader looks for itself.
         self._is_closed = True
-        tasks = [*self._senders.values(), *([] if self._reader is None else [self._reader])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await background.end(*self._senders.values(), self._reader)
         _fail(
             self._waiting.values(),
             DeadlineExceeded("This process ends; ask again, for a change with the same Idempotency-Key."),

@@ -5,7 +5,7 @@ Any number of these may run for one service, on any number of hosts; they share 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from arq.connections import ArqRedis
 from arq.worker import Worker as ArqWorker
 from arq.worker import func
 
-from shared import jobs
+from shared import background, jobs
 from shared.backlog import BacklogSettings
 from shared.bus.answering import Surroundings
 from shared.bus.envelope import service_envelope
@@ -35,7 +35,6 @@ POLL_SECONDS = 0.05
 SWEEP_SECONDS = 1.0
 _RECEIPT_PAUSE_SECONDS = 0.02
 _RESTART_SECONDS = 0.3
-_CANCEL_AGAIN_SECONDS = 0.5
 # What goes wrong in the weather around a loop, not in the loop: it is logged, and the loop goes on.
 WEATHER = (*REDIS_AWAY, *POSTGRES_AWAY, CrossdockError)
 
@@ -69,7 +68,7 @@ class Worker:
             asyncio.create_task(self._forever("sweeper", self._sweep)),
         ]
         await self._stopping.wait()
-        await _end(loops)
+        await background.end(*loops)
         await self._jobs.stop()
         await self._redis.aclose()
         await self._blocking.aclose()
@@ -225,12 +224,3 @@ class Worker:
         except BaseException:
             await uow.rollback()
             raise
-
-
-async def _end(loops: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: arq loses a cancellation that meets it at the wrong moment."""
-    running: set[asyncio.Task[None]] = set(loops)
-    while running:
-        for loop in running:
-            loop.cancel()
-        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_SECONDS)

@@ -37,10 +37,7 @@ class Builder:
 
     async def close(self) -> None:
         """Stop in the middle; the marks remain."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await background.end(*self._running.values())
 
     async def _run(self, key: tuple[UUID, UUID]) -> None:
         try:

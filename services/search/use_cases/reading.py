@@ -100,10 +100,7 @@ class Readers:
         return await asyncio.shield(opening)
 
     async def close(self) -> None:
-        tasks = [*self._tasks, *self._opening.values(), *([self._following] if self._following else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await background.end(*self._tasks, *self._opening.values(), self._following)
         for reader in self._by_code.values():
             await asyncio.to_thread(reader.index.close)
         if self._place is not None:
