@@ -126,7 +126,9 @@ def main(path: str) -> None:
     import uvloop
 
     outcome = uvloop.run(_Load(plan).run())
-    sys.stdout.buffer.write(msgspec.msgpack.encode(outcome))
+    # Where Python does not buffer, one write may take a part of it.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as whole:
+        whole.write(msgspec.msgpack.encode(outcome))
 
 
 if __name__ == "__main__":
