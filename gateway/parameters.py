@@ -60,12 +60,12 @@ def _reads_body(route: APIRoute) -> bool:
 
 async def _has_body(request: Request) -> bool:
     """Whether there is something in the body. No more of it is read than shows that."""
-    begun = b""
+    said, read = b"", 0
     async for part in request.stream():
-        begun += part
-        if len(begun) > _MOST_BLANKS or not b"{}".startswith(begun.strip()):
+        said, read = said + b"".join(part.split()), read + len(part)
+        if read > _MOST_BLANKS or not b"{}".startswith(said):
             return True
-    return begun.strip() not in _NOTHING
+    return said not in _NOTHING
 
 
 def refuse_unread(given: QueryParams, single: Collection[str], several: Collection[str]) -> None:

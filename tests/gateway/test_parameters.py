@@ -77,7 +77,7 @@ async def test_a_body_that_nobody_reads_is_refused_and_nothing_is_done(
     assert (await client.get("/v1/search-indexes", headers=headers)).json() == before
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b" {} "])
+@pytest.mark.parametrize("body", [b"", b"{}", b" {} ", b"{ }", b"{\n}\n"])
 async def test_no_body_and_an_empty_object_are_the_same(client: Client, merchant: Caller, body: bytes) -> None:
     answer = await client.post("/v1/search-indexes/rebuild", content=body, headers=client.speaking_as(merchant))
     assert answer.status_code == 202, answer.text
