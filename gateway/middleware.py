@@ -217,19 +217,14 @@ class _AwaitedBody:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._has_ended = False
-        self._waiting = 0
-
-    @property
-    def is_awaited(self) -> bool:
-        return self._waiting > 0 and not self._has_ended
+        self.is_awaited = False
 
     async def receive(self) -> Message:
-        # Whoever is cancelled in it, because time is over, has waited until then: it is counted down after an answer.
-        self._waiting += 1
+        # Whoever is cancelled in it, because time is over, has waited until then.
+        self.is_awaited = not self._has_ended
         message = await self._receive()
-        self._waiting -= 1
-        if not message.get("more_body", False):
-            self._has_ended = True
+        self.is_awaited = False
+        self._has_ended = self._has_ended or not message.get("more_body", False)
         return message
 
 

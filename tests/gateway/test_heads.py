@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from gateway import protocol
+from gateway.protocol import ProblemProtocol
 from gateway.settings import GatewaySettings
 from tests.ports import served
+from tests.waiting import until
 
 pytestmark = pytest.mark.feature("GAT-1")
 _FINE = b"GET /x HTTP/1.1\r\nHost: here\r\n"
@@ -33,6 +35,24 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = GatewaySettings.model_construct(head_limit=65536, head_timeout_seconds=0.3)
     monkeypatch.setattr(protocol, "gateway_settings", lambda: settings)
+
+
+@pytest.fixture
+def protocols(monkeypatch: pytest.MonkeyPatch) -> list[ProblemProtocol]:
+    """Those of the connections made, in their order."""
+    made: list[ProblemProtocol] = []
+    begin = ProblemProtocol.connection_made
+
+    def noted(self: ProblemProtocol, transport: asyncio.BaseTransport) -> None:
+        made.append(self)
+        begin(self, transport)
+
+    monkeypatch.setattr(ProblemProtocol, "connection_made", noted)
+    return made
+
+
+async def is_answering() -> bool:
+    return bool(ANSWERED)
 
 
 @asynccontextmanager
@@ -105,13 +125,14 @@ async def test_who_says_nothing_is_let_go(patience: None) -> None:
         assert await reader.read() == b""
 
 
-async def test_a_body_may_take_its_time(patience: None) -> None:
+async def test_a_body_may_take_its_time(protocols: list[ProblemProtocol]) -> None:
     """The bound of time is the head's alone; the whole request has its own."""
     async with connection() as (reader, writer):
-        writer.write(_FINE + b"Content-Length: 4\r\n\r\n")
-        for part in (b"a", b"b", b"c", b"d"):
-            await asyncio.sleep(0.15)
-            writer.write(part)
+        ANSWERED.clear()
+        writer.write(_FINE + b"Content-Length: 2\r\n\r\na")
+        await until(is_answering)
+        assert protocols[-1]._deadline is None
+        writer.write(b"b")
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
 
@@ -130,12 +151,22 @@ async def test_a_large_head_that_would_be_a_websocket_is_refused_as_well() -> No
         assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
 
 
-async def test_bytes_that_follow_a_request_do_not_break_its_answer(patience: None) -> None:
+async def test_bytes_that_follow_a_request_do_not_break_its_answer(
+    patience: None, protocols: list[ProblemProtocol]
+) -> None:
     """Half a head waits while the request before it is answered, and has its time after that."""
     MAY_ANSWER.clear()
+    ANSWERED.clear()
     async with connection() as (reader, writer):
-        writer.write(b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n" + _FINE)
-        await asyncio.sleep(0.5)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n")
+        await until(is_answering)
+        writer.write(_FINE)
+
+        async def has_come() -> bool:
+            return protocols[-1]._head_bytes == len(_FINE)
+
+        await until(has_come)
+        assert protocols[-1]._deadline is None
         MAY_ANSWER.set()
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
         writer.write(b"Y: ")
