@@ -26,6 +26,7 @@ from shared.impex.rows import RowError
 from shared.impex.writing_guard import unguarded
 from shared.imports.tables import Column, TableFile, TableRow
 from shared.money import Money, UnknownCurrency, exponent
+from shared.validation import first_sentence
 
 MOST_LINES = 1000
 # Where a file names no method of shipping and yet a price or a title of it.
@@ -302,9 +303,9 @@ class Assembly:
         try:
             return RemoteLine.model_validate(values)
         except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            column = str(fault["loc"][0])
-            rows.errors.append(self._invalid(item, _COLUMN_OF_LINE.get(column, column), fault["msg"]))
+            place, sentence = first_sentence(error, RemoteLine)
+            column = str(place[0])
+            rows.errors.append(self._invalid(item, _COLUMN_OF_LINE.get(column, column), sentence))
             return None
 
     def _remote(
@@ -313,10 +314,10 @@ class Assembly:
         try:
             return RemoteOrder.model_validate(self._values(rows, own, lines))
         except ValidationError as error:
-            fault = error.errors(include_url=False)[0]
-            names = tuple(part for part in fault["loc"] if isinstance(part, str))
+            place, sentence = first_sentence(error, RemoteOrder)
+            names = tuple(part for part in place if isinstance(part, str))
             column = _COLUMN_OF.get(names[:2], names[-1] if names else KEY)
-            rows.errors.append(self._invalid(item, column, fault["msg"]))
+            rows.errors.append(self._invalid(item, column, sentence))
             return None
 
     def _values(self, rows: OrderRows, own: Mapping[str, Any], lines: Sequence[RemoteLine]) -> dict[str, Any]:

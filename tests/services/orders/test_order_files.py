@@ -671,3 +671,11 @@ async def test_a_job_that_goes_on_after_a_pause_keeps_its_pace(
     day = 24 * 60
     expected = [10, *(day + wait for wait in (0, 10, 20, 30))]
     assert minutes == pytest.approx(expected, abs=5)
+
+
+@pytest.mark.feature("CAT-7", "ORD-5")
+async def test_what_is_wrong_with_a_cell_is_said_as_everywhere(files: Files) -> None:
+    done = await files.bring_in([row("1") | {"customer_email": "nobody"}])
+    (remark,) = (await files.get(f"imports/{done['id']}/remarks", kind="error", first=200)).json()["items"]
+    assert "It does not have the form it needs" in remark["message"]
+    assert "pattern" not in remark["message"]
