@@ -41,7 +41,6 @@ WITH counts AS (
 ), made AS (
     INSERT INTO stock (organization_id, sku, centre_id, on_hand, policy, counted_at, version)
     SELECT $1, c.sku, $2, c.on_hand, coalesce(c.policy, 'standard'), $4, 1 FROM counts c
-    WHERE NOT EXISTS (SELECT FROM stock s WHERE (s.sku, s.centre_id) = (c.sku, $2))
     ORDER BY c.sku ON CONFLICT DO NOTHING RETURNING sku, on_hand
 )
 INSERT INTO stock_movements (organization_id, id, sku, centre_id, number, reason, reference, on_hand_before,
@@ -58,20 +57,25 @@ async def confirm_counts(uow: UnitOfWork, centre_id: UUID, counts: Sequence[Coun
     """
     if not counts:
         return set()
-    columns = list(map(list, zip(*counts, strict=True)))
-    # In the order in which everybody locks.
-    await uow.execute(
-        "SELECT FROM stock WHERE sku = ANY($1) AND centre_id = $2 ORDER BY sku FOR UPDATE", columns[0], centre_id
-    )
-    rows = await uow.fetch(_CONFIRM_COUNTS, centre_id, counted_at, *columns)
-    return set(columns[0]) - {row["sku"] for row in rows}
+    rows = await uow.fetch(_CONFIRM_COUNTS, centre_id, counted_at, *map(list, zip(*counts, strict=True)))
+    return {count.sku for count in counts} - {row["sku"] for row in rows}
 
 
+# Locked one by one, by their key, in the order in which everybody locks: however many SKUs the centre has, and whatever
+# the planner believes of them. What is locked stays where it is, so that a row is found again by its place. One that
+# somebody changed while its lock was waited for is not found: it counts as one that differs.
 _CONFIRM_COUNTS = """
-UPDATE stock s SET counted_at = $2 FROM unnest($3::text[], $4::integer[], $5::text[]) AS c (sku, on_hand, policy)
-WHERE s.sku = c.sku AND s.centre_id = $1 AND s.on_hand = c.on_hand AND s.policy = coalesce(c.policy, s.policy)
-    AND (s.counted_at IS NULL OR s.counted_at <= $2)
-RETURNING s.sku
+WITH locked AS MATERIALIZED (
+    SELECT s.ctid AS place
+    FROM (SELECT * FROM unnest($3::text[], $4::integer[], $5::text[]) AS c (sku, on_hand, policy) ORDER BY sku) c
+    CROSS JOIN LATERAL (
+        SELECT ctid, on_hand, policy, counted_at FROM stock WHERE (sku, centre_id) = (c.sku, $1)
+        OFFSET 0 FOR UPDATE
+    ) s
+    WHERE s.on_hand = c.on_hand AND s.policy = coalesce(c.policy, s.policy)
+        AND (s.counted_at IS NULL OR s.counted_at <= $2)
+)
+UPDATE stock SET counted_at = $2 WHERE ctid = ANY(ARRAY(SELECT place FROM locked)) RETURNING sku
 """
 
 
