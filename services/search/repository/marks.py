@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from services.search.settings import search_settings
 from shared.unit_of_work import UnitOfWork
 
 
@@ -60,16 +61,34 @@ _WHERE = (
 )
 
 
-async def list_due(uow: UnitOfWork, shop_id: UUID, most: int) -> list[Mark]:
+async def is_bulk_arriving(uow: UnitOfWork, shop_id: UUID) -> bool:
+    """Whether bulk work came a moment ago, and none of it has waited too long for more."""
+    settings = search_settings()
+    return bool(
+        await uow.fetchval(
+            f"SELECT ({_BULK_DUE} DESC LIMIT 1) > now() - make_interval(secs => $2)"
+            f" AND ({_BULK_DUE} LIMIT 1) > now() - make_interval(secs => $3)",
+            shop_id,
+            settings.bulk_pause_seconds,
+            settings.bulk_wait_seconds,
+        )
+    )
+
+
+_BULK_DUE = "SELECT due_at FROM marks WHERE shop_id = $1 AND is_bulk AND due_at <= now() ORDER BY is_bulk, due_at"
+
+
+async def list_due(uow: UnitOfWork, shop_id: UUID, most: int, *, with_bulk: bool = True) -> list[Mark]:
     """Products whose time has come, those that were marked first before others, bulk work after everything else."""
     rows = await uow.fetch(
         "SELECT product_id, min(marked_at) AS marked_at FROM ("
         "  SELECT product_id, marked_at, is_bulk, due_at FROM marks WHERE shop_id = $1 AND due_at <= now()"
-        "  ORDER BY is_bulk, due_at LIMIT $2) m"
+        "  AND ($4 OR NOT is_bulk) ORDER BY is_bulk, due_at LIMIT $2) m"
         " GROUP BY product_id ORDER BY bool_and(is_bulk), min(due_at) LIMIT $3",
         shop_id,
         most * _MARKS_PER_PRODUCT,
         most,
+        with_bulk,
     )
     return [Mark(*row.values()) for row in rows]
 
@@ -155,7 +174,9 @@ WHERE (m.organization_id, m.shop_id, m.product_id, m.version)
 async def list_left_behind(uow: UnitOfWork, seconds: float) -> list[tuple[UUID, UUID]]:
     """Shops, of any organization, with marks that nobody built for so long. Across tenants."""
     rows = await uow.fetch(
-        "SELECT DISTINCT organization_id, shop_id FROM marks WHERE due_at <= now() - make_interval(secs => $1)",
+        "SELECT i.organization_id, i.shop_id FROM indexes i WHERE EXISTS (SELECT FROM marks m"
+        " WHERE (m.organization_id, m.shop_id) = (i.organization_id, i.shop_id)"
+        " AND m.is_bulk = ANY('{false,true}') AND m.due_at <= now() - make_interval(secs => $1) OFFSET 0)",
         seconds,
     )
     return [(row["organization_id"], row["shop_id"]) for row in rows]

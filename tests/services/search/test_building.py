@@ -120,6 +120,11 @@ class Sources:
         while await building.build_due(self.unit, (shop or self.shop).id):
             pass
 
+    async def change(self, sql: str) -> None:
+        uow = self.unit()
+        await uow.execute(sql)
+        await uow.commit()
+
     async def rows(self, sql: str, *arguments: Any) -> list[Any]:
         uow = self.unit()
         try:
@@ -288,9 +293,7 @@ async def test_what_catalog_does_not_know_of_a_shop_yet_is_waited_for(sources: S
 async def test_a_lost_wake_up_is_found_by_the_clock(sources: Sources) -> None:
     product = sources.has("A")
     await sources.hear(ProductsChanged(product_ids=[product.id]))
-    uow = sources.unit()
-    await uow.execute("UPDATE marks SET due_at = now() - interval '5 seconds'")
-    await uow.commit()
+    await sources.change("UPDATE marks SET due_at = now() - interval '5 seconds'")
     look = topology.named("search")[0].tasks["every.build_what_was_left_behind"].function
     uow = sources.surroundings.unit_of_work("search", service_envelope("search", None), across_tenants=True)
     await look({}, uow)
@@ -316,6 +319,34 @@ async def test_a_woken_builder_builds_what_was_marked_meanwhile(sources: Sources
 
     await eventually(all_built)
     await sources.surroundings.close()
+
+
+@pytest.mark.feature("SEA-4", "CAT-5")
+async def test_bulk_work_waits_for_more_of_it_while_single_changes_are_built(sources: Sources) -> None:
+    """While a file is imported its products are not built beside it, and again when their stock follows."""
+    many, one = [sources.has(f"P{n}").id for n in range(101)], sources.has("ONE").id
+    await sources.hear(ProductsChanged(product_ids=many))
+    await sources.hear(ProductsChanged(product_ids=[one]))
+
+    async def build() -> set[str]:
+        while await building.build_due(sources.unit, sources.shop.id, leaves_bulk=True):
+            pass
+        return set(await sources.offers())
+
+    assert await build() == {"one"}
+    # The oldest has waited, but more came a moment ago.
+    first = "UPDATE marks SET due_at = now() - interval '{}' WHERE product_id = (SELECT product_id FROM marks ORDER BY version LIMIT 1)"
+    await sources.change(first.format("50 seconds"))
+    assert await build() == {"one"}
+    await sources.change(first.format("70 seconds"))
+    assert len(await build()) == 102
+
+
+@pytest.mark.feature("SEA-4")
+async def test_bulk_work_is_built_once_no_more_of_it_came_for_a_moment(sources: Sources) -> None:
+    await sources.hear(ProductsChanged(product_ids=[sources.has(f"P{n}").id for n in range(101)]))
+    await sources.change("UPDATE marks SET due_at = now() - interval '2 seconds'")
+    assert await building.build_due(sources.unit, sources.shop.id, leaves_bulk=True) == 101
 
 
 @pytest.mark.feature("SEA-4")
