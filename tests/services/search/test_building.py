@@ -335,7 +335,8 @@ async def test_bulk_work_waits_for_more_of_it_while_single_changes_are_built(sou
 
     assert await build() == {"one"}
     # The oldest has waited, but more came a moment ago.
-    first = "UPDATE marks SET due_at = now() - interval '{}' WHERE product_id = (SELECT product_id FROM marks ORDER BY version LIMIT 1)"
+    oldest = "(SELECT version FROM marks ORDER BY version LIMIT 1)"
+    first = f"UPDATE marks SET due_at = now() - interval '{{}}' WHERE version = {oldest}"
     await sources.change(first.format("50 seconds"))
     assert await build() == {"one"}
     await sources.change(first.format("70 seconds"))
