@@ -24,7 +24,7 @@ def apart(media: Sequence[Media]) -> tuple[Stored, Stored]:
 
 def together(images: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]) -> Stored:
     """Pictures and others in their order; what stood behind pictures that are gone comes last."""
-    gallery = [{**image, "kind": "image"} for image in images]
+    gallery: Stored = [{**image, "kind": "image"} for image in images]
     for other in sorted(others, key=lambda medium: medium["position"]):
         gallery.insert(other["position"], {name: value for name, value in other.items() if name != "position"})
     return gallery

@@ -60,12 +60,12 @@ async def texts_of_products(uow: UnitOfWork, product_ids: list[UUID], locales: l
 
 def _overlay(texts: Texts, row: asyncpg.Record) -> None:
     """Let `row`, of a nearer locale, have its say."""
-    texts |= {name: row[name] for name in _WORDS if row[name] is not None}
+    texts |= {name: row[name] for name in WORDS if row[name] is not None}
     for name in _WORDS_BY_NAME:
         texts[name] = texts.get(name, {}) | (orjson.loads(row[name]) if row[name] != "{}" else {})
 
 
-_WORDS = ("title", "description_html", "content_html", "seo_title", "seo_description")
+WORDS = ("title", "description_html", "content_html", "seo_title", "seo_description")
 _WORDS_BY_NAME = ("attributes", "option_names", "option_values")
 
 

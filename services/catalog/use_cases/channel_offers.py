@@ -1,6 +1,7 @@
 """Offers and lines as a shop shows them, made of those that the master alone would give it (CAT-4)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -53,7 +54,7 @@ def _shown_part(part: ProductPart, said: Row, view: ChannelView) -> ProductPart:
         shown["images"] = [ImagePart(url=image["url"], alt=image.get("alt")) for image in images.value]
         pictures = [MediaPart(kind="image", url=image.url, alt=image.alt) for image in shown["images"]]
         shown["media"] = [*pictures, *(medium for medium in part.media if medium.kind != "image")]
-    return part.model_copy(update={**shown, "variants": [_shown_variant(each, view) for each in part.variants]})
+    return replace(part, **shown, variants=[_shown_variant(each, view) for each in part.variants])
 
 
 def _shown_variant(part: VariantPart, view: ChannelView) -> VariantPart:
@@ -63,11 +64,11 @@ def _shown_variant(part: VariantPart, view: ChannelView) -> VariantPart:
         shown["weight"] = None
     if any(shown[side] != getattr(part, side) for side in ("length_mm", "width_mm", "height_mm")):
         shown["dimensions"] = None
-    return part.model_copy(update={**shown, "tiers": [_shown_tier(part.id, tier, view) for tier in part.tiers]})
+    return replace(part, **shown, tiers=[_shown_tier(part.id, tier, view) for tier in part.tiers])
 
 
 def _shown_tier(variant_id: UUID, tier: PriceTier, view: ChannelView) -> PriceTier:
-    return tier.model_copy(update={"list_price": view.list_price(variant_id, tier.list_price).value})
+    return replace(tier, list_price=view.list_price(variant_id, tier.list_price).value)
 
 
 def shown_rows(rows: Mapping[str, asyncpg.Record], views: Views) -> dict[str, Row]:

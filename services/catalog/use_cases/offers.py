@@ -6,7 +6,8 @@ What a shop has of its own of a product (CAT-4): see `channel_view`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -98,6 +99,8 @@ class _Words:
 
     def parts(self, stored: str, said: Mapping[str, str]) -> list[AttributePart]:
         """Attributes as they are shown; `said` are translations of texts."""
+        if stored == "{}":
+            return []
         return [self._part(code, said.get(code, text)) for code, text in sorted(orjson.loads(stored).items())]
 
     def _part(self, code: str, text: str) -> AttributePart:
@@ -205,34 +208,43 @@ def _product_part(
     media: list[MediaPart],
 ) -> ProductPart:
     typed = words.parts(row["attributes"], said.get("attributes", {}))
-    return ProductPart(
-        **{name: said.get(name, row[name]) for name in _AS_STORED},
+    part = ProductPart(
+        id=row["id"],
+        slug=row["slug"],
+        title=row["title"],
+        description_html=row["description_html"],
+        brand=row["brand"],
+        product_type=row["product_type"],
+        tags=row["tags"],
+        status=row["status"],
+        featured=row["featured"],
+        seo_title=row["seo_title"],
+        seo_description=row["seo_description"],
+        content_html=row["content_html"],
+        version=row["version"],
         attributes={attribute.code: attribute.text for attribute in typed},
         typed_attributes=typed,
         updated_at=row["updated_at"].isoformat(),
         is_assigned=bool(categories),
         categories=categories,
-        images=[ImagePart(url=medium.url, alt=medium.alt) for medium in media if medium.kind == "image"],
+        images=[ImagePart(medium.url, medium.alt) for medium in media if medium.kind == "image"],
         media=media,
         variants=variants,
     )
-
-
-_AS_STORED = (
-    *("id", "slug", "title", "description_html", "brand", "product_type", "tags", "status", "featured"),
-    *("seo_title", "seo_description", "content_html", "version"),
-)
+    return replace(part, **{name: said[name] for name in offers.WORDS if name in said}) if said else part
 
 
 def _media(row: Mapping[str, Any], locales: Iterable[str]) -> list[MediaPart]:
     """A product's pictures and other media, with alt texts in the shop's language where there are any."""
     alts = orjson.loads(row["alts"]) if row["alts"] != "{}" else {}
-    media = []
-    for medium in together(orjson.loads(row["images"]), orjson.loads(row["media"])):
-        by_locale = alts.get(medium["url"], {})
-        local = next((by_locale[locale] for locale in locales if locale in by_locale), None)
-        media.append(MediaPart(**medium if local is None else {**medium, "alt": local}))
-    return media
+    others = orjson.loads(row["media"]) if row["media"] != "[]" else []
+    media = [MediaPart(**medium) for medium in together(orjson.loads(row["images"]), others)]
+    return [_with_local_alt(medium, alts.get(medium.url, {}), locales) for medium in media] if alts else media
+
+
+def _with_local_alt(medium: MediaPart, by_locale: Mapping[str, str], locales: Iterable[str]) -> MediaPart:
+    local = next((by_locale[locale] for locale in locales if locale in by_locale), None)
+    return medium if local is None else replace(medium, alt=local)
 
 
 def _options(product: Mapping[str, Any], variant: Mapping[str, Any], said: Texts) -> dict[str, str]:
@@ -257,7 +269,15 @@ def _variant_part(
 ) -> VariantPart:
     found = [] if row["price_on_request"] else price_resolution.tiers(setting.standing, prices)
     return VariantPart(
-        **{name: row[name] for name in _VARIANT_AS_STORED},
+        id=row["id"],
+        sku=row["sku"],
+        barcode=row["barcode"],
+        barcodes=row["barcodes"],
+        mpn=row["mpn"],
+        weight_grams=row["weight_grams"],
+        length_mm=row["length_mm"],
+        width_mm=row["width_mm"],
+        height_mm=row["height_mm"],
         options=options,
         tiers=[tier for quantity, price in found if (tier := _tier(quantity, price, setting.shop.currency))],
         price_on_request=row["price_on_request"] or any(price.price is None for _, price in found),
@@ -277,16 +297,14 @@ def _tier(quantity: int, terms: PriceTerms, currency: str) -> PriceTier | None:
     return PriceTier(minimum_quantity=quantity, price=price, list_price=_money(terms.list_price, currency))
 
 
-_VARIANT_AS_STORED = (
-    *("id", "sku", "barcode", "barcodes", "mpn", "weight_grams", "length_mm", "width_mm", "height_mm"),
-)
-
-
 def _variant_image(url: str | None, media: Iterable[MediaPart]) -> ImagePart | None:
     """A variant's picture says what the product's own says of it."""
     if url is None:
         return None
-    return ImagePart(url=url, alt=next((medium.alt for medium in media if medium.url == url), None))
+    for medium in media:
+        if medium.url == url:
+            return ImagePart(url, medium.alt)
+    return ImagePart(url)
 
 
 def _category_parts(
@@ -308,7 +326,9 @@ def _slug(category: KnownCategory, locales: Iterable[str]) -> str:
     return next((category.slugs[locale] for locale in locales if locale in category.slugs), category.slug)
 
 
+@lru_cache(maxsize=10_000)
 def _money(amount: int | None, currency: str) -> Money | None:
+    """Many things cost the same, and an amount never changes."""
     return None if amount is None else Money(amount=amount, currency=currency)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 
 from services.search.models import OfferFields
-from services.search.use_cases.conditions import Subject, is_listed, is_offered
-from shared.contracts.catalog.offers import CategoryPart, ImagePart, ProductPart, VariantPart
+from services.search.use_cases.conditions import Subject, judge, subject_of
+from shared.contracts.catalog.offers import CategoryPart, ProductPart, VariantPart
 from shared.contracts.inventory.shapes import Availability
 from shared.money import Money
 
@@ -45,14 +45,19 @@ class Assembly:
 def assemble(product: ProductPart, stock: Mapping[str, Availability], today: date) -> Assembly:
     """What a shop shows of `product` on one day (UTC). A SKU without an entry in `stock` has none."""
     subjects = subjects_of(product, stock, today)
-    shown = [subject for subject in subjects if is_offered(subject)]
-    offer = _offer(product, [subject for subject in subjects if is_listed(subject)], shown) if shown else None
-    return Assembly(offer, _next_change(subjects, today))
+    shown, listed = [], []
+    for subject in subjects:
+        is_shown, is_listed = judge(subject)
+        if is_shown:
+            shown.append(subject)
+        if is_listed:
+            listed.append(subject)
+    return Assembly(_offer(product, listed, shown) if shown else None, _next_change(subjects, today))
 
 
 def subjects_of(product: ProductPart, stock: Mapping[str, Availability], today: date) -> list[Subject]:
     """Each variant of `product` with its stock."""
-    return [Subject(product, variant, _stock_of(variant, stock), today) for variant in product.variants]
+    return [subject_of(product, variant, _stock_of(variant, stock), today) for variant in product.variants]
 
 
 def _stock_of(variant: VariantPart, stock: Mapping[str, Availability]) -> Availability:
@@ -60,20 +65,25 @@ def _stock_of(variant: VariantPart, stock: Mapping[str, Availability]) -> Availa
 
 
 def _next_change(subjects: Iterable[Subject], today: date) -> datetime | None:
-    days = {subject.stock.available_from for subject in subjects}
-    days |= {ends and ends + timedelta(days=1) for ends in (subject.stock.available_until for subject in subjects)}
-    coming = [day for day in days if day is not None and day > today]
+    coming = []
+    for subject in subjects:
+        begins, ends = subject.stock.available_from, subject.stock.available_until
+        if begins is not None and begins > today:
+            coming.append(begins)
+        if ends is not None and ends >= today:
+            coming.append(ends + timedelta(days=1))
     return datetime.combine(min(coming), time(), UTC) if coming else None
 
 
 def _offer(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject]) -> AssembledOffer:
     first = next((subject for subject in shown if subject.can_be_bought), shown[0])
     head = _head(product, listed, shown, first)
-    document = head | {"variants": [_variant(subject) for subject in listed]}
-    page = head | {"variants": [_variant_details(subject) for subject in listed]} | _details(product)
-    return AssembledOffer(
-        product.slug, orjson.dumps(document), orjson.dumps(page), _fields(product, listed, shown, first)
-    )
+    variants = [_variant(subject) for subject in listed]
+    document = orjson.dumps({**head, "variants": variants})
+    details = [{**variant, **_variant_details(subject)} for variant, subject in zip(variants, listed, strict=True)]
+    plain = _plain_text(product.description_html)
+    page = orjson.dumps({**head, "variants": details, **_details(product, plain)})
+    return AssembledOffer(product.slug, document, page, _fields(product, listed, shown, first, plain))
 
 
 def _head(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject], first: Subject) -> dict[str, Any]:
@@ -87,7 +97,7 @@ def _head(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subje
         "list_price": _list_price(first),
         "available": first.can_be_bought,
         "available_quantity": sum(_quantity(subject) for subject in listed),
-        "image": _image(image),
+        "image": image,
         "categories": [_category(category) for category in product.categories],
         "options": _options(shown),
     }
@@ -105,7 +115,7 @@ def _variant(subject: Subject) -> dict[str, Any]:
 
 def _variant_details(subject: Subject) -> dict[str, Any]:
     variant, stock = subject.variant, subject.stock
-    return _variant(subject) | {
+    return {
         "list_price": _list_price(subject),
         "availability": subject.availability,
         "available_from": stock.available_from,
@@ -114,10 +124,10 @@ def _variant_details(subject: Subject) -> dict[str, Any]:
         "barcodes": variant.barcodes,
         "mpn": variant.mpn,
         "weight_grams": variant.weight_grams,
-        "weight": variant.weight and variant.weight.model_dump(mode="json"),
+        "weight": variant.weight and {"value": str(variant.weight.value), "unit": variant.weight.unit},
         "dimensions": variant.dimensions and variant.dimensions.model_dump(mode="json"),
-        "typed_attributes": [attribute.model_dump() for attribute in variant.typed_attributes],
-        "image": _image(variant.image),
+        "typed_attributes": variant.typed_attributes,
+        "image": variant.image,
         "tiers": [
             {
                 "minimum_quantity": tier.minimum_quantity,
@@ -133,8 +143,9 @@ def _variant_details(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _details(product: ProductPart) -> dict[str, Any]:
-    description = product.seo_description or _plain_text(product.description_html)[:_LONGEST_SEO_DESCRIPTION]
+def _details(product: ProductPart, plain: str) -> dict[str, Any]:
+    """What only the page has; `plain` is its description without markup. orjson writes parts as they are."""
+    description = product.seo_description or plain[:_LONGEST_SEO_DESCRIPTION]
     return {
         "product_id": str(product.id),
         "description_html": product.description_html,
@@ -142,9 +153,9 @@ def _details(product: ProductPart) -> dict[str, Any]:
         "product_type": product.product_type,
         "tags": product.tags,
         "attributes": product.attributes,
-        "typed_attributes": [attribute.model_dump() for attribute in product.typed_attributes],
-        "images": [_image(image) for image in product.images],
-        "media": [medium.model_dump() for medium in product.media],
+        "typed_attributes": product.typed_attributes,
+        "images": product.images,
+        "media": product.media,
         "breadcrumbs": [
             [{"slug": slug, "name": name} for slug, name in zip(category.path, category.names, strict=True)]
             for category in product.categories
@@ -154,7 +165,9 @@ def _details(product: ProductPart) -> dict[str, Any]:
     }
 
 
-def _fields(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject], first: Subject) -> OfferFields:
+def _fields(
+    product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject], first: Subject, plain: str
+) -> OfferFields:
     price = first.single_price
     names = [product.brand or "", product.product_type or "", *product.tags]
     names += [name for category in product.categories for name in category.names]
@@ -162,7 +175,7 @@ def _fields(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Sub
     return OfferFields(
         title=product.title,
         names=" ".join(dict.fromkeys(name for name in names if name)),
-        text=" ".join([*product.attributes.values(), _plain_text(product.description_html)])[:_LONGEST_TEXT],
+        text=" ".join([*product.attributes.values(), plain])[:_LONGEST_TEXT],
         codes=[code for subject in listed for code in _codes(subject.variant)],
         brand=product.brand,
         categories=list(_branches(product.categories)),
@@ -216,13 +229,10 @@ def _money(money: Money | None) -> dict[str, Any] | None:
     return None if money is None else {"amount": money.amount, "currency": money.currency}
 
 
-def _image(image: ImagePart | None) -> dict[str, Any] | None:
-    return None if image is None else {"url": image.url, "alt": image.alt}
-
-
 def _category(category: CategoryPart) -> dict[str, Any]:
     return {"slug": category.slug, "name": category.name, "path": category.path}
 
 
 def _plain_text(markup: str) -> str:
-    return " ".join(html.unescape(_TAG.sub(" ", markup[:_LONGEST_MARKUP])).split())
+    text = _TAG.sub(" ", markup[:_LONGEST_MARKUP])
+    return " ".join((html.unescape(text) if "&" in text else text).split())

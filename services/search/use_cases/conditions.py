@@ -14,37 +14,47 @@ BUYABLE: frozenset[VariantAvailability] = frozenset({"in_stock", "backorder", "p
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A variant of a product in one shop, on one day (UTC)."""
+    """A variant of a product in one shop, on one day (UTC), and what follows from that; see `subject_of`.
+
+    `single_price` is the price of one unit, `availability` how the variant can be had now.
+    """
 
     product: ProductPart
     variant: VariantPart
     stock: Availability
     today: date
-
-    @property
-    def single_price(self) -> PriceTier | None:
-        """The price of one unit."""
-        return next((tier for tier in self.variant.tiers if tier.minimum_quantity <= 1), None)
-
-    @property
-    def availability(self) -> VariantAvailability:
-        """How the variant can be had now."""
-        if self.single_price is None and self.variant.price_on_request:
-            return "on_request"
-        match self.stock.policy:
-            case "showroom":
-                return "showroom"
-            case _ if not self.stock.available:
-                return "out_of_stock"
-            case "always":
-                return "in_stock"
-            case "backorder" | "preorder" as promised if self.stock.available_quantity <= 0:
-                return "out_of_stock" if self.variant.backorder == "deny" else promised
-        return "in_stock"
+    single_price: PriceTier | None
+    availability: VariantAvailability
 
     @property
     def can_be_bought(self) -> bool:
         return self.availability in BUYABLE
+
+
+def subject_of(product: ProductPart, variant: VariantPart, stock: Availability, today: date) -> Subject:
+    """The subject that the conditions judge: what several of them need is found once."""
+    price = _single_price(variant)
+    return Subject(product, variant, stock, today, price, _availability(variant, stock, price))
+
+
+def _single_price(variant: VariantPart) -> PriceTier | None:
+    for tier in variant.tiers:
+        if tier.minimum_quantity <= 1:
+            return tier
+    return None
+
+
+def _availability(variant: VariantPart, stock: Availability, price: PriceTier | None) -> VariantAvailability:
+    if price is None and variant.price_on_request:
+        return "on_request"
+    policy = stock.policy
+    if policy == "showroom":
+        return "showroom"
+    if not stock.available:
+        return "out_of_stock"
+    if policy in ("backorder", "preorder") and stock.available_quantity <= 0:
+        return "out_of_stock" if variant.backorder == "deny" else policy
+    return "in_stock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +138,14 @@ CONDITIONS: tuple[Condition, ...] = (
 )
 
 
+def judge(subject: Subject) -> tuple[bool, bool]:
+    """Whether the variant is sold, or at least shown as something to sell; and whether it appears among its offer's
+    variants, should there be an offer.
+    """
+    failed = [condition for condition in CONDITIONS if not condition.holds(subject)]
+    return not failed, all(condition.lists for condition in failed)
+
+
 def is_offered(subject: Subject) -> bool:
     """Whether the variant is sold, or at least shown as something to sell."""
-    return all(condition.holds(subject) for condition in CONDITIONS)
-
-
-def is_listed(subject: Subject) -> bool:
-    """Whether the variant appears among its offer's variants, should there be an offer."""
-    return all(condition.lists or condition.holds(subject) for condition in CONDITIONS)
+    return judge(subject)[0]

@@ -1,5 +1,10 @@
-"""What other services are given of the catalog: products as one shop sells them, and what lines cost there."""
+"""What other services are given of the catalog: products as one shop sells them, and what lines cost there.
 
+The parts of offers are plain data classes: they come by the hundred thousand, from our own tables, and a shape that
+looks at each of its fields would be most of what an offer costs. Over a queue they are read and checked like shapes.
+"""
+
+from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
@@ -9,7 +14,8 @@ from shared.measures import Dimensions, Weight
 from shared.money import Money
 
 
-class CategoryPart(Shape):
+@dataclass(frozen=True, slots=True)
+class CategoryPart:
     """A category as an offer names it: `path` holds the slugs from the root, `names` the localised names along it."""
 
     id: UUID
@@ -19,14 +25,16 @@ class CategoryPart(Shape):
     names: list[str]
 
 
-class ImagePart(Shape):
+@dataclass(frozen=True, slots=True)
+class ImagePart:
     """`url` is absolute."""
 
     url: str
     alt: str | None = None
 
 
-class MediaPart(Shape):
+@dataclass(frozen=True, slots=True)
+class MediaPart:
     """A picture or another medium, with its alt text in the shop's language. Addresses are absolute."""
 
     kind: MediaKind
@@ -35,7 +43,8 @@ class MediaPart(Shape):
     preview_url: str | None = None
 
 
-class AttributePart(Shape):
+@dataclass(frozen=True, slots=True)
+class AttributePart:
     """A fact in the shop's language: `label` and `text` are to be shown, `value` is as its type says.
 
     A decimal is a text; a `choice` has its value, `choices` a list of them, whatever their labels.
@@ -50,7 +59,8 @@ class AttributePart(Shape):
     is_facet: bool = False
 
 
-class PriceTier(Shape):
+@dataclass(frozen=True, slots=True)
+class PriceTier:
     """The unit price from `minimum_quantity` on."""
 
     minimum_quantity: int
@@ -58,30 +68,32 @@ class PriceTier(Shape):
     list_price: Money | None = None
 
 
-class VariantPart(Shape):
+@dataclass(frozen=True, slots=True)
+class VariantPart:
     """A variant as one shop sells it. `tiers` is empty when the shop has no price for it."""
 
     id: UUID
     sku: str
-    barcode: str | None = None
     options: dict[str, str]
     tiers: list[PriceTier]
+    barcode: str | None = None
     weight_grams: int | None = None
     image: ImagePart | None = None
     price_on_request: bool = False
-    barcodes: list[str] = []
+    barcodes: list[str] = field(default_factory=list)
     mpn: str | None = None
     weight: Weight | None = None
     dimensions: Dimensions | None = None
     length_mm: int | None = None
     width_mm: int | None = None
     height_mm: int | None = None
-    typed_attributes: list[AttributePart] = []
+    typed_attributes: list[AttributePart] = field(default_factory=list)
     backorder: Backorder | None = None
     order_limits: OrderLimits | None = None
 
 
-class ProductPart(Shape):
+@dataclass(frozen=True, slots=True)
+class ProductPart:
     """A product as one shop shows it: texts in its locale, prices of its active list, its assigned categories only.
 
     What the shop, or one it inherits from, owns of the product is in the place of what the product itself has.
@@ -96,21 +108,22 @@ class ProductPart(Shape):
     tags: list[str]
     status: str
     is_assigned: bool
-    featured: bool = False
     categories: list[CategoryPart]
     images: list[ImagePart]
     attributes: dict[str, str]
     variants: list[VariantPart]
+    updated_at: str
+    version: int
+    featured: bool = False
     seo_title: str | None = None
     seo_description: str | None = None
     content_html: str | None = None
-    updated_at: str
-    version: int
-    media: list[MediaPart] = []
-    typed_attributes: list[AttributePart] = []
+    media: list[MediaPart] = field(default_factory=list)
+    typed_attributes: list[AttributePart] = field(default_factory=list)
 
 
-class OfferParts(Shape):
+@dataclass(frozen=True, slots=True)
+class OfferParts:
     """What catalog knows of these products in one shop; a product that is gone is not among them.
 
     `shop_version` is the version of the shop that catalog has heard of; null: none, or that it was removed.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -222,7 +223,7 @@ async def test_a_slow_build_never_replaces_what_a_later_one_found(sources: Sourc
     slow = asyncio.create_task(building.build_due(sources.unit, sources.shop.id))
     await is_asked.wait()
     sources.pause = None
-    sources.products[product.id] = product.model_copy(update={"title": "New"})
+    sources.products[product.id] = replace(product, title="New")
     await sources.hear(ProductsChanged(product_ids=[product.id]))
     await sources.build()
     may_go_on.set()
@@ -427,8 +428,8 @@ async def test_changed_categories_concern_the_products_in_them(
     outside = sources.has("OUT")
     changed, other = new_id(), new_id()
     for product in (*inside, outside):
-        category = product.categories[0].model_copy(update={"id": other if product is outside else changed})
-        sources.products[product.id] = product.model_copy(update={"categories": [category]})
+        category = replace(product.categories[0], id=other if product is outside else changed)
+        sources.products[product.id] = replace(product, categories=[category])
     await sources.hear(ProductsChanged(product_ids=list(sources.products)))
     await sources.build()
     await sources.hear(CategoriesChanged(category_ids=[changed, new_id()], is_confined=True))
@@ -445,8 +446,8 @@ async def test_a_sku_that_moves_has_its_new_product_built_once_more(sources: Sou
     first, second = sources.has("A"), sources.has("B")
     await sources.hear(ProductsChanged(product_ids=[first.id, second.id]))
     await sources.build()
-    sources.products[first.id] = first.model_copy(update={"variants": []})
-    sources.products[second.id] = second.model_copy(update={"variants": [*second.variants, *first.variants]})
+    sources.products[first.id] = replace(first, variants=[])
+    sources.products[second.id] = replace(second, variants=[*second.variants, *first.variants])
     await sources.hear(ProductsChanged(product_ids=[first.id, second.id]))
     await building.build_due(sources.unit, sources.shop.id)
     assert await sources.marked() == {second.id}
@@ -618,8 +619,8 @@ async def test_an_earlier_build_never_says_whose_a_sku_is_after_a_later_one(sour
     both = dict.fromkeys([first.id, second.id], clock.now())
     earlier = await building.take_version(sources.unit)
     known_earlier = await building.gather(sources.unit, sources.shop.id, both)
-    sources.products[first.id] = first.model_copy(update={"variants": []})
-    sources.products[second.id] = second.model_copy(update={"variants": [*second.variants, *first.variants]})
+    sources.products[first.id] = replace(first, variants=[])
+    sources.products[second.id] = replace(second, variants=[*second.variants, *first.variants])
     later = await building.take_version(sources.unit)
     known_later = await building.gather(sources.unit, sources.shop.id, both)
     await sources.inside(building.write, sources.shop.id, known_later, later)
@@ -645,7 +646,7 @@ async def test_a_rebuild_mends_removes_and_names_what_failed(sources: Sources) -
     await sources.build()
     # Without an event: one is gone, one has changed, one is new, one cannot be told.
     del sources.products[products[0].id]
-    sources.products[products[1].id] = products[1].model_copy(update={"title": "Mended"})
+    sources.products[products[1].id] = replace(products[1], title="Mended")
     sources.has("NEW")
     sources.chokes_on = {products[2].id}
     asked = await sources.inside(rebuilding.request, RebuildSearchIndex(shop="main"))
