@@ -10,6 +10,7 @@ from starlette.routing import Match, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Lifespan, Scope
 
 from gateway import errors, openapi, storefront
+from gateway.asking import Asking
 from gateway.browsers import Browsers
 from gateway.console import pages
 from gateway.docs import pages as docs
@@ -147,12 +148,15 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
             Middleware(Conditional),
             Middleware(HeadAsGet),
             Middleware(Sparse),
+            Middleware(Asking, router=orders.hot_router),
         ],
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
         # It would send the client to whatever it called us, which may be somebody else.
         redirect_slashes=False,
+        # Nothing is configured for it, and to find that out took as long as to know who asks.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=lifespan,
     )
     errors.install(app)

@@ -297,7 +297,10 @@ async def _refuse_lingering(error: CrossdockError, scope: Scope, receive: Receiv
         await _refuse(error, scope, receive, send_open)
 
 
-async def client_went_away(_request: Request, _error: Exception) -> Response:
-    """Nobody reads this answer; 499 is what the log calls it."""
-    assert isinstance(_error, ClientDisconnect)
-    return Response(status_code=499)
+# Nobody reads this answer; 499 is what the log calls it.
+GONE = Response(status_code=499)
+
+
+async def client_went_away(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ClientDisconnect)
+    return GONE

@@ -55,7 +55,7 @@ class _NotedBus:
 
 async def asker(request: HTTPConnection) -> Asker:
     """The request's `ask`. Raises Unauthenticated for a credential that does not hold (and none for no credential)."""
-    known: Asker | None = getattr(request.state, "asker", None)
+    known: Asker | None = request.scope["state"].get("asker")
     if known is None:
         caller = await identities(request).caller(request)
         await spend(request.state, request.app.state.budgets)

@@ -6,7 +6,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from gateway.asking import AskingRoute
 from gateway.request import Ask
 from gateway.rest.preconditions import ExpectedVersion, tagged
 from shared.contracts.base import Shape
@@ -25,8 +24,8 @@ from shared.contracts.orders.messages import (
 from shared.contracts.orders.shapes import Order, Quote
 
 router = APIRouter(prefix="/v1", tags=["orders"])
-# What storefronts ask all day: tried before all others, and without FastAPI's machinery.
-hot_router = APIRouter(prefix="/v1", tags=["orders"], route_class=AskingRoute)
+# What storefronts ask all day: answered by `gateway.asking`, without FastAPI's machinery.
+hot_router = APIRouter(prefix="/v1", tags=["orders"])
 
 Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 

@@ -15,7 +15,7 @@ from shared.contracts.orders.shapes import (
     Quote,
     ShippingAddress,
 )
-from shared.contracts.orders.totals import Discounts, ShippingCharge, Taxes
+from shared.contracts.orders.totals import Discounts, ShippingCharge, Taxes, nothing_given
 from shared.money import Money
 
 MOST_LINES = 1000
@@ -50,8 +50,8 @@ class CreateQuote(Command[Quote]):
     currency: CurrencyCode | None = None
     customer: CustomerDraft | None = None
     shipping_address: ShippingAddress | None = None
-    discounts: Discounts = []
-    taxes: Taxes = []
+    discounts: Discounts = nothing_given()
+    taxes: Taxes = nothing_given()
     shipping: ShippingCharge | None = None
 
 

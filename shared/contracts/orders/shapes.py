@@ -1,5 +1,6 @@
 """Shapes of quotes and orders."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, StringConstraints
 
 from shared.contracts.base import Shape
-from shared.contracts.orders.totals import Discount, Discounts, ShippingCharge, Tax, Taxes, Totals
+from shared.contracts.orders.totals import Discount, Discounts, ShippingCharge, Tax, Taxes, Totals, nothing_given
 from shared.money import Money
 
 OrderStatus = Literal["pending", "processing", "partly_shipped", "complete", "on_hold", "cancelled", "returned"]
@@ -15,8 +16,11 @@ LineStatus = Literal["reserved", "backordered", "ready", "partly_shipped", "ship
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, examples=[2])]
 
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
 def _without_controls(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if _CONTROLS.search(text):
         raise ValueError("control characters are not allowed")
     return text
 
@@ -49,8 +53,8 @@ class OrderedLine(Shape):
 
     sku: Sku
     quantity: Quantity
-    discounts: Discounts = []
-    taxes: Taxes = []
+    discounts: Discounts = nothing_given()
+    taxes: Taxes = nothing_given()
 
 
 class CustomerDraft(Shape):

@@ -1,6 +1,6 @@
 """What goes into an order's total, as the storefront says it, and what it comes to."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -48,6 +48,11 @@ class ShippingCharge(Shape):
 
 Discounts = Annotated[list[Discount], Field(max_length=20)]
 Taxes = Annotated[list[Tax], Field(max_length=20)]
+
+
+def nothing_given() -> Any:
+    """A list that is empty where none is given: made, for to copy a default took half of the reading of a line."""
+    return Field(default_factory=list, json_schema_extra={"default": []})
 
 
 class Totals(Shape):
