@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
+from types import FunctionType
 from typing import Any, Self, cast
 from uuid import UUID
 
 from sqlalchemy import JSON, Column, DateTime, MetaData
-from sqlalchemy.orm import configure_mappers
-from sqlalchemy.orm.attributes import manager_of_class
 from sqlmodel import Field, SQLModel
 
 from services.orders import states
@@ -30,11 +29,17 @@ def as_json(shapes: Sequence[Shape]) -> list[dict[str, Any]] | None:
 @cache
 def _defaults(table: type[SQLModel]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
     """What columns are when nobody says: values, and what makes them anew each time."""
-    # Else the first row of a process would be made before its columns can be set.
-    configure_mappers()
     fields = {name: field for name, field in table.model_fields.items() if not field.is_required()}
     made: Any = [(name, field.default_factory) for name, field in fields.items() if field.default_factory is not None]
     return {name: field.default for name, field in fields.items() if field.default_factory is None}, made
+
+
+@cache
+def _plain(table: type[SQLModel]) -> type:
+    """The rules of a table's rows, without what SQLAlchemy has made of its columns."""
+    named = {name: value for name, value in vars(table).items() if not name.startswith("__")}
+    rules = {name: value for name, value in named.items() if isinstance(value, FunctionType | property)}
+    return type(f"Unstored{table.__name__}", (), rules)
 
 
 class Base(SQLModel):
@@ -44,17 +49,17 @@ class Base(SQLModel):
 
     @classmethod
     def unstored(cls, **values: Any) -> Self:
-        """A row for statements of our own, never for a session, which is told of each value as it is set.
+        """A row for statements of our own, never for a session: it has the rules of its table, and is plain otherwise.
 
-        Measured, that telling was a third of what placing an order cost.
+        Measured, that a session is told of each value, as it is set and as it is read, was a third of what placing an
+        order cost.
         """
-        row = cls.__new__(cls)
-        manager_of_class(cls).setup_instance(row)
+        row: Any = _plain(cls)()
         constant, made = _defaults(cls)
         row.__dict__.update(constant)
         row.__dict__.update({name: make() for name, make in made if name not in values})
         row.__dict__.update(values)
-        return row
+        return cast(Self, row)
 
 
 def instant(**options: Any) -> Any:
