@@ -4,7 +4,7 @@ What comes before a request's body, its head, has bounds of size and time: a hea
 memory, and read anew with each part that comes. The bounds of bodies and of whole requests are `middleware.py`'s.
 """
 
-from asyncio import BaseTransport, TimerHandle
+from asyncio import AbstractEventLoop, BaseTransport, TimerHandle
 from http import HTTPStatus
 from typing import Any
 
@@ -36,6 +36,43 @@ class HeadTooSlow(Invalid):
     title = "The head of the request did not arrive in time"
 
 
+# What is written in one turn of the loop is not gathered beyond this.
+_MOST_GATHERED_BYTES = 1 << 14
+
+
+class Gathering:
+    """A transport that sends in one piece what is written to it in one turn of the loop, as an answer's head and body.
+
+    Sent one by one they are two packets and two system calls, which is a tenth of a short answer's cost.
+    """
+
+    def __init__(self, transport: Any, loop: AbstractEventLoop) -> None:
+        self.inner = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._send)
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size >= _MOST_GATHERED_BYTES:
+            self._send()
+
+    def close(self) -> None:
+        self._send()
+        self.inner.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def _send(self) -> None:
+        if self._parts:
+            data, self._parts, self._size = b"".join(self._parts), [], 0
+            self.inner.write(data)
+
+
 class ProblemProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with bounds of a request's head, and its own answers put into our words."""
 
@@ -49,7 +86,7 @@ class ProblemProtocol(HttpToolsProtocol):
         self._deadline: TimerHandle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type]
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,6 +117,7 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         if not self._is_refused:
+            self.transport = self.transport.inner  # type: ignore[attr-defined]
             super().handle_websocket_upgrade()
 
     def on_headers_complete(self) -> None:

@@ -8,7 +8,9 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -30,9 +32,13 @@ log = structlog.get_logger("crossdock.payments")
 PROCESS = "payments.process_callback"
 CHECK = "payments.check_callback"
 _PATIENCE_SECONDS = 5.0
+# Whoever has waited so long for the groups before is told to come again; a provider would not wait much longer.
+_MOST_WAITING_SECONDS = 10.0
 _MOST_WAITING = 5_000
 _MOST_AT_ONCE = 200
 _MOST_BYTES_AT_ONCE = 4 << 20
+# So often at most the worker is woken: what came meanwhile shares a transaction there, too.
+_WAKING_PAUSE_SECONDS = 0.05
 
 _AWAY = (
     CrossdockError,
@@ -69,7 +75,7 @@ class Arrival:
     id: UUID = field(default_factory=new_id)
     task_id: UUID = field(default_factory=new_id)
 
-    @property
+    @cached_property
     def identity(self) -> bytes:
         """The same for every delivery of one event. A forged one never stands in for a genuine one.
 
@@ -86,9 +92,17 @@ class Arrival:
             return CHECK
         return PROCESS if self.is_verified else None
 
-    @property
+    @cached_property
     def place(self) -> Place:
         return self.organization_id, self.gateway_id, self.identity
+
+
+class _Waiting(NamedTuple):
+    """An arrival that is to be stored, whoever waits for that, and since when by the loop's clock."""
+
+    arrival: Arrival
+    stored: asyncio.Future[bool]
+    since: float
 
 
 class Arrivals:
@@ -97,24 +111,28 @@ class Arrivals:
     def __init__(self, database: Database, after_commit: AfterCommit) -> None:
         self._database = database
         self._after_commit = after_commit
-        self._waiting: list[tuple[Arrival, asyncio.Future[bool]]] = []
+        self._waiting: list[_Waiting] = []
         self._storing: asyncio.Task[None] | None = None
+        self._due: list[DueTask] = []
+        self._waking: asyncio.Task[None] | None = None
 
     async def store(self, arrival: Arrival) -> bool:
         """Store one arrival; when this returns it is durable. Whether it is new. Raises CallbackNotStored."""
         if len(self._waiting) >= _MOST_WAITING:
             raise CallbackNotStored("Too many callbacks wait to be stored; send it again.", retry_after_seconds=1)
-        stored = asyncio.get_running_loop().create_future()
-        self._waiting.append((arrival, stored))
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append(_Waiting(arrival, stored, loop.time()))
         if self._storing is None or self._storing.done():
             self._storing = background.begin(self._store_all())
-        is_new: bool = await stored
-        return is_new
+        return await stored
 
     async def close(self) -> None:
         """Finish what waits."""
         if self._storing is not None:
             await asyncio.wait([self._storing])
+        await background.end(self._waking)
+        self._wake()
 
     async def count_uncollected(self, counts: Iterable[tuple[UUID, UUID, int]], at: datetime) -> None:
         """Add how many forged callbacks of a gateway were not kept. Raises what the database raises."""
@@ -127,19 +145,22 @@ class Arrivals:
             group = self._take_group()
             await self._store_group(group)
 
-    def _take_group(self) -> list[tuple[Arrival, asyncio.Future[bool]]]:
+    def _take_group(self) -> list[_Waiting]:
         size, count = 0, 0
-        for arrival, _ in self._waiting[:_MOST_AT_ONCE]:
-            size += len(arrival.body)
+        for waiting in self._waiting[:_MOST_AT_ONCE]:
+            size += len(waiting.arrival.body)
             if count and size > _MOST_BYTES_AT_ONCE:
                 break
             count += 1
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         return group
 
-    async def _store_group(self, group: list[tuple[Arrival, asyncio.Future[bool]]]) -> None:
+    async def _store_group(self, waiting: Sequence[_Waiting]) -> None:
+        group = _still_in_time(waiting)
+        if not group:
+            return
         try:
-            new = await self._write([arrival for arrival, _ in group])
+            new = await self._write([each.arrival for each in group])
         except _AWAY as error:
             if len(group) > 1 and isinstance(error, asyncpg.IntegrityConstraintViolationError | asyncpg.DataError):
                 # One that cannot be stored must not take the others down with it.
@@ -147,18 +168,18 @@ class Arrivals:
                     await self._store_group([single])
                 return
             log.warning("callbacks_not_stored", callbacks=len(group), error=repr(error))
-            for _, stored in group:
-                _settle(stored, CallbackNotStored("The callback could not be stored; send it again."))
+            for each in group:
+                _settle(each.stored, CallbackNotStored("The callback could not be stored; send it again."))
         except BaseException as error:
             # A defect, or the end of the process: whoever waits must hear of it, and nobody may wait for ever.
-            for _, stored in group:
-                _settle(stored, error)
+            for each in group:
+                _settle(each.stored, error)
             raise
         else:
-            for arrival, stored in group:
-                _settle(stored, is_new=arrival.place in new)
+            for each in group:
+                _settle(each.stored, is_new=each.arrival.place in new)
                 # Of several that say the same only the first is.
-                new.discard(arrival.place)
+                new.discard(each.arrival.place)
 
     async def _write(self, arrivals: Sequence[Arrival]) -> set[Place]:
         """Write all of them in one transaction. Returns which are new."""
@@ -172,9 +193,24 @@ class Arrivals:
             for arrival in rows
             if arrival.task is not None and (arrival.id in stored or arrival.event.is_reread)
         ]
+        self._wake_soon(due)
+        return {arrival.place for arrival in rows if arrival.id in stored}
+
+    def _wake_soon(self, due: Sequence[DueTask]) -> None:
+        """Have these tasks done: at once, unless the worker was woken a moment ago."""
+        self._due.extend(due)
+        if self._due and (self._waking is None or self._waking.done()):
+            self._waking = background.begin(self._wake_all())
+
+    async def _wake_all(self) -> None:
+        while self._due:
+            self._wake()
+            await asyncio.sleep(_WAKING_PAUSE_SECONDS)
+
+    def _wake(self) -> None:
+        due, self._due = self._due, []
         if due:
             self._after_commit.wake("payments", due)
-        return {arrival.place for arrival in rows if arrival.id in stored}
 
 
 def merged(arrivals: Sequence[Arrival]) -> list[Arrival]:
@@ -184,6 +220,18 @@ def merged(arrivals: Sequence[Arrival]) -> list[Arrival]:
         first = found.get(arrival.place)
         found[arrival.place] = arrival if first is None else replace(first, deliveries=first.deliveries + 1)
     return [found[place] for place in sorted(found)]
+
+
+def _still_in_time(waiting: Sequence[_Waiting]) -> list[_Waiting]:
+    """Those that have not waited too long; the others are told so, and are not stored."""
+    earliest = asyncio.get_running_loop().time() - _MOST_WAITING_SECONDS
+    group = []
+    for each in waiting:
+        if each.since < earliest:
+            _settle(each.stored, CallbackNotStored("Storing callbacks takes too long; send it again."))
+        else:
+            group.append(each)
+    return group
 
 
 def _settle(stored: asyncio.Future[bool], error: BaseException | None = None, *, is_new: bool = False) -> None:

@@ -21,6 +21,7 @@ LIFETIME_SECONDS = 3.0
 _CERTIFICATE_SECONDS = 60.0
 _MOST_REMEMBERED = 10_000
 _LOOKUPS_AT_ONCE = 4
+_LOOKUP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ class GatewayBook:
         self._door = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
 
     async def find(self, gateway_id: UUID) -> KnownGateway | None:
-        """The enabled gateway with this id. Raises DatabaseUnavailable and what asyncpg raises."""
+        """The enabled gateway with this id. Raises DatabaseUnavailable, TimeoutError and what asyncpg raises."""
         known = self._known.get(gateway_id)
         if known is not None and known[0] > time.monotonic():
             return known[1]
-        async with self._door:
+        async with asyncio.timeout(_LOOKUP_SECONDS), self._door:
             known = self._known.get(gateway_id)
             if known is not None and known[0] > time.monotonic():
                 return known[1]
@@ -103,7 +104,11 @@ class GatewayBook:
         known = self._certificates.get((organization_id, url))
         if known is not None and known[0] > time.monotonic():
             return known[1]
-        async with self._door, intake_transaction(self._database) as connection:
+        async with (
+            asyncio.timeout(_LOOKUP_SECONDS),
+            self._door,
+            intake_transaction(self._database) as connection,
+        ):
             pem: str | None = await connection.fetchval("SELECT find_certificate($1, $2)", organization_id, url)
         if pem is not None:
             self._certificates[organization_id, url] = (time.monotonic() + _CERTIFICATE_SECONDS, pem)

@@ -98,15 +98,15 @@ class Intake:
             return
         except BodyTooLarge as error:
             async with lingering(scope, receive, send) as send_open:
-                await _refuse(send_open, error)
+                await _refuse(scope, send_open, error)
         except (DatabaseUnavailable, *_AWAY) as error:
             log.warning("callback_not_stored", error=repr(error))
-            await _refuse(send, CallbackNotStored("The callback could not be stored; send it again."))
+            await _refuse(scope, send, CallbackNotStored("The callback could not be stored; send it again."))
         except CrossdockError as error:
-            await _refuse(send, error)
+            await _refuse(scope, send, error)
         except Exception as error:
             log.error("defect", what="callback intake", exc_info=error)
-            await _refuse(send, InternalError("Something went wrong on our side; send it again."))
+            await _refuse(scope, send, InternalError("Something went wrong on our side; send it again."))
 
     async def _take(self, scope: Scope, receive: Receive) -> tuple[bytes, str]:
         """Take one callback in. Returns the body its provider expects once it is stored, and that body's type."""
@@ -162,6 +162,8 @@ class Intake:
             if first.is_pending or self._flood.is_beyond_patience(gateway):
                 raise TooManyUnverified("Too many callbacks came that are not verified; send it again later.")
             return []
+        if len(kept) == 1:
+            return [await arrivals.store(first)]
         return await asyncio.gather(*(arrivals.store(arrival) for arrival in kept))
 
     async def _read_body(self, receive: Receive) -> bytes:
@@ -288,7 +290,10 @@ def _joined(headers: list[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-async def _refuse(send: Send, error: CrossdockError) -> None:
+async def _refuse(scope: Scope, send: Send, error: CrossdockError) -> None:
+    """Answer with a problem; it names the request as those of all other doors do."""
+    request_id = scope.get("state", {}).get("request_id")
+    problem = error.problem() if request_id is None else {**error.problem(), "request_id": request_id}
     headers = []
     if error.status == 405:
         headers.append((b"allow", b"POST"))
@@ -297,7 +302,7 @@ async def _refuse(send: Send, error: CrossdockError) -> None:
         headers.append((b"connection", b"close"))
     if error.retry_after_seconds is not None or error.status == 503:
         headers.append((b"retry-after", str(error.retry_after_seconds or 5).encode()))
-    await _respond(send, error.status, orjson.dumps(error.problem()), b"application/problem+json", headers)
+    await _respond(send, error.status, orjson.dumps(problem), b"application/problem+json", headers)
 
 
 async def _respond(

@@ -28,7 +28,7 @@ EVENTS_PER_JOB = 200
 # Tasks of one job run one after the other, well within a lease.
 TASKS_PER_JOB = 10
 # One organization's that are done together share a transaction; at worst they, too, run one after the other.
-TASKS_TOGETHER_PER_JOB = 50
+TASKS_TOGETHER_PER_JOB = 100
 # A listener refuses a job older than this, so its inbox need not remember for ever.
 JOB_LIFETIME = timedelta(minutes=15)
 

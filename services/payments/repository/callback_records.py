@@ -132,7 +132,7 @@ WITH tried AS (
     FROM unnest($2::uuid[], $3::boolean[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::text[],
         $13::boolean[], $14::bytea[])
         AS t (id, is_verified, status, reason, detail, payment_id, awaited_order, awaited_payment, is_accepted, fetched)
-    WHERE c.organization_id = $1 AND c.id = t.id RETURNING c.id, c.status, c.reason, c.detail
+    WHERE c.organization_id = $1 AND c.id = ANY($2) AND c.id = t.id RETURNING c.id, c.status, c.reason, c.detail
 )
 INSERT INTO callback_attempts (organization_id, callback_id, number, at, kind, actor, status, reason, detail)
 SELECT $1, id, (SELECT coalesce(max(number), 0) + 1 FROM callback_attempts a

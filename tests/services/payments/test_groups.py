@@ -2,11 +2,15 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 
 from deploy import topology
+from services.payments.repository import callback_records
+from shared import clock
 from tests.conftest import _execute
 from tests.doors import eventually
 from tests.factories import payments as a
@@ -161,3 +165,30 @@ async def test_groups_that_speak_of_the_same_payments_at_once_have_each_effect_o
     assert {len(callback.attempts) for callback in callbacks} == {1}
     assert sorted(callback.status for callback in callbacks) == ["ignored"] * 6 + ["processed"] * 6
     assert len(await till.events("payments.payment_changed")) == 6
+
+
+async def test_writing_what_a_group_came_to_reads_no_other_callbacks(till: Till) -> None:
+    """Else each group would cost as much as all callbacks that a merchant ever had."""
+    await _post(till, *(a.stripe_event("payment_intent.created", a.intent("G-9")) for _ in range(30)))
+    uow = till.unit_of_work()
+    try:
+        ids = [row["id"] for row in await uow.fetch("SELECT id FROM callbacks LIMIT 2")]
+        none, signed = [None, None], [True, True]
+        values = (ids, signed, ["ignored"] * 2, *([none] * 5), clock.now(), "processing", "us", [False] * 2, none)
+        (plan,) = await uow.fetchrow(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {callback_records._WRITE_ATTEMPTS}", till.organization_id, *values
+        )
+    finally:
+        await uow.rollback()
+    read = [
+        node
+        for node in _nodes(orjson.loads(plan)[0]["Plan"])
+        if node.get("Alias") == "c" and "Scan" in node["Node Type"]
+    ]
+    assert [node["Actual Rows"] for node in read] == [2]
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from _nodes(part)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,11 +13,9 @@ from uuid import UUID
 import asyncpg
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
-from gateway.middleware import BodyLimits
-from gateway.settings import GatewaySettings
+from gateway.app import Mounted, create_app
+from services.payments import arrivals as arriving
 from services.payments import flood
 from services.payments.arrivals import Arrival, Arrivals
 from services.payments.errors import CallbackNotStored
@@ -33,10 +31,12 @@ from shared.contracts.payments.messages import (
 )
 from shared.identifiers import new_id
 from shared.lingering import MOST_DISCARDED
+from shared.messaging.tasks import DueTask
 from shared.security import SecretText
 from tests.factories import payments as a
 from tests.ports import post_all_then_read, served
 from tests.services.payments.conftest import Till
+from tests.waiting import until
 
 _CASES = Path(__file__).parents[4] / "shared" / "data" / "payments" / "stripe.json"
 
@@ -268,15 +268,22 @@ async def test_bodies_beyond_the_limit_are_not_read_to_their_end(till: Till) -> 
     assert sent <= ((256 << 10) + MOST_DISCARDED) // 65536 + 2
 
 
-@pytest.mark.feature("PAY-3")
+@pytest.mark.feature("PAY-3", "GAT-1")
 @pytest.mark.parametrize("chunked", [True, False])
-async def test_who_sends_all_before_reading_sees_the_refusal_on_a_real_port(till: Till, chunked: bool) -> None:
+@pytest.mark.parametrize("size", [1 << 20, 17 << 16])
+async def test_who_sends_all_before_reading_sees_our_own_refusal_on_a_real_port(
+    till: Till, size: int, chunked: bool
+) -> None:
+    """Also of what is beyond the gateway's own limit. It names its request, as problems of every door do."""
     intake = Intake()
-    application = BodyLimits(Starlette(routes=[Mount("/callbacks", intake)]), GatewaySettings())
+    application = create_app(None, mounts=[Mounted("/callbacks", "/{gateway_id}", intake)])  # type: ignore[arg-type]
     async with intake.serving(till.process.database, till.process.relay), served(application) as port:
-        answer = await post_all_then_read(port, f"/callbacks/{till.gateway.id}", 1 << 20, chunked=chunked)
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"body_too_large" in answer
+        answer = await post_all_then_read(port, f"/callbacks/{till.gateway.id}", size, chunked=chunked)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert (problem["code"], problem["detail"]) == ("body_too_large", "A callback has at most 262144 bytes.")
+    assert f"x-request-id: {problem['request_id']}".encode() in head.lower()
     assert await till.callbacks() == []
 
 
@@ -326,20 +333,90 @@ async def test_forgeries_of_great_size_meet_the_daily_limit(till: Till, monkeypa
     assert len(await till.callbacks()) == 2
 
 
-@pytest.mark.feature("PAY-2")
-async def test_one_that_cannot_be_stored_does_not_take_its_group_down(till: Till) -> None:
-    arrivals = Arrivals(till.process.database, till.process.relay)
-    good = Arrival(
+def _arrival(till: Till, body: bytes = BODY) -> Arrival:
+    return Arrival(
         organization_id=till.organization_id,
         gateway_id=till.gateway.id,
-        event=Stripe().identify(Delivery({}, BODY, clock.now()))[0],
-        body=BODY,
+        event=Stripe().identify(Delivery({}, body, clock.now()))[0],
+        body=body,
         headers=[],
         source_address=None,
         received_at=clock.now(),
         is_verified=True,
         reason=None,
     )
+
+
+class _Woken:
+    """Hears what there is to be done, as the relay does."""
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+
+    def announce(self, _announcement: object) -> None:
+        raise AssertionError("the intake announces nothing")
+
+    def wake(self, _service: str, due: Sequence[DueTask]) -> None:
+        self.times.append(len(due))
+
+
+@pytest.mark.feature("PAY-2")
+async def test_the_worker_is_woken_at_once_and_then_now_and_again(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waking is a job of its own, and those that are done in one share its dozen statements."""
+    monkeypatch.setattr(arriving, "_WAKING_PAUSE_SECONDS", 60)
+    woken = _Woken()
+    arrivals = Arrivals(till.process.database, woken)
+    for number in range(3):
+        await arrivals.store(_arrival(till, b"%d" % number))
+    assert woken.times == [1]
+    await arrivals.close()
+    assert woken.times == [1, 2]
+
+
+@pytest.mark.feature("PAY-2")
+async def test_what_came_during_the_pause_is_told_after_it(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arriving, "_WAKING_PAUSE_SECONDS", 0.001)
+    woken = _Woken()
+    arrivals = Arrivals(till.process.database, woken)
+    for number in range(3):
+        await arrivals.store(_arrival(till, b"%d" % number))
+
+    async def all_are_told() -> bool:
+        return sum(woken.times) == 3
+
+    await until(all_are_told)
+    await arrivals.close()
+
+
+@pytest.mark.feature("PAY-2")
+async def test_nobody_waits_for_ever_behind_a_database_that_hangs(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrivals = Arrivals(till.process.database, _Woken())
+    async with till.process.database.connection() as other:
+        await other.execute("BEGIN; SET LOCAL ROLE crossdock_payments; LOCK TABLE payments.callbacks IN SHARE MODE")
+        first = asyncio.create_task(arrivals.store(_arrival(till)))
+        await until(lambda: _hangs(till))
+        second = asyncio.create_task(arrivals.store(_arrival(till, b"2")))
+        await asyncio.sleep(0)
+        monkeypatch.setattr(arriving, "_MOST_WAITING_SECONDS", -1.0)
+        await other.execute("COMMIT")
+    assert await first
+    with pytest.raises(CallbackNotStored):
+        await second
+    assert len(await till.callbacks()) == 1
+
+
+async def _hangs(till: Till) -> bool:
+    rows = await till.rows(
+        "SELECT 1 FROM pg_locks WHERE relation = 'payments.callbacks'::regclass AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return bool(rows)
+
+
+@pytest.mark.feature("PAY-2")
+async def test_one_that_cannot_be_stored_does_not_take_its_group_down(till: Till) -> None:
+    arrivals = Arrivals(till.process.database, till.process.relay)
+    good = _arrival(till)
     # Two ask while the first transaction runs, so they share the second: one names a gateway that is not there.
     others = [
         replace(
