@@ -61,21 +61,26 @@ _WHERE = (
 )
 
 
-async def is_bulk_arriving(uow: UnitOfWork, shop_id: UUID) -> bool:
-    """Whether bulk work came a moment ago, and none of it has waited too long for more."""
+async def is_load_arriving(uow: UnitOfWork, shop_id: UUID) -> bool:
+    """Whether so much bulk work waits that none of it is there in a second anyway, while more comes.
+
+    Not any more once some of it has waited for too long.
+    """
     settings = search_settings()
     return bool(
         await uow.fetchval(
-            f"SELECT ({_BULK_DUE} DESC LIMIT 1) > now() - make_interval(secs => $2)"
-            f" AND ({_BULK_DUE} LIMIT 1) > now() - make_interval(secs => $3)",
+            f"SELECT EXISTS ({_BULK_DUE} LIMIT 1 OFFSET $2)"
+            f" AND ({_BULK_DUE} DESC LIMIT 1) > now() - make_interval(secs => $3)"
+            f" AND ({_BULK_DUE} LIMIT 1) > now() - make_interval(secs => $4)",
             shop_id,
+            settings.bulk_load,
             settings.bulk_pause_seconds,
             settings.bulk_wait_seconds,
         )
     )
 
 
-_BULK_DUE = "SELECT due_at FROM marks WHERE shop_id = $1 AND is_bulk AND due_at <= now() ORDER BY is_bulk, due_at"
+_BULK_DUE = "SELECT due_at FROM marks WHERE shop_id = $1 AND is_bulk AND due_at <= now() ORDER BY due_at"
 
 
 async def list_due(uow: UnitOfWork, shop_id: UUID, most: int, *, with_bulk: bool = True) -> list[Mark]:
@@ -142,7 +147,7 @@ async def merge(uow: UnitOfWork) -> None:
     """Leave one due mark of those that a product has in a shop, the last, where nobody builds it. Across tenants.
 
     The last, because a build that has begun covers only earlier ones; it is as old and as urgent as they were. Marks
-    that somebody is just taking away are passed over.
+    that somebody is just taking away are passed over, and bulk work that may only be waiting for its turn.
     """
     # The table is empty most of the time, and so it is to the planner: row by row, 10,000 marks take a minute.
     await uow.execute("SET LOCAL enable_nestloop = off")
@@ -151,7 +156,9 @@ async def merge(uow: UnitOfWork) -> None:
 
 _MERGE = """
 WITH several AS (
-    SELECT organization_id, shop_id, product_id FROM marks WHERE due_at <= now() GROUP BY 1, 2, 3 HAVING count(*) > 1
+    SELECT organization_id, shop_id, product_id FROM marks
+    WHERE due_at <= now() - CASE WHEN is_bulk THEN interval '10 minutes' ELSE '0' END
+    GROUP BY 1, 2, 3 HAVING count(*) > 1
 ), held AS (
     SELECT m.* FROM marks m JOIN several USING (organization_id, shop_id, product_id) WHERE m.due_at <= now()
     FOR UPDATE OF m SKIP LOCKED

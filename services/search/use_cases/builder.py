@@ -61,7 +61,7 @@ class Builder:
 
     async def _build_batch(self, unit: building.Units, shop_id: UUID) -> int:
         async with self._room:
-            return await building.build_due(unit, shop_id, leaves_bulk=True)
+            return await building.build_due(unit, shop_id, leaves_loads=True)
 
 
 def build_soon(uow: UnitOfWork, shop_ids: Iterable[UUID]) -> None:

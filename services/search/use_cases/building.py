@@ -44,14 +44,14 @@ class Built:
     changed_at: datetime
 
 
-async def build_due(units: Units, shop_id: UUID, *, leaves_bulk: bool = False) -> int:
+async def build_due(units: Units, shop_id: UUID, *, leaves_loads: bool = False) -> int:
     """Build one batch of what is marked in a shop. Returns how many marks there were. Raises what asking raises.
 
-    With `leaves_bulk` bulk work waits for as long as more of it arrives: while a file is imported its products would
+    With `leaves_loads` bulk work by the thousand waits for as long as more of it arrives: a file's products would
     otherwise be built once with their texts and prices and again with their stock, beside the import that makes them.
     """
     async with _reading(units) as uow:
-        with_bulk = not (leaves_bulk and await marks.is_bulk_arriving(uow, shop_id))
+        with_bulk = not (leaves_loads and await marks.is_load_arriving(uow, shop_id))
         due = await marks.list_due(uow, shop_id, BATCH, with_bulk=with_bulk)
     if due:
         await _build(units, shop_id, due)

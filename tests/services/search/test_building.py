@@ -322,33 +322,45 @@ async def test_a_woken_builder_builds_what_was_marked_meanwhile(sources: Sources
     await sources.surroundings.close()
 
 
+@pytest.fixture
+def load_of_fifty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_settings(), "bulk_load", 50)
+
+
+async def _build_as_the_builder(sources: Sources) -> set[str]:
+    while await building.build_due(sources.unit, sources.shop.id, leaves_loads=True):
+        pass
+    return set(await sources.offers())
+
+
 @pytest.mark.feature("SEA-4", "CAT-5")
-async def test_bulk_work_waits_for_more_of_it_while_single_changes_are_built(sources: Sources) -> None:
+@pytest.mark.usefixtures("load_of_fifty")
+async def test_a_load_waits_for_more_of_it_while_single_changes_are_built(sources: Sources) -> None:
     """While a file is imported its products are not built beside it, and again when their stock follows."""
-    many, one = [sources.has(f"P{n}").id for n in range(101)], sources.has("ONE").id
-    await sources.hear(ProductsChanged(product_ids=many))
-    await sources.hear(ProductsChanged(product_ids=[one]))
-
-    async def build() -> set[str]:
-        while await building.build_due(sources.unit, sources.shop.id, leaves_bulk=True):
-            pass
-        return set(await sources.offers())
-
-    assert await build() == {"one"}
+    await sources.hear(ProductsChanged(product_ids=[sources.has(f"P{n}").id for n in range(101)]))
+    await sources.hear(ProductsChanged(product_ids=[sources.has("ONE").id]))
+    assert await _build_as_the_builder(sources) == {"one"}
     # The oldest has waited, but more came a moment ago.
     oldest = "(SELECT version FROM marks ORDER BY version LIMIT 1)"
-    first = f"UPDATE marks SET due_at = now() - interval '{{}}' WHERE version = {oldest}"
-    await sources.change(first.format("50 seconds"))
-    assert await build() == {"one"}
-    await sources.change(first.format("70 seconds"))
-    assert len(await build()) == 102
+    wait = f"UPDATE marks SET due_at = now() - interval '{{}} seconds' WHERE version = {oldest}"
+    await sources.change(wait.format(110))
+    assert await _build_as_the_builder(sources) == {"one"}
+    await sources.change(wait.format(130))
+    assert len(await _build_as_the_builder(sources)) == 102
 
 
 @pytest.mark.feature("SEA-4")
-async def test_bulk_work_is_built_once_no_more_of_it_came_for_a_moment(sources: Sources) -> None:
+@pytest.mark.usefixtures("load_of_fifty")
+async def test_a_load_is_built_once_no_more_of_it_came_for_a_moment(sources: Sources) -> None:
     await sources.hear(ProductsChanged(product_ids=[sources.has(f"P{n}").id for n in range(101)]))
     await sources.change("UPDATE marks SET due_at = now() - interval '2 seconds'")
-    assert await building.build_due(sources.unit, sources.shop.id, leaves_bulk=True) == 101
+    assert len(await _build_as_the_builder(sources)) == 101
+
+
+@pytest.mark.feature("SEA-4")
+async def test_changes_by_the_hundred_are_built_at_once(sources: Sources) -> None:
+    await sources.hear(ProductsChanged(product_ids=[sources.has(f"P{n}").id for n in range(101)]))
+    assert len(await _build_as_the_builder(sources)) == 101
 
 
 @pytest.mark.feature("SEA-4")
@@ -532,6 +544,18 @@ async def test_what_waits_does_not_pile_up_and_nothing_of_it_is_lost(sources: So
     await sources.build()
     assert set(await sources.offers()) == {"a", "b"}
     assert await sources.marked() == set()
+
+
+@pytest.mark.feature("SEA-4")
+async def test_bulk_work_is_merged_once_it_has_waited_for_long(sources: Sources) -> None:
+    many = [sources.has(f"P{n}").id for n in range(101)]
+    for _ in range(2):
+        await sources.hear(ProductsChanged(product_ids=many))
+    await _merge(sources)
+    assert len(await sources.rows("SELECT FROM marks")) == 202
+    await sources.change("UPDATE marks SET due_at = now() - interval '11 minutes'")
+    await _merge(sources)
+    assert len(await sources.rows("SELECT FROM marks")) == 101
 
 
 @pytest.mark.feature("SEA-4")
