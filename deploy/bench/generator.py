@@ -16,7 +16,10 @@ import msgspec
 
 
 class Plan(msgspec.Struct):
-    """Which requests to send where. `once`: each is sent a single time; otherwise they go round until time is up."""
+    """Which requests to send where. `once`: each is sent a single time; otherwise they go round until time is up.
+
+    With `per_second` they leave at that rate, whoever is still being answered; otherwise each as the last is answered.
+    """
 
     host: str
     port: int
@@ -24,10 +27,14 @@ class Plan(msgspec.Struct):
     connections: int
     seconds: float
     once: bool = False
+    per_second: float | None = None
 
 
 class Outcome(msgspec.Struct):
-    """What came back. Latencies are seconds, at most 20,000 of them; `cpu_seconds` is this generator's own."""
+    """What came back. Latencies are seconds, at most 20,000 of them; `cpu_seconds` is this generator's own.
+
+    At a given rate a latency begins when its request was to leave: what waits for a connection has waited, too.
+    """
 
     statuses: dict[int, int]
     seconds: float
@@ -37,7 +44,7 @@ class Outcome(msgspec.Struct):
 
 
 class _Connection(asyncio.Protocol):
-    """One keep-alive connection: the next request leaves when the last is answered."""
+    """One keep-alive connection: the next request leaves when the last is answered, and when its time has come."""
 
     def __init__(self, load: "_Load") -> None:
         self._load = load
@@ -69,32 +76,42 @@ class _Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         assert self._transport is not None
-        request = self._load.next_request()
-        if request is None:
+        taken = self._load.next_request()
+        if taken is None:
             self._transport.close()
             return
-        self._sent_at = time.perf_counter()
-        self._transport.write(request)
+        request, self._sent_at = taken
+        early = self._sent_at - time.perf_counter()
+        if early > 0:
+            asyncio.get_running_loop().call_later(early, self._transport.write, request)
+        else:
+            self._transport.write(request)
 
 
 class _Load:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._requests = deque(plan.requests)
-        self._stop_at = time.perf_counter() + plan.seconds
+        self._started, self._taken = time.perf_counter(), 0
+        self._stop_at = self._started + plan.seconds
         self._open = plan.connections
         self._statuses: Counter[int] = Counter()
         self._latencies: list[float] = []
         self._failure = ""
         self._done = asyncio.Event()
 
-    def next_request(self) -> bytes | None:
-        if time.perf_counter() >= self._stop_at or not self._requests:
+    def next_request(self) -> tuple[bytes, float] | None:
+        """A request and the instant when it leaves, by the performance counter; None once it is over."""
+        leaves_at = time.perf_counter()
+        if self._plan.per_second is not None:
+            leaves_at = self._started + self._taken / self._plan.per_second
+            self._taken += 1
+        if leaves_at >= self._stop_at or not self._requests:
             return None
         if self._plan.once:
-            return self._requests.popleft()
+            return self._requests.popleft(), leaves_at
         self._requests.rotate(-1)
-        return self._requests[0]
+        return self._requests[0], leaves_at
 
     def answered(self, status: int, latency: float, response: bytes) -> None:
         self._statuses[status] += 1

@@ -56,10 +56,15 @@ def measure(
     connections: int = 32,
     processes: int = 2,
     once: bool = False,
+    per_second: float | None = None,
 ) -> Measured:
-    """Send `requests` from several processes; with `once` each of them goes out a single time."""
+    """Send `requests` from several processes; with `once` each of them goes out a single time.
+
+    They leave as fast as they are answered, or `per_second` of them, whether or not the last ones are answered.
+    """
     before = cpu_seconds(server.process)
-    outcomes = _generate(server, requests, seconds, connections, processes, once)
+    share = None if per_second is None else per_second / processes
+    outcomes = _generate(server, requests, seconds, connections, processes, once, share)
     after = cpu_seconds(server.process)
     answered = sum(sum(outcome.statuses.values()) for outcome in outcomes)
     good = sum(count for outcome in outcomes for status, count in outcome.statuses.items() if status < 400)
@@ -79,13 +84,19 @@ def measure(
 
 
 def _generate(
-    server: Server, requests: Sequence[bytes], seconds: float, connections: int, processes: int, once: bool
+    server: Server,
+    requests: Sequence[bytes],
+    seconds: float,
+    connections: int,
+    processes: int,
+    once: bool,
+    per_second: float | None,
 ) -> list[Outcome]:
     with tempfile.TemporaryDirectory() as folder:
         running = []
         for number in range(processes):
             share = list(requests[number::processes]) or list(requests)
-            plan = Plan(server.host, server.port, share, max(1, connections // processes), seconds, once)
+            plan = Plan(server.host, server.port, share, max(1, connections // processes), seconds, once, per_second)
             path = Path(folder) / f"plan-{number}"
             path.write_bytes(msgspec.msgpack.encode(plan))
             command = [sys.executable, "-m", "deploy.bench.generator", str(path)]

@@ -11,8 +11,8 @@ import asyncpg
 
 from deploy.bench import exports, imports, orders
 from deploy.bench.figures import Figure
-from deploy.bench.load import http, measure
-from deploy.bench.system import System
+from deploy.bench.load import Measured, http, measure
+from deploy.bench.system import NobodyWorks, System
 
 _JSON = {"Content-Type": "application/json"}
 _WORDS = "wool linen oak brass coffee mug lantern bowl scarf kettle apron basket rope jumper blanket candle".split()
@@ -56,6 +56,31 @@ def graphql_list(system: System) -> Figure:
 
 def callback(system: System) -> Figure:
     """Signed as Stripe signs, every event a new one: verified, stored with its verdict, answered."""
+    figure = _load("callback", system, _callbacks(system), once=True)
+    system.rates["callback"] = figure.rate or 0.0
+    return figure
+
+
+def callback_at_half_the_rate(system: System) -> Figure:
+    """How long an answer takes with half as many callbacks as can be taken, and while nobody processes them."""
+    half = (system.rates.get("callback") or callback(system).rate or 0.0) / 2
+    measured = _paced(system, half)
+    try:
+        with system.processing_stopped():
+            stopped = _paced(system, half)
+        note = f"p99 {stopped.p99 * 1000:.1f} ms while processing stands still"
+    except NobodyWorks as error:
+        note, stopped = str(error), measured
+    for each in (measured, stopped):
+        note += f"; {each.failures} failed: {each.sample[-200:]}" if each.failures else ""
+    return Figure("callback, half that rate", measured.per_second, "requests", measured, note)
+
+
+def _paced(system: System, per_second: float) -> Measured:
+    return measure(system.server, _callbacks(system), once=True, connections=128, per_second=per_second)
+
+
+def _callbacks(system: System) -> list[bytes]:
     gateway = system.credentials["payment_gateways"]["stripe"]
     mark, stamp = time.time_ns(), int(time.time())
     requests = []
@@ -71,7 +96,7 @@ def callback(system: System) -> Figure:
         signature = hmac.new(gateway["secret"].encode(), b"%d." % stamp + body, hashlib.sha256).hexdigest()
         headers = {**_JSON, "Stripe-Signature": f"t={stamp},v1={signature}"}
         requests.append(http("POST", f"/callbacks/{gateway['id']}", headers, body))
-    return _load("callback", system, requests, once=True)
+    return requests
 
 
 def bulk_stock(system: System) -> Figure:
@@ -142,6 +167,7 @@ SCENARIOS: tuple[Callable[[System], Figure], ...] = (
     orders.order,
     orders.order_of_one_sku,
     callback,
+    callback_at_half_the_rate,
     bulk_stock,
     imports.import_first,
     imports.import_repeated,

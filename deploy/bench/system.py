@@ -27,6 +27,10 @@ class DidNotStart(Exception):
     """The system under measurement did not come up."""
 
 
+class NobodyWorks(Exception):
+    """The processes that do background work are not to be found: they may be on another host."""
+
+
 @dataclass
 class System:
     """A running Crossdock with the demo business, and what it took to start it."""
@@ -40,6 +44,8 @@ class System:
     import_rows: int = 30_000
     # What paths have made for themselves and those after them.
     prepared: set[str] = field(default_factory=set)
+    # What paths took that others are measured by: requests a second by the path's name.
+    rates: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.http = httpx.Client(base_url=f"http://{self.server.host}:{self.server.port}", timeout=120)
@@ -68,6 +74,23 @@ class System:
     def admin_url(self) -> str:
         """The embedded PostgreSQL, for the bare COPY beside the import."""
         return EmbeddedPostgres(self.data).url
+
+    @contextlib.contextmanager
+    def processing_stopped(self) -> Iterator[None]:
+        """Background work stands still inside: its processes are stopped and go on at the end."""
+        top = self.server.process
+        family = [] if top is None else top.children(recursive=True)
+        working = [process for process in family if _does_background_work(process)]
+        if not working:
+            raise NobodyWorks("No process of this system does background work here.")
+        try:
+            for process in working:
+                process.suspend()
+            yield
+        finally:
+            for process in working:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def memory(self) -> dict[str, int]:
         """Resident bytes now: `python`, `postgres` (shared memory counted once per process), `redis`."""
@@ -100,6 +123,15 @@ def running_system(topology: str, workers: int, import_rows: int = 30_000) -> It
             finally:
                 process.terminate()
                 process.wait(timeout=_STOP_SECONDS)
+
+
+def _does_background_work(process: psutil.Process) -> bool:
+    """Whether this is `crossdock work …`."""
+    try:
+        words = process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    return any(word.endswith("crossdock") or word == "deploy.cli" for word in words) and "work" in words
 
 
 def given_system(credentials: Path, import_rows: int) -> System:
