@@ -61,7 +61,7 @@ class Adyen:
             raise InvalidSecret("Adyen's HMAC keys are texts in hexadecimal.") from None
 
     def verify(self, delivery: Delivery, account: Account) -> Verdict:
-        notification = reading.find_document(delivery.body)
+        notification = reading.find_signed_document(delivery.body)
         if notification is not None and "notificationItems" in notification:
             return _items_verdict(notification, account)
         header = delivery.headers.get("hmacsignature", "")

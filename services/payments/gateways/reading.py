@@ -1,6 +1,7 @@
 """Taking a provider's JSON apart, strictly: every function raises Unusable where the body is not what it should be."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -34,6 +35,23 @@ def find_document(body: bytes) -> Object | None:
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def find_signed_document(body: bytes) -> Object | None:
+    """As `find_document`, also of a body that is not text, for whoever looks for the signatures in it.
+
+    Bytes that are not UTF-8 are surrogates there, as PEP 383 has them; from nothing of it may a text be made.
+    """
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        try:
+            found = json.loads(body.decode("utf-8", "surrogateescape"))
+        # ValueError: not JSON, or a number of more digits than are read.
+        except (ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) else None
+    return find_document(body)
 
 
 def digest_of(value: object, otherwise: bytes) -> bytes:

@@ -479,6 +479,50 @@ async def test_what_is_not_text_and_not_rightly_signed_is_forged(till: Till, pro
     assert {(c.status, c.reason) for c in callbacks} == {("invalid", "wrong_signature")}
 
 
+def _adyen_items(reference: bytes, reason: bytes, signed: bytes | None = None) -> Sample:
+    """A payment notification as Adyen would send it; `signed` is the reference that was signed."""
+    account = g.settings_of("adyen")["merchant_account"].encode()
+    fields = [b"8535296650153317", b"", account, signed or reference, b"1999", b"USD", b"AUTHORISATION", b"true"]
+    mac = hmac.new(bytes.fromhex(g.secret_of("adyen")), b":".join(fields), hashlib.sha256).digest()
+    item = (
+        b'{"NotificationRequestItem": {"pspReference": "%b", "merchantAccountCode": "%b", "merchantReference": "%b",'
+        b' "amount": {"value": 1999, "currency": "USD"}, "eventCode": "AUTHORISATION", "success": "true",'
+        b' "reason": "%b", "additionalData": {"hmacSignature": "%b"}}}'
+    )
+    item %= (fields[0], account, reference, reason, base64.b64encode(mac))
+    return Sample(b'{"live": "false", "notificationItems": [%b, %b]}' % (item, item), {})
+
+
+@pytest.mark.feature("PAY-3")
+@pytest.mark.parametrize(("reference", "reason"), [(b"R\xff1", b"fine"), (b"R-1", b"caf\xe9")])
+async def test_items_that_are_signed_and_not_text_are_unreadable_not_forged(
+    till: Till, reference: bytes, reason: bytes
+) -> None:
+    """Refused, Adyen would hold up all that it has to say behind it for thirty days."""
+    gateway = await _open(till, "adyen")
+    assert (await _post(till, gateway, _adyen_items(reference, reason))).status_code == 200
+    await till.work()
+    (callback,) = await till.callbacks(gateway=gateway.id)
+    assert (callback.status, callback.reason, callback.is_verified) == ("failed", "unreadable_callback", True)
+
+
+@pytest.mark.feature("PAY-3")
+@pytest.mark.parametrize(
+    "body", [b'{"notificationItems": [' + b"[" * 100_000 + b"\xff", b'{"notificationItems": "\xff"}']
+)
+async def test_items_that_are_not_text_and_none_are_forged(till: Till, body: bytes) -> None:
+    gateway = await _open(till, "adyen")
+    assert (await _post(till, gateway, Sample(body, {}))).status_code == 400
+
+
+@pytest.mark.feature("PAY-3")
+async def test_items_that_are_not_text_and_not_rightly_signed_are_forged(till: Till) -> None:
+    gateway = await _open(till, "adyen")
+    for other in (b"R\xfe1", b"R\xed\xb3\xbf1", b"R-1"):
+        assert (await _post(till, gateway, _adyen_items(b"R\xff1", b"fine", other))).status_code == 400
+    assert {each.reason for each in await till.callbacks(gateway=gateway.id)} == {"wrong_signature"}
+
+
 @pytest.mark.feature("PAY-4")
 @pytest.mark.parametrize("provider", ["stripe", "adyen", "square", "razorpay", "standard-webhooks", "generic-hmac"])
 async def test_the_same_event_id_with_other_content_is_flagged_and_not_applied(till: Till, provider: str) -> None:
