@@ -14,7 +14,7 @@ from services.payments.arrivals import CHECK, PROCESS
 from services.payments.errors import ProcessingGaveUp
 from services.payments.gateways.apis.registry import LISTERS
 from services.payments.models import Callback
-from services.payments.repository import added_up, callback_records, gateway_records
+from services.payments.repository import added_up, callback_records, difference_records, gateway_records
 from services.payments.settings import payments_settings
 from services.payments.use_cases import (
     alerting,
@@ -204,6 +204,12 @@ async def drop_old_bytes(_payload: dict[str, Any], uow: UnitOfWork) -> None:
     settings, now = payments_settings(), clock.now()
     await callback_records.drop_bytes(uow, ["invalid"], now - settings.invalid_retention, now)
     await callback_records.drop_bytes(uow, ["processed", "ignored", "rejected"], now - settings.callback_retention, now)
+
+
+@every(3600)
+async def remove_superseded_differences(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Each night finds again what nobody has settled yet: of one difference not every finding is kept for good."""
+    await difference_records.remove_superseded(uow, clock.now() - payments_settings().callback_retention)
 
 
 @every(600)

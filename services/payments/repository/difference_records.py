@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -72,6 +73,15 @@ SELECT organization_id, id, reconciliation_id, gateway_id, kind, reference, paym
     amount_there, amount_here, detail, is_repairable, said, told_at, 'open', $2, $2, $2
 FROM json_populate_recordset(NULL::differences, $1) ON CONFLICT DO NOTHING
 """
+
+
+async def remove_superseded(uow: UnitOfWork, before: datetime) -> None:
+    """Remove differences that were superseded `before`, some at a time: a later one says the same. Across tenants."""
+    await uow.execute(
+        "DELETE FROM differences WHERE (organization_id, id) IN (SELECT organization_id, id FROM differences"
+        " WHERE state = 'superseded' AND changed_at < $1 ORDER BY changed_at LIMIT 50000)",
+        before,
+    )
 
 
 def _document(reconciliation_id: UUID, gateway_id: UUID, found: Found) -> dict[str, Any]:

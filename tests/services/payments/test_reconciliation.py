@@ -8,10 +8,11 @@ import orjson
 import pytest
 
 from deploy.topology import Surrounded
+from services.payments import tasks
 from services.payments.intake import Intake
 from services.payments.use_cases import repairing
 from shared import clock
-from shared.bus.envelope import envelope_for
+from shared.bus.envelope import envelope_for, service_envelope
 from shared.contracts.accounts.events import ShopChanged
 from shared.contracts.orders.events import OrderCancelled
 from shared.contracts.payments.messages import ReplayCallback
@@ -429,3 +430,43 @@ async def test_a_repaired_callback_is_replayed_as_what_it_is(till: Till, stripe:
     done = await till.ask(RepairDifference(difference_id=found.id))
     replayed = await till.ask(ReplayCallback(callback_id=done.difference.callback_id))
     assert (replayed.status, replayed.is_verified) == ("waiting", True)
+
+
+async def test_superseded_differences_go_after_a_time_and_no_others(till: Till, stripe: p.Stripe) -> None:
+    """Each night finds anew what nobody has settled; other tenants' go as well."""
+    gateway = await r.stripe_gateway(till)
+    stripe.add("payment_intents", p.stripe_intent("pi_1", "OLD-1", r.ago(5)))
+    stripe.add("payment_intents", p.stripe_intent("pi_2", "OLD-2", r.ago(5)))
+    first, second = await r.reconcile(till, gateway), await r.reconcile(till, gateway)
+    await _remove_superseded(till)
+    assert len(await r.differences(till, reconciliation=first.id)) == 2
+    await _make_older(till, "state = 'superseded' AND payment = 'pi_1' OR state = 'open'")
+    await _remove_superseded(till)
+    left = {(each.reconciliation_id, each.payment, each.state) for each in await r.differences(till)}
+    assert left == {
+        (first.id, "pi_2", "superseded"),
+        (second.id, "pi_1", "open"),
+        (second.id, "pi_2", "open"),
+    }
+
+
+async def _make_older(till: Till, where: str) -> None:
+    uow = till.unit_of_work()
+    await uow.execute(f"UPDATE differences SET changed_at = changed_at - interval '91 days' WHERE {where}")
+    await uow.commit()
+
+
+async def _remove_superseded(till: Till) -> None:
+    system = till.process.surroundings.unit_of_work("payments", service_envelope("payments", None), across_tenants=True)
+    await tasks.remove_superseded_differences({}, system)
+    await system.commit()
+
+
+async def test_the_clock_may_remove_none_but_superseded_differences(till: Till, stripe: p.Stripe) -> None:
+    gateway = await r.stripe_gateway(till)
+    stripe.add("payment_intents", p.stripe_intent("pi_1", "KEPT-1", r.ago(5)))
+    await r.reconcile(till, gateway)
+    system = till.process.surroundings.unit_of_work("payments", service_envelope("payments", None), across_tenants=True)
+    await system.execute("DELETE FROM differences")
+    await system.commit()
+    assert len(await r.differences(till)) == 1
