@@ -14,8 +14,15 @@ from gateway.openapi import PlainRoute
 from gateway.parameters import note_fields, refuse_unread
 from gateway.request import asker
 from shared.contracts.base import Shape
-from shared.contracts.search.messages import GetOffer, OffersFirst, SearchOffers, ShopCode, Words
-from shared.contracts.search.shapes import FilterValues, FoundOffers, MinorUnits, OfferDetails, OfferSort
+from shared.contracts.search.messages import GetOffer, OffersFirst, SearchOffers, ShopCode, SuggestOffers, Words
+from shared.contracts.search.shapes import (
+    FilterValues,
+    FoundOffers,
+    MinorUnits,
+    OfferDetails,
+    OfferSort,
+    OfferSuggestions,
+)
 from shared.errors import ValidationFailed
 from shared.validation import field_at, sentence_of
 
@@ -46,6 +53,14 @@ class OffersParameters(Shape):
     )
 
 
+class SuggestionsParameters(Shape):
+    """What suggestions may be asked with."""
+
+    shop_code: ShopCode
+    q: Words = Field(description="What was typed so far; a space at the end says that the last word is finished.")
+    first: int = Field(default=8, ge=1, le=20, description="How many words, categories and brands at most.")
+
+
 class OfferParameters(Shape):
     """Which offer is asked for."""
 
@@ -60,6 +75,15 @@ async def search_offers(request: Request) -> Response:
     return _ready(await ask(message))
 
 
+async def suggest_offers(request: Request) -> Response:
+    refuse_unread(request.query_params, ("q", "first"), (sparse.PARAMETER,))
+    ask = await asker(request)
+    note_fields(request, OfferSuggestions)
+    given = {_SINGLE[name]: value for name, value in request.query_params.items() if name in _SINGLE}
+    wanted = {"shop": request.path_params["shop_code"], **given}
+    return _ready(await ask(_message(SuggestOffers, wanted, {"shop": "shop_code", "query": "q"})))
+
+
 async def get_offer(request: Request) -> Response:
     refuse_unread(request.query_params, (), (sparse.PARAMETER,))
     ask = await asker(request)
@@ -71,6 +95,15 @@ async def get_offer(request: Request) -> Response:
 PLAIN_ROUTES = (
     PlainRoute(
         "GET", "/v1/shops/{shop_code}/offers", search_offers, SearchOffers, FoundOffers, "search", OffersParameters
+    ),
+    PlainRoute(
+        "GET",
+        "/v1/shops/{shop_code}/offer-suggestions",
+        suggest_offers,
+        SuggestOffers,
+        OfferSuggestions,
+        "search",
+        SuggestionsParameters,
     ),
     PlainRoute(
         "GET", "/v1/shops/{shop_code}/offers/{slug}", get_offer, GetOffer, OfferDetails, "search", OfferParameters

@@ -2,10 +2,11 @@
 
 from gateway.graphql.fields import connection, mutation, query
 from shared.contracts.search import messages
-from shared.contracts.search.shapes import FoundOffers, OfferDetails
+from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions
 
 FIELDS = (
     connection("offers", messages.SearchOffers, answer=FoundOffers),
+    query("offerSuggestions", messages.SuggestOffers, answer=OfferSuggestions),
     query("offer", messages.GetOffer, answer=OfferDetails),
     query("offerExplanation", messages.ExplainOffer),
     connection("searchIndexes", messages.ListSearchIndexes),

@@ -11,6 +11,7 @@ from shared.contracts.search.messages import (
     ListSearchIndexes,
     RebuildSearchIndex,
     SearchOffers,
+    SuggestOffers,
 )
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
 from shared.pagination import cursor_for, cursor_values
@@ -24,6 +25,11 @@ _READING = ("storefront", "search:read", "offers:read")
 @answers(SearchOffers, scope=_READING)
 async def search_offers(message: SearchOffers, uow: UnitOfWork) -> bytes:
     return finding.search(await _reader(uow, message.shop), message)
+
+
+@answers(SuggestOffers, scope=_READING)
+async def suggest_offers(message: SuggestOffers, uow: UnitOfWork) -> bytes:
+    return finding.suggest(await _reader(uow, message.shop), message)
 
 
 @answers(GetOffer, scope=_READING)

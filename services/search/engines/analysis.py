@@ -33,15 +33,20 @@ _LONGEST_WORD = 80
 
 @dataclass(frozen=True)
 class Analysis:
-    """The analyzers of one language: `plain` words as typed, `stemmed` ones, and whole `codes`."""
+    """The analyzers of one language: `plain` words as typed, `stemmed` ones, whole `codes`, and words as `spelled`."""
 
     plain: tantivy.TextAnalyzer
     stemmed: tantivy.TextAnalyzer
     codes: tantivy.TextAnalyzer
+    spelled: tantivy.TextAnalyzer
 
     def words(self, text: str) -> list[str]:
         """The words of `text` in order, each once."""
         return list(dict.fromkeys(self.plain.analyze(text)))
+
+    def spelled_words(self, text: str) -> list[str]:
+        """As `words`, with the marks of their letters."""
+        return list(dict.fromkeys(self.spelled.analyze(text)))
 
     def stem(self, word: str) -> str:
         """What `word` is indexed as in stemmed fields."""
@@ -52,7 +57,7 @@ class Analysis:
 def analysis_of(language: str) -> Analysis:
     """The analyzers of `language`, a locale's first part: `de` of `de-AT`."""
     stemmer = _STEMMERS.get(language)
-    return Analysis(_analyzer(None), _analyzer(stemmer), _codes())
+    return Analysis(_analyzer(None), _analyzer(stemmer), _codes(), _spelled())
 
 
 def language_of(locale: str) -> str:
@@ -65,6 +70,11 @@ def _analyzer(stemmer: str | None) -> tantivy.TextAnalyzer:
     if stemmer is not None:
         builder = builder.filter(tantivy.Filter.stemmer(stemmer))
     return builder.filter(tantivy.Filter.ascii_fold()).build()
+
+
+def _spelled() -> tantivy.TextAnalyzer:
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    return builder.filter(tantivy.Filter.remove_long(_LONGEST_WORD)).filter(tantivy.Filter.lowercase()).build()
 
 
 def _codes() -> tantivy.TextAnalyzer:

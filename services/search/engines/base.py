@@ -30,12 +30,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Ready documents of one page, where the next begins, how much there is in all, and the facets' counts."""
+    """Ready documents of one page, where the next begins, how much there is in all, and the facets' counts.
+
+    `stage` is how the words matched: `all` (none were asked for), `code`, `words`, `nearly` or `any`.
+    """
 
     documents: list[bytes]
     next: Place | None
     total: int
     facets: "FacetCounts"
+    stage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,14 @@ class OfferIndex(Protocol):
         ...
 
     def search(self, question: Question) -> Found: ...
+
+    def completions(self, words: str, most: int) -> list[tuple[str, int]]:
+        """The words with the last of them completed, and how many offers have that one beside the others."""
+        ...
+
+    def correction(self, words: str) -> str | None:
+        """The words as offers spell them, where one is spelled as in none; None when there is nothing better."""
+        ...
 
     def page(self, slug: str) -> bytes | None:
         """The ready page of one offer."""

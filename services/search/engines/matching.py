@@ -58,8 +58,8 @@ class Matching:
         return Query.disjunction_max_query(ways, 0.3)
 
     def _nearly(self, word: str, exact: Query) -> Query:
-        distance = next((distance for length, distance in _DISTANCES if len(word) >= length), 0)
-        if distance == 0 or not word.isalpha():
+        distance = allowed_distance(word)
+        if distance == 0:
             return exact
         near = Query.fuzzy_term_query(self.schema, "names", word, distance=distance)
         return Query.disjunction_max_query([exact, Query.boost_query(near, _NEARLY)], 0.1)
@@ -93,6 +93,11 @@ class Matching:
 
     def _one_of(self, field: str, values: Iterable[str]) -> Query:
         return Query.term_set_query(self.schema, field, list(values))
+
+
+def allowed_distance(word: str) -> int:
+    """How many letters of a word may be wrong."""
+    return next((distance for length, distance in _DISTANCES if len(word) >= length), 0) if word.isalpha() else 0
 
 
 def option_key(name: str, value: str) -> str:

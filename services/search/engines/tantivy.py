@@ -20,10 +20,11 @@ from tantivy import FieldType, Order, Query
 from services.search.engines.analysis import analysis_of, language_of
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Place, Question
 from services.search.engines.matching import Matching, narrowed, option_key
+from services.search.engines.spelling import Spelling
 from services.search.models import OfferFields, StoredOffer
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 1
+VERSION = 2
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
@@ -51,6 +52,7 @@ def _schema() -> tantivy.Schema:
     builder.add_text_field("title", tokenizer_name="stemmed", index_option="freq")
     builder.add_text_field("text", tokenizer_name="stemmed", index_option="freq")
     builder.add_text_field("names", tokenizer_name="plain", index_option="freq")
+    builder.add_text_field("spelled", tokenizer_name="spelled", index_option="basic")
     builder.add_text_field("codes", tokenizer_name="codes", index_option="basic")
     builder.add_unsigned_field("price", indexed=True, fast=True)
     for name in _ORDERS.values():
@@ -95,6 +97,7 @@ class TantivyIndex:
             self._index.register_tokenizer("plain", analysis.plain)
             self._index.register_tokenizer("stemmed", analysis.stemmed)
             self._index.register_tokenizer("codes", analysis.codes)
+            self._index.register_tokenizer("spelled", analysis.spelled)
             self._writer: tantivy.IndexWriter | None = None
             self._state = _State(self._index.searcher(), _read_sequence(folder))
         except (ValueError, OSError) as error:
@@ -150,7 +153,13 @@ class TantivyIndex:
         else:
             documents, following = self._ordered(state, question, summary)
         place = None if following is None else Place(following, stage, state.sequence)
-        return Found(documents, place, summary.total, summary.facets)
+        return Found(documents, place, summary.total, summary.facets, stage)
+
+    def completions(self, words: str, most: int) -> list[tuple[str, int]]:
+        return Spelling(self._state.searcher, self._matching).completions(words, most)
+
+    def correction(self, words: str) -> str | None:
+        return Spelling(self._state.searcher, self._matching).correction(words)
 
     def _state_of(self, place: Place | None) -> _State:
         """The state a ranking was begun in, for a minute: within it, every offer has its place."""
@@ -248,6 +257,7 @@ def _offer_document(offer: StoredOffer, fields: OfferFields) -> tantivy.Document
     document.add_text("kind", "available" if fields.is_available else "unavailable")
     document.add_text("title", fields.title)
     document.add_text("names", f"{fields.title} {fields.names}")
+    document.add_text("spelled", f"{fields.title} {fields.names}")
     document.add_text("text", f"{fields.title} {fields.names} {fields.text}")
     for code in fields.codes:
         document.add_text("codes", code)

@@ -1,7 +1,10 @@
-"""Answers of a storefront: ready documents joined, facets counted, and a cursor that belongs to its question."""
+"""Answers of a storefront: ready documents joined, facets counted, and a cursor that belongs to its question.
+
+Who finds little or nothing is helped on: with the words as offers spell them, and with what there is instead.
+"""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -10,9 +13,13 @@ from services.search.engines.base import FacetCounts, Found, Place, Question
 from services.search.errors import CursorOfAnotherSearch, OfferNotFound
 from services.search.repository.shops import KnownShop
 from services.search.use_cases.reading import Reader
-from shared.contracts.search.messages import SearchOffers
+from shared.contracts.search.messages import SearchOffers, SuggestOffers
+from shared.contracts.search.shapes import OfferFilter
 from shared.pagination import InvalidCursor, cursor_for, cursor_values
 
+_OFFERS_SUGGESTED = 4
+_OFFERS_INSTEAD = 4
+_CATEGORIES_INSTEAD = 10
 _LARGEST_PLACE = (1 << 64) - 1
 
 
@@ -29,9 +36,34 @@ def search(reader: Reader, message: SearchOffers) -> bytes:
         first=message.first,
         place=_place(reader.shop, message),
     )
-    answer = _answer(reader.shop, message, reader.index.search(question))
+    answer = _answer(reader, message, reader.index.search(question))
     reader.remember(key, answer)
     return answer
+
+
+def suggest(reader: Reader, message: SuggestOffers) -> bytes:
+    """Ready JSON of `OfferSuggestions`."""
+    key = message.model_dump_json()
+    known = reader.remembered(key)
+    if known is not None:
+        return known
+    found = reader.index.search(_first_of(message.query, _OFFERS_SUGGESTED))
+    answer = _joined(
+        found.documents,
+        "offers",
+        words=[
+            {"words": words, "count": count} for words, count in reader.index.completions(message.query, message.first)
+        ],
+        categories=_category_facet(found.facets.categories)[: message.first],
+        brands=_values(found.facets.brands)[: message.first],
+        did_you_mean=_correction(reader, message.query, found),
+    )
+    reader.remember(key, answer)
+    return answer
+
+
+def _first_of(words: str, first: int) -> Question:
+    return Question(words, OfferFilter(), "relevance", first)
 
 
 def page(reader: Reader, slug: str) -> bytes:
@@ -42,10 +74,40 @@ def page(reader: Reader, slug: str) -> bytes:
     return found
 
 
-def _answer(shop: KnownShop, message: SearchOffers, found: Found) -> bytes:
-    following = None if found.next is None else _cursor(shop, message, found.next)
-    rest = {"next": following, "total": found.total, "facets": _facets(found.facets, shop.currency)}
-    return b'{"items":[' + b",".join(found.documents) + b"]," + orjson.dumps(rest)[1:]
+def _answer(reader: Reader, message: SearchOffers, found: Found) -> bytes:
+    shop = reader.shop
+    return _joined(
+        found.documents,
+        "items",
+        next=None if found.next is None else _cursor(shop, message, found.next),
+        total=found.total,
+        facets=_facets(found.facets, shop.currency),
+        matched=found.stage,
+        did_you_mean=_correction(reader, message.query or "", found),
+        nothing_found=None if found.total else orjson.Fragment(_nothing_found(reader, message)),
+    )
+
+
+def _joined(documents: Sequence[bytes], name: str, **rest: Any) -> bytes:
+    """A JSON object with ready documents under `name`."""
+    return b'{"' + name.encode() + b'":[' + b",".join(documents) + b"]," + orjson.dumps(rest)[1:]
+
+
+def _correction(reader: Reader, words: str, found: Found) -> str | None:
+    """Only asked where words had to be taken loosely, or found nothing: elsewhere they are spelled as offers are."""
+    is_loose = found.stage in ("nearly", "any") or found.total == 0
+    return reader.index.correction(words) if is_loose and words.strip() else None
+
+
+def _nothing_found(reader: Reader, message: SearchOffers) -> bytes:
+    alone = reader.index.search(_first_of(message.query or "", 1))
+    instead = reader.index.search(_first_of("", _OFFERS_INSTEAD))
+    return _joined(
+        instead.documents,
+        "offers",
+        without_filter=alone.total,
+        categories=_category_facet(instead.facets.categories)[:_CATEGORIES_INSTEAD],
+    )
 
 
 # --- cursors

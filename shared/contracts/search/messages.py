@@ -32,6 +32,14 @@ class SearchOffers(Query[bytes]):
     after: str | None = None
 
 
+class SuggestOffers(Query[bytes]):
+    """What somebody who typed `query` so far may mean, as ready JSON of `OfferSuggestions`. Raises shop_not_found."""
+
+    shop: ShopCode
+    query: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    first: Annotated[int, Field(ge=1, le=20, strict=False)] = 8
+
+
 class GetOffer(Query[bytes]):
     """One offer with all its product page shows, as ready JSON of `OfferDetails`.
 

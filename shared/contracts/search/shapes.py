@@ -219,11 +219,57 @@ class OfferFacets(Shape):
     options: list[OptionFacet]
 
 
+# How the words matched: none were asked for, a SKU or barcode, all of them, all of them nearly, or any of them.
+WordsMatched = Literal["all", "code", "words", "nearly", "any"]
+
+
+class NothingFound(Shape):
+    """What to show a buyer who found nothing.
+
+    `without_filter` is how many offers the words alone find, `categories` what the shop has most of, and `offers` what
+    it would show to somebody who asked for nothing in particular.
+    """
+
+    without_filter: int
+    categories: list[CategoryFacet]
+    offers: list[Offer]
+
+
 class FoundOffers(Page[Offer]):
-    """One page of what was found, how much there is in all, and what it is like."""
+    """One page of what was found, how much there is in all, and what it is like.
+
+    `matched` says how loosely the words had to be taken. `did_you_mean` are the words as offers spell them, where one
+    is spelled as in none. `nothing_found` is given with a total of 0.
+    """
 
     total: int
     facets: OfferFacets
+    matched: WordsMatched = "all"
+    did_you_mean: str | None = None
+    nothing_found: NothingFound | None = None
+
+
+# --- suggesting
+
+
+class SuggestedWords(Shape):
+    """Words to look for, and how many offers have the last of them beside the others."""
+
+    words: str
+    count: int
+
+
+class OfferSuggestions(Shape):
+    """What somebody who is still typing may mean: words, categories, brands and offers, each the best first.
+
+    `did_you_mean` are the words as offers spell them, where one is spelled as in none.
+    """
+
+    words: list[SuggestedWords]
+    categories: list[CategoryFacet]
+    brands: list[FacetValue]
+    offers: list[Offer]
+    did_you_mean: str | None = None
 
 
 # --- explaining

@@ -3,12 +3,15 @@
 import random
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies
 
 from services.search.engines.base import Found, Question
+from services.search.engines.spelling import mistakes_between
 from services.search.engines.tantivy import TantivyIndex, open_index
 from services.search.models import OfferFields, StoredOffer
 from shared.contracts.search.shapes import OfferFilter, OptionFilter
@@ -249,3 +252,70 @@ def test_two_filters_of_one_option_are_one(many: tuple[TantivyIndex, list[Stored
     index = many[0]
     found = ask(index, filter=OfferFilter(options=apart))
     assert found.total == ask(index, filter=OfferFilter(options=together)).total > 0
+
+
+# --- spelling
+
+GOODS = {1: "Wool scarf", 2: "Wool sweater", 3: "Woodstove kettle", 4: "Bobble hat", 5: "Bommelmütze"}
+
+
+@pytest.fixture
+def goods(tmp_path: Path) -> TantivyIndex:
+    return index_of(tmp_path, [an_offer(number, title) for number, title in GOODS.items()])
+
+
+@pytest.mark.feature("SEA-2")
+def test_a_beginning_goes_on_as_offers_have_it(goods: TantivyIndex) -> None:
+    assert goods.completions("wo", 8) == [("wool", 2), ("woodstove", 1)]
+    assert goods.completions("wo", 1) == [("wool", 2)]
+    # Only with words that stand beside the others.
+    assert goods.completions("Wool s", 8) == [("wool scarf", 1), ("wool sweater", 1)]
+    assert goods.completions("kettle s", 8) == []
+    assert goods.completions("bommelm", 8) == [("bommelmütze", 1)]
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize("nothing_to_complete", ["wool ", "", " ", "%&/", "zzz"])
+def test_what_is_finished_or_no_word_has_no_completions(goods: TantivyIndex, nothing_to_complete: str) -> None:
+    assert goods.completions(nothing_to_complete, 8) == []
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("wol scarf", None),
+        ("wolo scarf", "wool scarf"),
+        ("scraf", "scarf"),
+        ("sweatre", "sweater"),
+        ("bommelmuetze", "bommelmütze"),
+        ("kettel bobbel", "kettle bobble"),
+        # As offers have it, by its stem too; and nothing near at all.
+        ("scarves", None),
+        ("wool", None),
+        ("xylophone", None),
+        ("SKU-1", None),
+    ],
+)
+def test_a_word_that_no_offer_has_is_corrected(goods: TantivyIndex, typed: str, meant: str | None) -> None:
+    assert goods.correction(typed) == meant
+
+
+@given(strategies.text("abc", max_size=6), strategies.text("abc", max_size=6))
+@pytest.mark.feature("SEA-2")
+def test_mistakes_are_counted_as_they_are_defined(one: str, other: str) -> None:
+    """Against the definition of the optimal string alignment distance, written as a recursion."""
+
+    @cache
+    def distance(i: int, j: int) -> int:
+        if i == 0 or j == 0:
+            return i + j
+        found = min(
+            distance(i - 1, j) + 1, distance(i, j - 1) + 1, distance(i - 1, j - 1) + (one[i - 1] != other[j - 1])
+        )
+        if i > 1 and j > 1 and one[i - 1] == other[j - 2] and one[i - 2] == other[j - 1]:
+            found = min(found, distance(i - 2, j - 2) + 1)
+        return found
+
+    expected = distance(len(one), len(other))
+    assert mistakes_between(one, other, 2) == (expected if expected <= 2 else None)

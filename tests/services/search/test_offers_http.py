@@ -7,7 +7,7 @@ import pytest
 from deploy import topology
 from shared.contracts.catalog.messages import AssignCategory
 from shared.contracts.catalog.shapes import VariantDraft
-from shared.contracts.search.shapes import FoundOffers, OfferDetails
+from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions
 from tests.doors import Client, caller_of, eventually
 from tests.factories.search import Seller
 
@@ -259,3 +259,54 @@ async def test_assigning_a_category_brings_its_products_in(shop: Seller) -> None
 
 async def _has(seller: Seller, slug: str) -> bool:
     return (await seller.get(f"shops/main/offers/{slug}")).status_code == 200
+
+
+@pytest.mark.feature("SEA-2")
+async def test_who_types_is_told_what_it_may_become(shop: Seller) -> None:
+    told = (await shop.get("shops/main/offer-suggestions", q="sca")).json()
+    OfferSuggestions.model_validate(told)
+    assert told["words"] == [{"words": "scarf", "count": 1}]
+    assert [offer["slug"] for offer in told["offers"]] == ["wool-scarf"]
+    assert [category["path"] for category in told["categories"]] == ["clothing"]
+    assert told["brands"] == [{"value": "Northwind", "count": 1}]
+    assert told["did_you_mean"] is None
+    body = {
+        "query": '{ offerSuggestions(shop: "main", query: "ketle") { words { words } didYouMean offers { slug } } }'
+    }
+    answer = await shop.client.post("/graphql", json=body, headers=shop.client.speaking_as(shop.caller))
+    assert answer.json()["data"]["offerSuggestions"] == {
+        "words": [],
+        "didYouMean": "kettle",
+        "offers": [{"slug": "copper-kettle"}],
+    }
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize(
+    ("parameters", "pointer"),
+    [
+        ({}, "/query/q"),
+        ({"q": ""}, "/query/q"),
+        ({"q": "x" * 301}, "/query/q"),
+        ({"q": "a", "first": "21"}, "/query/first"),
+    ],
+)
+async def test_suggestions_that_cannot_be_asked_for(shop: Seller, parameters: dict[str, str], pointer: str) -> None:
+    refused = await shop.get("shops/main/offer-suggestions", **parameters)
+    assert refused.status_code == 422
+    assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
+
+
+@pytest.mark.feature("SEA-2")
+async def test_who_finds_nothing_is_helped_on(shop: Seller) -> None:
+    found = await shop.offers(q="scraf")
+    assert (found["matched"], found["did_you_mean"], found["nothing_found"]) == ("nearly", "scarf", None)
+    nothing = await shop.offers(q="sweater", price_max="1")
+    FoundOffers.model_validate(nothing)
+    assert (nothing["total"], nothing["nothing_found"]["without_filter"]) == (0, 1)
+    assert nothing["did_you_mean"] is None
+    assert {offer["slug"] for offer in nothing["nothing_found"]["offers"]} >= {"wool-scarf", "copper-kettle"}
+    assert {category["path"] for category in nothing["nothing_found"]["categories"]} >= {"clothing", "kitchen"}
+    unknown = await shop.offers(q="xylophone")
+    assert (unknown["total"], unknown["matched"], unknown["nothing_found"]["without_filter"]) == (0, "any", 0)
+    assert (await shop.offers(q="SCARF-RED"))["matched"] == "code"
