@@ -39,5 +39,7 @@ What follows from the contract, so that nothing is said twice:
   query's error is in `errors` with the same members under `extensions`. Raise named errors; nothing else is needed.
 - `Idempotency-Key` works as in REST; with several mutations in one operation each has the header's key with its
   field's name, or give `idempotencyKey:` to each.
+- Queries and connections are answered by `compiled.py`, with the ordinary executor's bytes; its test finds yours by
+  itself. A resolver of your own that looks at nothing but its object can be compiled too: `of_source`.
 - Messages asked by services alone (`internal=True`) have no field. What a scope forbids is refused by the service.
 '''

@@ -3,8 +3,6 @@
 from functools import cache
 from types import ModuleType
 
-import strawberry
-
 from gateway.graphql import (
     accounts,
     catalog,
@@ -25,7 +23,7 @@ from gateway.graphql import (
     stock_checks,
     supplying,
 )
-from gateway.graphql.schema import build
+from gateway.graphql.schema import Schema, build
 from gateway.graphql.streams import STREAMS
 
 # One module of `gateway.graphql` per service, each with its FIELDS.
@@ -52,6 +50,6 @@ MODULES: tuple[ModuleType, ...] = (
 
 
 @cache
-def schema() -> strawberry.Schema:
+def schema() -> Schema:
     """The schema of this process, built once."""
     return build((module.FIELDS for module in MODULES), STREAMS)

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-import strawberry
 import structlog
 from graphql import GraphQLError, OperationDefinitionNode
 from starlette.requests import Request
@@ -26,11 +25,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from gateway.errors import MalformedJson, MethodNotAllowed, NotAcceptable, UnsupportedMediaType
+from gateway.graphql.compiled import Written
 from gateway.graphql.context import Context
-from gateway.graphql.limits import parsed
+from gateway.graphql.execution import execute
+from gateway.graphql.limits import find_operation, parsed
+from gateway.graphql.schema import Schema
 from gateway.request import asker
 from shared.errors import CrossdockError, InternalError, Invalid
 
@@ -68,7 +71,7 @@ class MutationByGet(MethodNotAllowed):
 class GraphqlEndpoint:
     """`/graphql` as an ASGI application."""
 
-    def __init__(self, schema: strawberry.Schema) -> None:
+    def __init__(self, schema: Schema) -> None:
         self._schema = schema
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +87,7 @@ class _Operation:
     allowed: set[OperationType] = field(default_factory=lambda: {OperationType.QUERY, OperationType.MUTATION})
 
 
-async def answer(request: Request, schema: strawberry.Schema) -> Response:
+async def answer(request: Request, schema: Schema) -> Response:
     """Answer one GraphQL request. Raises CrossdockError for what is refused as a whole."""
     if EVENT_STREAM in request.headers.get("accept", "").lower():
         return await _subscribed(request, schema)
@@ -93,29 +96,24 @@ async def answer(request: Request, schema: strawberry.Schema) -> Response:
     context = Context(await asker(request))
     if _is_ambiguous(operation):
         error = UnknownOperation("The document has several operations: say which with `operationName`.")
-        return _response(media_type, None, [entry_of(error, context)])
+        return _refusal(media_type, error, context)
     try:
-        result = await schema.execute(
-            operation.query,
-            variable_values=operation.variables,
-            operation_name=operation.name,
-            context_value=context,
-            allowed_operation_types=operation.allowed,
-        )
+        result = await execute(schema, context, operation.query, operation.name, operation.variables, operation.allowed)
     except MissingQueryError:
         raise InvalidGraphqlRequest("`query` is empty.") from None
     except CannotGetOperationTypeError:
         error = UnknownOperation(f"The document has no operation '{operation.name or ''}'.")
-        return _response(media_type, None, [entry_of(error, context)])
+        return _refusal(media_type, error, context)
     except InvalidOperationTypeError as error:
         if error.operation_type is OperationType.SUBSCRIPTION:
             raise NotAcceptable(f"A subscription is answered as {EVENT_STREAM}: say so with `Accept`.") from None
         raise MutationByGet("A mutation is sent by POST.", allow="POST") from None
-    entries = [worded(error, context) for error in result.errors or ()]
-    return _response(media_type, result.data, entries)
+    was_run = result.data is not None or any(error.path is not None for error in result.errors or ())
+    status = 200 if was_run or media_type == JSON else 400
+    return Response(body_of(result, context), status, media_type=f"{media_type}; charset=utf-8")
 
 
-async def _subscribed(request: Request, schema: strawberry.Schema) -> Response:
+async def _subscribed(request: Request, schema: Schema) -> Response:
     """The results of a subscription, each as it comes. Raises CrossdockError for what is refused as a whole."""
     operation = _from_url(request) if request.method == "GET" else await _from_body(request)
     context = Context(await asker(request))
@@ -128,11 +126,7 @@ async def _subscribed(request: Request, schema: strawberry.Schema) -> Response:
 
     async def events() -> AsyncIterator[bytes]:
         async for result in _each(results):
-            entries = [worded(error, context) for error in result.errors or ()]
-            body: dict[str, Any] = {"errors": entries} if entries else {}
-            if result.data is not None:
-                body["data"] = result.data
-            yield b"event: next\ndata: " + orjson.dumps(body, default=str) + b"\n\n"
+            yield b"event: next\ndata: " + body_of(result, context) + b"\n\n"
         yield b"event: complete\ndata:\n\n"
 
     return StreamingResponse(events(), media_type=EVENT_STREAM, headers={"Cache-Control": "no-cache"})
@@ -153,9 +147,8 @@ def is_subscription(query: str, name: str | None) -> bool:
         document = parsed(query)
     except GraphQLError:
         return False
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    meant = [node for node in operations if name is None or (node.name and node.name.value == name)]
-    return len(meant) == 1 and meant[0].operation.value == "subscription"
+    operation = find_operation(document, name)
+    return operation is not None and operation.operation.value == "subscription"
 
 
 def _is_ambiguous(operation: _Operation) -> bool:
@@ -243,14 +236,26 @@ def _checked(parameters: dict[str, Any], allowed: set[OperationType]) -> _Operat
 # --- answering
 
 
-def _response(media_type: str, data: dict[str, Any] | None, errors: list[dict[str, Any]]) -> Response:
+def body_of(result: Written | ExecutionResult, context: Context) -> bytes:
+    """What an operation came to, as it is sent."""
+    return _body(result.data, [worded(error, context) for error in result.errors or ()], result.extensions)
+
+
+def _body(data: dict[str, Any] | None, errors: list[dict[str, Any]], extensions: dict[str, Any] | None) -> bytes:
     body: dict[str, Any] = {"errors": errors} if errors else {}
     # An error without a path is of the request itself: nothing was run, so there is no `data`, not even null.
-    was_run = data is not None or any("path" in error for error in errors)
-    if was_run:
+    if data is not None or any("path" in error for error in errors):
         body["data"] = data
-    status = 200 if was_run or media_type == JSON else 400
-    return Response(orjson.dumps(body, default=str), status, media_type=f"{media_type}; charset=utf-8")
+    if extensions:
+        body["extensions"] = extensions
+    return orjson.dumps(body, default=str)
+
+
+def _refusal(media_type: str, error: CrossdockError, context: Context) -> Response:
+    """The answer to an operation that was not run."""
+    status = 200 if media_type == JSON else 400
+    body = _body(None, [entry_of(error, context)], None)
+    return Response(body, status, media_type=f"{media_type}; charset=utf-8")
 
 
 def worded(error: GraphQLError, context: Context) -> dict[str, Any]:

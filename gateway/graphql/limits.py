@@ -17,9 +17,10 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     parse,
+    specified_rules,
 )
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
+from strawberry.schema.schema import Schema, validate_document
 
 from shared.errors import Invalid
 
@@ -29,7 +30,7 @@ MAX_DEPTH = 20
 MAX_ALIASES = 50
 MAX_FIELDS = 2000
 # Distinct texts remembered per process; a text is at most MAX_TOKENS long.
-_REMEMBERED = 512
+REMEMBERED = 512
 
 
 class OperationTooLarge(Invalid):
@@ -52,24 +53,31 @@ class Limited(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
         assert context.graphql_document is not None
-        context.pre_execution_errors = _validated(
-            context.schema._schema, context.graphql_document, context.validation_rules
-        )
+        assert isinstance(context.schema, Schema)
+        context.pre_execution_errors = validated(context.schema, context.graphql_document)
         yield
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(REMEMBERED)
 def parsed(text: str) -> DocumentNode:
     """Raises GraphQLError for a text that is no document, and for one of too many tokens."""
     return parse(text, max_tokens=MAX_TOKENS, no_location=False)
 
 
-@lru_cache(_REMEMBERED)
-def _validated(schema: Any, document: DocumentNode, rules: tuple[Any, ...]) -> list[GraphQLError]:
+@lru_cache(REMEMBERED)
+def validated(schema: Schema, document: DocumentNode) -> list[GraphQLError]:
+    """What is wrong with a document: that it is too large, or else every rule of GraphQL that it breaks."""
     excess = find_excess(document)
     if excess is not None:
         return [GraphQLError(excess, original_error=OperationTooLarge(excess))]
-    return validate_document(schema, document, rules)
+    return validate_document(schema._schema, document, tuple(specified_rules))
+
+
+def find_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
+    """The operation of this name; the only one, where none is named."""
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    meant = [node for node in operations if name is None or (node.name and node.name.value == name)]
+    return meant[0] if len(meant) == 1 else None
 
 
 def find_excess(document: DocumentNode) -> str | None:

@@ -6,10 +6,8 @@ import types as types_
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import orjson
 import strawberry
 from graphql import GraphQLError
-from pydantic import ValidationError
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.execution import ExecutionContext
@@ -17,8 +15,9 @@ from strawberry.types.execution import ExecutionContext
 from gateway.errors import NotAcceptable
 from gateway.graphql.context import Context
 from gateway.graphql.fields import Declaration, Field, Link, Node
-from gateway.graphql.identifiers import edge_cursor, inner_position, node_parts, own_ids
+from gateway.graphql.identifiers import node_parts
 from gateway.graphql.limits import Limited
+from gateway.graphql.reads import Read, arguments, readable
 from gateway.graphql.streams import Stream
 from gateway.graphql.types import (
     SCALAR_MAP,
@@ -27,16 +26,13 @@ from gateway.graphql.types import (
     described,
     named_union,
     optional,
-    plain,
     text_of,
     type_name,
     value_of,
 )
 from shared.bus.ask import Asker
-from shared.contracts.base import Message
-from shared.errors import CrossdockError, NotFound, ValidationFailed
+from shared.errors import CrossdockError, NotFound
 from shared.security import SEALED
-from shared.validation import entries_of
 
 
 class OnlyOverWebSocket(NotAcceptable):
@@ -78,12 +74,16 @@ class PageInfo:
     end_cursor: str | None
 
 
-class _Schema(strawberry.Schema):
+class Schema(strawberry.Schema):
+    """strawberry's schema, and which fields of Query are plain reads, by name."""
+
+    reads: Mapping[str, Read]
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Errors are logged and worded in one place, `http.py`."""
 
 
-def build(modules: Iterable[Sequence[Declaration]], streams: Sequence[Stream] = ()) -> strawberry.Schema:
+def build(modules: Iterable[Sequence[Declaration]], streams: Sequence[Stream] = ()) -> Schema:
     """The schema of these declarations. Raises TypeError for two types or fields of one name."""
     declarations = [declaration for module in modules for declaration in module]
     registry = Registry(
@@ -103,7 +103,7 @@ def build(modules: Iterable[Sequence[Declaration]], streams: Sequence[Stream] = 
         if stream.name in subscriptions:
             raise TypeError(f"Two GraphQL fields are called {stream.name}")
         subscriptions[stream.name] = _stream(registry, stream)
-    return _Schema(
+    schema = Schema(
         query=strawberry.type(type("Query", (), queries)),
         mutation=strawberry.type(type("Mutation", (), mutations)) if mutations else None,
         subscription=strawberry.type(type("Subscription", (), subscriptions)) if subscriptions else None,
@@ -111,19 +111,24 @@ def build(modules: Iterable[Sequence[Declaration]], streams: Sequence[Stream] = 
         extensions=[Limited],
         config=StrawberryConfig(default_resolver=value_of, scalar_map=SCALAR_MAP),
     )
+    schema.reads = {each.name: Read(each, registry.id_types) for each in fields if each.kind in ("query", "connection")}
+    return schema
 
 
 # --- one field of each kind
 
 
 def _query(registry: Registry, field: Field) -> Any:
-    types = registry.id_types
-
-    async def resolve(info: strawberry.Info, **given: Any) -> Any:
-        return _readable(field, await info.context.ask(_message(field, given, types)))
-
     returns = optional(registry.output(field.answer, _title(field.name)))
+    resolve = _reading(Read(field, registry.id_types))
     return _strawberry_field(registry, field, resolve, returns)
+
+
+def _reading(read: Read) -> Any:
+    async def resolve(info: strawberry.Info, **given: Any) -> Any:
+        return await read.answer(info.context.ask, read.message(given))
+
+    return resolve
 
 
 def _mutation(registry: Registry, field: Field) -> Any:
@@ -134,7 +139,7 @@ def _mutation(registry: Registry, field: Field) -> Any:
         siblings = len(info.operation.selection_set.selections)
         key = idempotency_key or info.context.idempotency_key(info.path.key, siblings)
         try:
-            return _readable(field, await ask.without_key()(_message(field, given, types), idempotency_key=key))
+            return readable(await ask.without_key()(arguments(field, given, types), idempotency_key=key))
         except CrossdockError as error:
             return Problem.of(error, ask.request_id)
 
@@ -150,12 +155,8 @@ def _mutation(registry: Registry, field: Field) -> Any:
 
 
 def _connection(registry: Registry, field: Field) -> Any:
-    types = registry.id_types
-
-    async def resolve(info: strawberry.Info, **given: Any) -> Any:
-        return await _page(info.context.ask, field, _message(field, given, types))
-
     returns = optional(registry.connection_type(field.answer, PageInfo))
+    resolve = _reading(Read(field, registry.id_types))
     return _strawberry_field(registry, field, resolve, returns)
 
 
@@ -163,10 +164,10 @@ def _subscription(registry: Registry, field: Field) -> Any:
     types = registry.id_types
 
     async def resolve(info: strawberry.Info, **given: Any) -> AsyncIterator[Any]:
-        message = _message(field, given, types)
+        message = arguments(field, given, types)
         seen = None
         while True:
-            answer = _readable(field, await info.context.ask(message))
+            answer = readable(await info.context.ask(message))
             if answer != seen:
                 yield answer
             if value_of(answer, "finished_at") is not None:
@@ -184,7 +185,7 @@ def _stream(registry: Registry, stream: Stream) -> Any:
 
     async def resolve(info: strawberry.Info, **given: Any) -> AsyncIterator[Any]:
         context: Context = info.context
-        asked = _arguments(stream, given, types)
+        asked = arguments(stream, given, types)
         context.caller.require(*stream.scopes)
         organization_id = context.caller.organization_id
         if context.live is None or organization_id is None:
@@ -260,69 +261,6 @@ def _strawberry_field(
     resolve.__signature__ = inspect.Signature(parameters, return_annotation=returns)
     resolve.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": returns}
     return of(resolver=resolve, name=field.name, description=text_of(field.message))
-
-
-def _message(field: Field, given: Mapping[str, Any], types: Mapping[str, str]) -> Message[Any]:
-    """The message with these arguments. Raises ValidationFailed, InvalidNodeId."""
-    message: Message[Any] = _arguments(field, given, types)
-    return message
-
-
-def _arguments(field: Field | Stream, given: Mapping[str, Any], types: Mapping[str, str]) -> Any:
-    """A field's arguments as the shape that has them; `types` by what their ids are called.
-
-    Raises ValidationFailed, with a pointer to each argument that is wrong, and InvalidNodeId.
-    """
-    names = {field.argument(name): name for name in field.message.model_fields}
-    values = {
-        names[name]: own_ids(names[name], plain(value), types)
-        for name, value in given.items()
-        if value is not strawberry.UNSET
-    }
-    try:
-        return field.message.model_validate(values)
-    except ValidationError as error:
-        errors = entries_of(error, field.message)
-        raise ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors) from None
-
-
-def _readable(field: Field, answer: Any) -> Any:
-    """Ready-made JSON is read here; the types then take the mappings for the shapes they stand for."""
-    return orjson.loads(answer) if isinstance(answer, bytes) else answer
-
-
-# --- connections
-
-
-async def _page(ask: Asker, field: Field, message: Message[Any]) -> dict[str, Any]:
-    """One page, from wherever its cursor points: a page's end, or an edge inside a page."""
-    after = getattr(message, "after", None)
-    inner = inner_position(after)
-    if inner is not None:
-        skipped = _readable(field, await ask(message.model_copy(update={"after": inner[0], "first": inner[1]})))
-        after = value_of(skipped, "next")
-        message = message.model_copy(update={"after": after})
-        if after is None:
-            return _connected(skipped, [], None, has_previous=True)
-    answer = _readable(field, await ask(message))
-    return _connected(answer, value_of(answer, "items"), after, has_previous=after is not None)
-
-
-def _connected(answer: Any, items: list[Any], after: str | None, *, has_previous: bool) -> dict[str, Any]:
-    """The source of a connection: edges, page information, and what else the answer has."""
-    following = value_of(answer, "next") if items else None
-    cursors = [edge_cursor(after, position) for position in range(1, len(items) + 1)]
-    if following is not None:
-        cursors[-1] = following
-    page_info = {
-        "has_next_page": following is not None,
-        "has_previous_page": has_previous,
-        "start_cursor": cursors[0] if cursors else None,
-        "end_cursor": cursors[-1] if cursors else None,
-    }
-    more = answer if isinstance(answer, Mapping) else dict(answer)
-    edges = [{"node": item, "cursor": cursor} for item, cursor in zip(items, cursors, strict=True)]
-    return {**more, "edges": edges, "nodes": items, "page_info": page_info}
 
 
 def _title(name: str) -> str:

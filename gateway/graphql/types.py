@@ -294,9 +294,16 @@ def _global_id(type_name: str) -> Any:
         return strawberry.ID(node_id(type_name, value_of(root, "id")))
 
     resolve.__annotations__ = {"root": Any, "return": strawberry.ID}
+    return _of_source(resolve)
+
+
+def _of_source(resolve: Any) -> Any:
+    """A resolver that looks at nothing but the object: the compiled path calls it as it is."""
+    resolve.of_source = resolve
     return resolve
 
 
+@_of_source
 def _own_id(root: Any) -> UUID:
     return value_of(root, "id")
 

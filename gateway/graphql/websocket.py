@@ -25,7 +25,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-import strawberry
 import structlog
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
@@ -33,7 +32,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.browsers import spend
 from gateway.graphql.context import Context
+from gateway.graphql.execution import execute
 from gateway.graphql.http import entry_of, is_subscription, worded
+from gateway.graphql.schema import Schema
 from gateway.live import LiveEvents, LiveEventsInterrupted, LiveEventsUnavailable, TooSlow
 from gateway.request import asker_for, identities
 from shared.bus.envelope import Caller
@@ -64,7 +65,7 @@ class _Ended(Exception):
 class GraphqlSocket:
     """`/graphql` over WebSocket as an ASGI application."""
 
-    def __init__(self, schema: strawberry.Schema) -> None:
+    def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._connections: Counter[UUID] = Counter()
 
@@ -81,7 +82,7 @@ class GraphqlSocket:
 class _Connection:
     """One connection, from `connection_init` to its end."""
 
-    def __init__(self, socket: WebSocket, schema: strawberry.Schema, connections: Counter[UUID]) -> None:
+    def __init__(self, socket: WebSocket, schema: Schema, connections: Counter[UUID]) -> None:
         self._socket = socket
         # The same connection, with the credential that was sent in `connection_init`.
         self._speaker: HTTPConnection = socket
@@ -303,9 +304,8 @@ class _Connection:
 
     async def _results(self, query: str, variables: dict[str, Any] | None, name: str | None) -> AsyncIterator[Any]:
         if not is_subscription(query, name):
-            yield await self._schema.execute(
-                query, variable_values=variables, operation_name=name, context_value=self._context
-            )
+            assert self._context is not None
+            yield await execute(self._schema, self._context, query, name, variables)
             return
         results = await self._schema.subscribe(
             query, variable_values=variables, operation_name=name, context_value=self._context

@@ -1,0 +1,243 @@
+"""The compiled path: a validated operation of plain reads, turned once into what it asks and how its answer is written.
+
+It answers what the ordinary executor would, to the byte; a test compares them. What it does not cover (mutations,
+subscriptions, introspection, `node`, links) and whatever goes otherwise than well while an answer is written (a null
+where none may be, a value that a type does not take) is left to that executor, which is then given the answers that
+the services have sent already: nothing is asked twice.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+    Visitor,
+    visit,
+)
+from graphql.error import located_error
+from graphql.execution.collect_fields import (
+    FieldDetailsList,
+    FragmentDetails,
+    GroupedFieldSet,
+    collect_fields,
+    collect_subfields,
+)
+from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
+from strawberry.types.arguments import convert_arguments
+from strawberry.types.field import StrawberryField
+
+from gateway.graphql.limits import REMEMBERED, find_operation, parsed, validated
+from gateway.graphql.projection import NotPlain, Projection, projection
+from gateway.graphql.reads import Read
+from gateway.graphql.schema import Schema
+from shared.bus.ask import Asker, Bus
+from shared.bus.envelope import Envelope
+from shared.contracts.base import Message
+
+A = TypeVar("A")
+
+# Of one operation, by the variables that include and skip. Whatever goes beyond is answered ordinarily.
+_MOST_FORMS = 16
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an operation came to, as the ordinary executor has it."""
+
+    data: dict[str, Any]
+    errors: list[GraphQLError]
+    extensions: dict[str, Any] | None = None
+
+
+@lru_cache(REMEMBERED)
+def plan(schema: Schema, text: str, name: str | None) -> "Plan | None":
+    """The plan of an operation; None where the ordinary executor has to answer, or to say what is wrong."""
+    try:
+        document = parsed(text)
+    except GraphQLError:
+        return None
+    operation = find_operation(document, name)
+    if operation is None or operation.operation is not OperationType.QUERY or validated(schema, document):
+        return None
+    return Plan(schema, document, operation)
+
+
+class Plan:
+    """One operation, and the forms it takes: what is left of it for given values of including and skipping."""
+
+    def __init__(self, schema: Schema, document: DocumentNode, operation: OperationDefinitionNode) -> None:
+        self._schema, self._operation = schema, operation
+        self._fragments = {
+            node.name.value: FragmentDetails(node)
+            for node in document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        self._deciding = _deciding(document)
+        self._forms: dict[tuple[Any, ...], _Form | None] = {}
+
+    async def answer(self, ask: Asker, variables: dict[str, Any] | None) -> Written | None:
+        """None where the ordinary executor has to answer."""
+        values = self._values(variables)
+        form = None if values is None else self._form(values)
+        return None if form is None or values is None else await form.answer(ask, values)
+
+    def form(self, variables: dict[str, Any] | None) -> "_Form | None":
+        """What is left of the operation for these variables; None where the ordinary executor has to answer."""
+        values = self._values(variables)
+        return None if values is None else self._form(values)
+
+    def _values(self, variables: dict[str, Any] | None) -> VariableValues | None:
+        definitions = self._operation.variable_definitions or ()
+        values = get_variable_values(self._schema._schema, definitions, variables or {})
+        return None if isinstance(values, list) else values
+
+    def _form(self, values: VariableValues) -> "_Form | None":
+        decided = tuple(values.coerced.get(name) for name in self._deciding)
+        if decided not in self._forms:
+            if len(self._forms) >= _MOST_FORMS:
+                return None
+            self._forms[decided] = self._compiled(values)
+        return self._forms[decided]
+
+    def _compiled(self, values: VariableValues) -> "_Form | None":
+        schema, query = self._schema._schema, self._schema._schema.query_type
+        assert query is not None
+
+        def collect(type_: GraphQLObjectType, field: FieldDetailsList) -> GroupedFieldSet:
+            return collect_subfields(schema, self._fragments, values, self._operation, type_, field).grouped_field_set
+
+        groups = collect_fields(schema, self._fragments, values, query, self._operation).grouped_field_set
+        roots: list[_Root | _Constant] = []
+        for key, field in groups.items():
+            name = field[0].node.name.value
+            if name == "__typename":
+                roots.append(_Constant(key, query.name))
+                continue
+            read = self._schema.reads.get(name)
+            if read is None:
+                return None
+            definition = query.fields[name]
+            try:
+                write = projection(schema, definition.type, field, collect)
+            except NotPlain:
+                return None
+            roots.append(_Root(key, [each.node for each in field], read, definition, write, self._schema))
+        return _Form(roots)
+
+
+def _deciding(document: DocumentNode) -> list[str]:
+    """The variables in `@skip` and `@include`."""
+    found: set[str] = set()
+
+    class Conditions(Visitor):
+        def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+            found.update(each.value.name.value for each in node.arguments or () if isinstance(each.value, VariableNode))
+
+    visit(document, Conditions())
+    return sorted(found)
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """`__typename` of the operation itself."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True)
+class _Root:
+    """One field of the operation: what is asked for it, and how the answer is written under `key`."""
+
+    key: str
+    nodes: list[FieldNode]
+    read: Read
+    definition: GraphQLField
+    write: Projection
+    schema: Schema
+
+    def given(self, values: VariableValues) -> dict[str, Any]:
+        """The arguments as a resolver is given them. Raises GraphQLError."""
+        given = get_argument_values(self.definition, self.nodes[0], values)
+        arguments: StrawberryField = self.definition.extensions["strawberry-definition"]
+        converter = self.schema.schema_converter
+        return convert_arguments(given, arguments.arguments, converter.scalar_registry, self.schema.config)
+
+
+class _Form:
+    """What is asked and written for one operation, once what is included is known."""
+
+    def __init__(self, roots: Sequence[_Root | _Constant]) -> None:
+        self._data: dict[str, Any] = {each.key: each.value if isinstance(each, _Constant) else None for each in roots}
+        self._roots = [each for each in roots if isinstance(each, _Root)]
+
+    async def answer(self, ask: Asker, values: VariableValues) -> Written | None:
+        errors: list[GraphQLError] = []
+
+        async def source(root: _Root, given: dict[str, Any]) -> Any:
+            try:
+                return await root.read.answer(ask, root.read.message(given))
+            except Exception as error:  # Every field may be null: the others are answered all the same.
+                errors.append(located_error(error, root.nodes, [root.key]))
+                return None
+
+        try:
+            given = [root.given(values) for root in self._roots]
+        except GraphQLError:
+            return None
+        if len(self._roots) == 1:
+            sources = [await source(self._roots[0], given[0])]
+        else:
+            sources = await asyncio.gather(*map(source, self._roots, given))
+        try:
+            written = {root.key: root.write(found) for root, found in zip(self._roots, sources, strict=True)}
+        except Exception:  # Whatever it is, the ordinary executor meets it again and says where.
+            return None
+        return Written(self._data | written, errors)
+
+
+class AskedBefore:
+    """A bus that remembers what came of each question, so that it can be asked again without being sent."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._known: list[tuple[Message[Any], Any, Exception | None]] = []
+
+    async def ask(self, message: Message[A], envelope: Envelope) -> A:
+        try:
+            answer = await self._bus.ask(message, envelope)
+        except Exception as error:
+            self._known.append((message, None, error))
+            raise
+        self._known.append((message, answer, None))
+        return answer
+
+    def again(self) -> Bus:
+        """A bus that answers each question that was asked as it was answered, once, and sends on every other."""
+        return _Again(self._bus, self._known)
+
+
+class _Again:
+    def __init__(self, bus: Bus, known: list[tuple[Message[Any], Any, Exception | None]]) -> None:
+        self._bus, self._known = bus, known
+
+    async def ask(self, message: Message[A], envelope: Envelope) -> A:
+        for position, (asked, answer, error) in enumerate(self._known):
+            if asked == message:
+                del self._known[position]
+                if error is not None:
+                    raise error
+                return cast(A, answer)
+        return await self._bus.ask(message, envelope)

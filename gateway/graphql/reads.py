@@ -1,0 +1,129 @@
+"""Reads: root fields of plain data, each one `ask`; the ordinary executor and the compiled path answer them alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+import strawberry
+from pydantic import ValidationError
+
+from gateway.graphql.fields import Field
+from gateway.graphql.identifiers import edge_cursor, inner_position, own_ids
+from gateway.graphql.streams import Stream
+from gateway.graphql.types import plain, value_of
+from shared.bus.ask import Asker
+from shared.contracts.base import Message
+from shared.errors import ValidationFailed
+from shared.validation import entries_of
+
+
+@dataclass(frozen=True)
+class Read:
+    """A field of Query. `id_types` are names of types by what messages call their ids."""
+
+    field: Field
+    id_types: Mapping[str, str]
+
+    @property
+    def is_connection(self) -> bool:
+        return self.field.kind == "connection"
+
+    def message(self, given: Mapping[str, Any]) -> Message[Any]:
+        """The question that these arguments make. Raises ValidationFailed, InvalidNodeId."""
+        message: Message[Any] = arguments(self.field, given, self.id_types)
+        return message
+
+    async def answer(self, ask: Asker, message: Message[Any]) -> Any:
+        """The source of the field: a shape or parsed JSON, for a connection a `Connected`. Raises CrossdockError."""
+        if self.is_connection:
+            return await _page(ask, message)
+        return readable(await ask(message))
+
+
+def arguments(field: Field | Stream, given: Mapping[str, Any], types: Mapping[str, str]) -> Any:
+    """A field's arguments as the shape that has them; `types` by what their ids are called.
+
+    Raises ValidationFailed, with a pointer to each argument that is wrong, and InvalidNodeId.
+    """
+    names = {field.argument(name): name for name in field.message.model_fields}
+    values = {
+        names[name]: own_ids(names[name], plain(value), types)
+        for name, value in given.items()
+        if value is not strawberry.UNSET
+    }
+    try:
+        return field.message.model_validate(values)
+    except ValidationError as error:
+        errors = entries_of(error, field.message)
+        raise ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors) from None
+
+
+def readable(answer: Any) -> Any:
+    """Ready-made JSON is read here; the types then take the mappings for the shapes they stand for."""
+    return orjson.loads(answer) if isinstance(answer, bytes) else answer
+
+
+# --- connections
+
+
+class Connected:
+    """The source of a connection: edges, page information, and what else the answer has.
+
+    Cursors are made when they are asked for: most clients read nodes.
+    """
+
+    def __init__(self, answer: Any, items: list[Any], after: str | None, *, has_previous: bool) -> None:
+        self.nodes = items
+        self._answer, self._after, self._has_previous = answer, after, has_previous
+        self._next: str | None = value_of(answer, "next") if items else None
+
+    def __getattr__(self, name: str) -> Any:
+        return value_of(self.__dict__["_answer"], name)
+
+    @cached_property
+    def edges(self) -> list["Edge"]:
+        return [Edge(self, item, position) for position, item in enumerate(self.nodes, 1)]
+
+    @cached_property
+    def page_info(self) -> dict[str, Any]:
+        return {
+            "has_next_page": self._next is not None,
+            "has_previous_page": self._has_previous,
+            "start_cursor": self.cursor_of(1) if self.nodes else None,
+            "end_cursor": self.cursor_of(len(self.nodes)) if self.nodes else None,
+        }
+
+    def cursor_of(self, position: int) -> str:
+        """Of the `position`th edge, from 1. A page's end is the service's own."""
+        if position == len(self.nodes) and self._next is not None:
+            return self._next
+        return edge_cursor(self._after, position)
+
+
+class Edge:
+    """One place of a page."""
+
+    __slots__ = ("_page", "_position", "node")
+
+    def __init__(self, page: Connected, node: Any, position: int) -> None:
+        self.node, self._page, self._position = node, page, position
+
+    @property
+    def cursor(self) -> str:
+        return self._page.cursor_of(self._position)
+
+
+async def _page(ask: Asker, message: Message[Any]) -> Connected:
+    """One page, from wherever its cursor points: a page's end, or an edge inside a page."""
+    after = getattr(message, "after", None)
+    inner = inner_position(after)
+    if inner is not None:
+        skipped = readable(await ask(message.model_copy(update={"after": inner[0], "first": inner[1]})))
+        after = value_of(skipped, "next")
+        message = message.model_copy(update={"after": after})
+        if after is None:
+            return Connected(skipped, [], None, has_previous=True)
+    answer = readable(await ask(message))
+    return Connected(answer, value_of(answer, "items"), after, has_previous=after is not None)
