@@ -319,6 +319,17 @@ _RETURNED = ("T1106", "T1107")
 _CHARGED_BACK = ("T1201",)
 
 
+def is_chargeback(transaction: Object) -> bool:
+    """Whether a transaction of a search took back what a buyer's bank reversed."""
+    return transaction.get("transaction_event_code") in _CHARGED_BACK
+
+
+def read_listed_dispute(document: Object) -> Notice | None:
+    """A dispute by itself; None for one that holds no money back. Raises Unusable."""
+    told = _disputed("", document)
+    return None if told is None else Notice(event="dispute.told", occurred_at=None, is_live=None, **told)
+
+
 def read_listed_transaction(transaction: Object) -> Notice | None:
     """A transaction of a search; None for what is no payment or refund, or is not settled yet. Raises Unusable."""
     code, status = reading.text(transaction, "transaction_event_code"), transaction.get("transaction_status")

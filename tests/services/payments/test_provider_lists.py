@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -93,7 +94,14 @@ class Razorpay(Fake):
             yield base
 
 
+def _is_about(dispute: dict[str, Any], transaction: str) -> bool:
+    return any(each["seller_transaction_id"] == transaction for each in dispute["disputed_transactions"])
+
+
 class PayPal(Fake):
+    # Whether these credentials are not for disputes: an app has to be allowed to see them.
+    keeps_disputes = False
+
     async def token(self, request: Request) -> Response:
         if not self._is_allowed(request, f"Basic {BASIC['paypal']}"):
             return JSONResponse({"error": "invalid_client"}, 401)
@@ -116,9 +124,24 @@ class PayPal(Fake):
         found = {row["id"]: row for row in self.lists.get("orders", [])}.get(request.path_params["id"])
         return JSONResponse({"name": "RESOURCE_NOT_FOUND"}, 404) if found is None else JSONResponse(found)
 
+    async def disputes(self, request: Request) -> Response:
+        if not self._is_allowed(request, "Bearer token_of_the_tests"):
+            return JSONResponse({}, 401)
+        if self.keeps_disputes:
+            return JSONResponse({"name": "NOT_AUTHORIZED"}, 403)
+        about = request.query_params["disputed_transaction_id"]
+        known = [each for each in self.lists.get("disputes", []) if _is_about(each, about)]
+        return JSONResponse({"items": [{"dispute_id": each["dispute_id"]} for each in known]})
+
+    async def dispute(self, request: Request) -> Response:
+        known = {each["dispute_id"]: each for each in self.lists.get("disputes", [])}
+        return JSONResponse(known[request.path_params["id"]])
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         routes = (
+            ("GET", "/v1/customer/disputes", self.disputes),
+            ("GET", "/v1/customer/disputes/{id}", self.dispute),
             ("POST", "/v1/oauth2/token", self.token),
             ("GET", "/v1/reporting/transactions", self.search),
             ("GET", "/v2/checkout/orders/{id}", self.one),
@@ -264,16 +287,19 @@ async def test_paypal(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
     await hear(till, gateway, "PP-3", "captured", payment="CAP3")
     (known,) = await till.payments()
     (captured,) = await till.rows("SELECT external_id FROM captures WHERE payment_id = $1", known.id)
+    dispute = orjson.loads(g.sender(gateway, "PP-2", payment="2").say("disputed").body)["resource"]
     fake.lists = {
         "transactions": [
             transaction("CAP1", "T0006", "19.99", 40 * days, custom_field="PP-1"),
             transaction("REF1", "T1107", "-5.00", 35 * days, paypal_reference_id="CAP1"),
-            transaction("CAP2", "T0006", "19.99", 5, invoice_id="PP-2"),
+            transaction("CAP-2", "T0006", "19.99", 5, invoice_id="PP-2"),
             transaction("CAP4", "T0006", "19.99", 5, invoice_id="PP-2", transaction_status="P"),
             transaction("OUT1", "T0400", "-100.00", 4),
             transaction("SENT", "T0000", "-9.00", 4),
-            transaction("CHB1", "T1201", "-19.99", 3, paypal_reference_id="CAP2"),
+            transaction("CHB1", "T1201", "-19.99", 3, paypal_reference_id="CAP-2"),
+            transaction("CHB2", "T1201", "-19.99", 3, paypal_reference_id="CAP9"),
         ],
+        "disputes": [dispute],
         "orders": [
             {
                 "id": known.external_id,
@@ -299,9 +325,10 @@ async def test_paypal(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
         ended = await r.reconcile(till, gateway, hours=24 * 45)
         assert ended.state == "succeeded", ended.error
         assert r.told(await r.differences(till, reconciliation=ended.id)) == [
+            ("dispute_missing", f"dispute {dispute['dispute_id']}", 500, 0),
+            ("paid_there", "transaction CAP-2", 1999, 0),
             ("paid_there", "transaction CAP1", 1999, 0),
-            ("paid_there", "transaction CAP2", 1999, 0),
-            ("unreadable", "transaction CHB1", 0, 0),
+            ("unreadable", "transaction CHB2", 0, 0),
             ("refund_missing", "transaction REF1", 500, 0),
         ]
         # Two windows of at most 31 days, one page and three; what is known here was asked for by its name.
@@ -309,9 +336,25 @@ async def test_paypal(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
         assert f"/v2/checkout/orders/{known.external_id}" in fake.asked
         assert await repaired(till, ended.id) == {
             "PP-1": ("partly_refunded", 1999),
-            "PP-2": ("captured", 1999),
+            "PP-2": ("disputed", 1999),
             "PP-3": ("captured", 1999),
         }
+        # PayPal's own word about it says nothing new, for it is the same dispute.
+        await hear(till, gateway, "PP-2", "disputed", payment="2")
+        (callback, *_) = await till.callbacks(gateway=gateway.id)
+        assert (callback.status, callback.reason) == ("ignored", "superseded")
+
+
+async def test_paypals_chargebacks_are_for_a_person_where_disputes_are_not_to_be_seen(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, gateway = PayPal(), await open_gateway(till, "paypal", settings=g.settings_of("paypal"))
+    fake.keeps_disputes = True
+    fake.lists = {"transactions": [transaction("CHB1", "T1201", "-19.99", 3, paypal_reference_id="CAP2")]}
+    async with at(fake, "paypal", monkeypatch):
+        ended = await r.reconcile(till, gateway)
+        assert ended.state == "succeeded", ended.error
+        assert r.told(await r.differences(till, reconciliation=ended.id)) == [("unreadable", "transaction CHB1", 0, 0)]
 
 
 @pytest.mark.parametrize(("provider", "fake"), [("square", Square()), ("razorpay", Razorpay()), ("paypal", PayPal())])

@@ -1,10 +1,12 @@
 """PayPal's APIs (developer.paypal.com): transactions are searched (Transaction Search v1), orders and captures read.
 
 A search takes 31 days at most and knows a transaction some hours after it was made. Refunds are transactions of their
-own, which name their capture. Disputes go by other names there: what was charged back is for a person.
+own, which name their capture. So do chargebacks, whose disputes go by names of their own, as in callbacks: they are
+asked for (Disputes v1). What was charged back and has no dispute that we may see is for a person.
 """
 
 import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -12,9 +14,12 @@ from urllib.parse import quote
 from services.payments.gateways import paypal, reading
 from services.payments.gateways.apis.base import (
     Connection,
+    CredentialsRefused,
     Listing,
     Period,
     ProviderUnavailable,
+    RefusedByProvider,
+    Told,
     UnknownAtProvider,
     told_of,
 )
@@ -60,12 +65,16 @@ class PayPalApi:
             "page": int(number),
         }
         url = f"{_url(connection)}/v1/reporting/transactions"
-        page = await connection.ask_document(url, query=query, headers=await _headers(connection))
+        headers = await _headers(connection)
+        page = await connection.ask_document(url, query=query, headers=headers)
         pages = page.get("total_pages")
         if not isinstance(page.get("transaction_details"), list) or not isinstance(pages, int):
             raise ProviderUnavailable("paypal answered with what is no page of transactions.")
         rows = [_named(reading.find_inner(each, "transaction_info")) for each in page["transaction_details"]]
-        told = [told_of("transaction", row, paypal.read_listed_transaction) for row in rows]
+        told = []
+        for row in rows:
+            disputes = await _disputes_of(connection, headers, row) if paypal.is_chargeback(row) else []
+            told += disputes or [told_of("transaction", row, paypal.read_listed_transaction)]
         if int(number) < pages:
             return Listing(told, f"{window} {int(number) + 1}")
         return Listing(told, f"{int(window) + 1} 1" if until < period.until else None)
@@ -83,6 +92,23 @@ class PayPalApi:
 
 def _named(transaction: Object) -> Object:
     return {**transaction, "id": transaction.get("transaction_id")}
+
+
+async def _disputes_of(connection: Connection, headers: Mapping[str, str], transaction: Object) -> list[Told]:
+    """The disputes about what was charged back; none where there is none, or the credentials are not for disputes."""
+    capture = reading.find_name(transaction, "paypal_reference_id")
+    if capture is None:
+        return []
+    url = f"{_url(connection)}/v1/customer/disputes"
+    try:
+        listed = await connection.ask_document(url, query={"disputed_transaction_id": capture}, headers=headers)
+        names = [reading.find_name(each, "dispute_id") for each in reading.objects(listed, "items")]
+        disputes = [
+            await connection.ask_document(f"{url}/{quote(name, safe='')}", headers=headers) for name in names if name
+        ]
+    except (UnknownAtProvider, RefusedByProvider, CredentialsRefused):
+        return []
+    return [told_of("dispute", {**each, "id": each.get("dispute_id")}, paypal.read_listed_dispute) for each in disputes]
 
 
 async def _headers(connection: Connection) -> dict[str, str]:
