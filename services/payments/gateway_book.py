@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Any
 from uuid import UUID
@@ -36,9 +37,10 @@ class KnownGateway:
     allowed_networks: Sequence[str]
     secrets: Sequence[str]
 
-    def account(self, certificates: Mapping[str, str] | None = None) -> Account:
-        """What its adapter is told of it."""
-        return Account(self.secrets, self.settings, self.mode == "live", callback_url(self.id), certificates or {})
+    @cached_property
+    def account(self) -> Account:
+        """What its adapter is told of it, without a certificate."""
+        return Account(self.secrets, self.settings, self.mode == "live", callback_url(self.id))
 
     def allows(self, address: str | None) -> bool:
         """Whether callbacks are taken from `address`; from everywhere when no network was named."""

@@ -7,6 +7,7 @@ answered 503, so that the sender comes again. What a callback *does* happens lat
 import asyncio
 from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl
@@ -144,13 +145,13 @@ class Intake:
     ) -> Verdict:
         if not gateway.allows(address):
             return _WRONG_ADDRESS
-        verdict = provider.verify(delivery, gateway.account())
+        verdict = provider.verify(delivery, gateway.account)
         if verdict.certificate is None:
             return verdict
         pem = await book.find_certificate(gateway.organization_id, verdict.certificate)
         if pem is None:
             return verdict
-        return provider.verify(delivery, gateway.account({verdict.certificate: pem}))
+        return provider.verify(delivery, replace(gateway.account, certificates={verdict.certificate: pem}))
 
     async def _keep(self, arrivals: Arrivals, gateway: KnownGateway, kept: Sequence[Arrival]) -> list[bool]:
         """Store what came. Of what is not known to be genuine only so much; more that is pending is refused.
@@ -215,7 +216,7 @@ def _challenged(gateway: KnownGateway, provider: Provider, scope: Scope, address
     """The answer to a provider that asks whether the address is ours."""
     if not gateway.allows(address):
         raise AddressNotAllowed("This address is not asked from there.")
-    answer = provider.challenge(_query(scope), gateway.account())
+    answer = provider.challenge(_query(scope), gateway.account)
     if answer is None:
         raise WrongMethod("Callbacks are posted; this address does not take GET.")
     return answer
