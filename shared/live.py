@@ -23,13 +23,11 @@ def channel_of(address: RedisAddress, organization_id: UUID) -> str:
     return address.name("live", str(organization_id))
 
 
-async def copy(
-    redis: Any, address: RedisAddress, listener: str, organization_id: UUID, events: Sequence[SentEvent]
-) -> None:
-    """Tell of those events of a delivery that are copied along with it. Raises what Redis raises."""
+def copy(pipe: Any, address: RedisAddress, listener: str, organization_id: UUID, events: Sequence[SentEvent]) -> None:
+    """Put into a pipeline those events of a delivery that are copied along with it."""
     copied = [event for event in events if _ALONG_WITH.get(event.name) == listener]
     if copied:
-        await redis.publish(channel_of(address, organization_id), msgspec.msgpack.encode(copied))
+        pipe.publish(channel_of(address, organization_id), msgspec.msgpack.encode(copied))
 
 
 def copies_in(content: bytes) -> list[SentEvent]:
