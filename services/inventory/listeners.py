@@ -30,13 +30,7 @@ async def unlink_shop_when_removed(event: ShopRemoved, uow: UnitOfWork) -> None:
 @listens(OrderPlaced, together=True)
 async def keep_stock_when_orders_placed(events: Sequence[OrderPlaced], uow: UnitOfWork) -> None:
     """Hold the orders' stock until their payment is due; for good when nothing is to be paid."""
-    due = {event.order_id: event.pay_until for event in events if event.status == "pending" and event.pay_until}
-    kept = await reservations.keep_until(uow, due)
-    for event in sorted(events, key=lambda event: event.order_id):
-        if event.order_id not in kept:
-            lines = [(line.sku, line.quantity) for line in event.lines]
-            await reservations.keep(uow, event.order_id, event.shop_id, lines, until=due.get(event.order_id))
-    await held.note_placed(uow, [(e.order_id, e.number, e.status, e.placed_at) for e in events])
+    await reservations.keep_placed(uow, events)
 
 
 @listens(OrderDueLater)

@@ -1,8 +1,8 @@
 """Reservations and the units they hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -10,6 +10,16 @@ import orjson
 
 from services.inventory.models import Reserved, ReservedUnits, Sourced, SourcingRule
 from shared.unit_of_work import UnitOfWork
+
+
+class HeardOrder(NamedTuple):
+    """What is said of an order that was placed. `until`: when its payment is due; None: nothing is to be paid."""
+
+    id: UUID
+    number: str
+    status: str
+    placed_at: datetime
+    until: datetime | None
 
 
 async def add_reservation(uow: UnitOfWork, order_id: UUID, shop_id: UUID, hold_seconds: int) -> datetime | None:
@@ -66,20 +76,26 @@ async def hold_until(uow: UnitOfWork, reservation_id: UUID, expires_at: datetime
     )
 
 
-async def lengthen(uow: UnitOfWork, ends: Mapping[UUID, datetime]) -> set[UUID]:
-    """Let reservations that are held be held until then, never shorter than they are. Returns which are held."""
+async def lengthen(uow: UnitOfWork, placed: Sequence[HeardOrder]) -> set[UUID]:
+    """Keep what is said of orders whose stock is held, until their ends, never shorter than it is. Returns which are.
+
+    What was heard of an order's status later stays.
+    """
+    if not placed:
+        return set()
     # Locked in this order, one by one.
-    ordered = sorted(ends)
-    rows = await uow.fetch(_LENGTHEN, ordered, [ends[id_] for id_ in ordered])
+    rows = await uow.fetch(_LENGTHEN, *map(list, zip(*sorted(placed), strict=True)))
     return {row["id"] for row in rows}
 
 
 _LENGTHEN = """
 WITH found AS (
-    SELECT r.id, e.expires_at FROM unnest($1::uuid[], $2::timestamptz[]) AS e (id, expires_at) CROSS JOIN LATERAL (
-        SELECT id FROM reservations WHERE id = e.id AND state = 'held' FOR UPDATE) r
+    SELECT o.* FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
+        AS o (id, number, status, placed_at, until) CROSS JOIN LATERAL (
+        SELECT FROM reservations WHERE id = o.id AND state = 'held' FOR UPDATE) r
 )
-UPDATE reservations r SET expires_at = greatest(r.expires_at, f.expires_at), changed_at = now()
+UPDATE reservations r SET expires_at = greatest(r.expires_at, f.until), changed_at = now(), order_number = f.number,
+    order_status = coalesce(r.order_status, f.status), placed_at = f.placed_at
 FROM found f WHERE r.id = f.id RETURNING r.id
 """
 
@@ -250,14 +266,16 @@ async def write_shipped(uow: UnitOfWork, order_id: UUID, units: Sequence[Reserve
     )
 
 
-async def note_placed(uow: UnitOfWork, orders: Sequence[tuple[UUID, str, str, datetime]]) -> None:
-    """Keep what is said of orders (id, number, status, time) whose stock is held; a status heard of later stays."""
+async def note_placed(uow: UnitOfWork, placed: Sequence[HeardOrder]) -> None:
+    """Keep what is said of orders that have a reservation, whatever becomes of it; a status heard of later stays."""
+    if not placed:
+        return
     await uow.execute(
         "UPDATE reservations r SET order_number = o.number, order_status = coalesce(order_status, o.status),"
         " placed_at = o.placed_at"
         " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS o (id, number, status, placed_at)"
         " WHERE r.id = o.id",
-        *map(list, zip(*orders, strict=True)),
+        *map(list, zip(*(each[:4] for each in placed), strict=True)),
     )
 
 

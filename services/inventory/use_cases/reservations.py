@@ -21,6 +21,7 @@ from services.inventory.errors import (
 )
 from services.inventory.models import Reason, Reserved, Served, SourcingRule, WantedLine
 from services.inventory.repository import held, shipments, shop_centres
+from services.inventory.repository.held import HeardOrder
 from services.inventory.shipment_states import PREPARED
 from services.inventory.use_cases import kits, ledger, sourcing
 from shared import clock
@@ -28,6 +29,7 @@ from shared.bus.envelope import ShopNotFound
 from shared.contracts.inventory.events import ReservationExpired, ReservationFailed
 from shared.contracts.inventory.messages import ReserveStock
 from shared.contracts.inventory.shapes import Reservation, ReservedLine, ReservedPart
+from shared.contracts.orders.events import OrderPlaced
 from shared.identifiers import new_id
 from shared.unit_of_work import UnitOfWork
 
@@ -133,12 +135,20 @@ async def get(uow: UnitOfWork, order_id: UUID) -> Reservation:
     return await _shape(uow, reservation)
 
 
-async def keep_until(uow: UnitOfWork, due: Mapping[UUID, datetime]) -> set[UUID]:
-    """The orders stand until their payments are due: as `keep` for those that are held, in one statement.
+async def keep_placed(uow: UnitOfWork, events: Sequence[OrderPlaced]) -> None:
+    """The orders stand, until their payments are due: as `keep` for each. Those that are held, in one statement."""
+    placed = {event.order_id: _heard(event) for event in events}
+    kept = await held.lengthen(uow, [order for order in placed.values() if order.until is not None])
+    for event in sorted(events, key=lambda event: event.order_id):
+        if event.order_id not in kept:
+            lines = [(line.sku, line.quantity) for line in event.lines]
+            await keep(uow, event.order_id, event.shop_id, lines, until=placed[event.order_id].until)
+    await held.note_placed(uow, [order for order in placed.values() if order.id not in kept])
 
-    Returns them; of the others nothing is done.
-    """
-    return await held.lengthen(uow, due) if due else set()
+
+def _heard(event: OrderPlaced) -> HeardOrder:
+    until = event.pay_until if event.status == "pending" else None
+    return HeardOrder(event.order_id, event.number, event.status, event.placed_at, until)
 
 
 async def keep(

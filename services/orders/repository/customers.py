@@ -92,10 +92,14 @@ async def find_id(uow: UnitOfWork, email: str) -> UUID | None:
 
 async def list_groups(uow: UnitOfWork, emails: Sequence[str]) -> dict[str, str]:
     """The groups that customers buy in, by their e-mail addresses; without those that are in none."""
-    rows = await uow.fetch(
-        "SELECT email, customer_group FROM customers WHERE email = ANY($1) AND customer_group IS NOT NULL", emails
-    )
-    return {row["email"]: row["customer_group"] for row in rows}
+    rows = await uow.fetch(_LIST_GROUPS, emails)
+    return {row["email"]: row["customer_group"] for row in rows if row["customer_group"] is not None}
+
+
+_LIST_GROUPS = """
+SELECT c.* FROM unnest($1::text[]) AS asked (email) CROSS JOIN LATERAL (
+    SELECT email, customer_group FROM customers WHERE email = asked.email OFFSET 0) c
+"""
 
 
 async def list_page(
