@@ -43,17 +43,22 @@ CROSS JOIN LATERAL (SELECT FROM stock s WHERE (s.sku, s.centre_id) = (p.sku, p.c
 
 
 async def apply(uow: UnitOfWork, rows: Sequence[BulkRow], counted_at: datetime) -> list[asyncpg.Record]:
-    """Judge and write rows whose stock is locked. One record per row, in their order, of what became of it.
+    """Judge and write rows. One record per row, in their order, of what became of it.
 
-    `counted_at` is when a count was made that does not say it.
+    Stock is locked row by row. Those with a reference need it locked before: what the same reference did meanwhile
+    would not be seen. `counted_at` is when a count was made that does not say it.
     """
-    return await uow.fetch(_APPLY, uow.organization_id, counted_at, *map(list, zip(*rows, strict=True)))
+    columns = (() if column.count(None) == len(column) else column for column in zip(*rows, strict=True))
+    # `unnest` fills up with nulls what is shorter than the others: a column of nothing need not be sent.
+    done = await uow.fetch(_APPLY, uow.organization_id, counted_at, *columns)
+    by_number = {record["number"]: record for record in done}
+    return [by_number[row.number] for row in rows]
 
 
 # `verdict` is a status of StockRowResult, or the code of a failure. The rules are those of `models.Stock`; the table's
 # constraints hold them as well.
 _APPLY = """
-WITH wanted AS (
+WITH wanted AS MATERIALIZED (
     SELECT * FROM unnest($3::integer[], $4::text[], $5::uuid[], $6::integer[], $7::integer[], $8::text[],
         $9::timestamptz[], $10::text[], $11::uuid[])
         AS w (number, sku, centre_id, counted, delta, reference, as_of, wanted_policy, movement_id)
@@ -62,7 +67,7 @@ WITH wanted AS (
         s.ideal_level, s.counted_at, m.on_hand_after - m.on_hand_before AS repeated
     -- One by one: of a tenant's first stock the planner knows nothing, and would read all of it for every row.
     FROM wanted w
-    CROSS JOIN LATERAL (SELECT * FROM stock o WHERE (o.sku, o.centre_id) = (w.sku, w.centre_id) LIMIT 1) s
+    CROSS JOIN LATERAL (SELECT * FROM stock o WHERE (o.sku, o.centre_id) = (w.sku, w.centre_id) LIMIT 1 FOR UPDATE) s
     LEFT JOIN stock_movements m ON (m.sku, m.centre_id, m.reference) = (w.sku, w.centre_id, w.reference)
         AND m.reference IS NOT NULL AND m.reason IN ('counted', 'adjusted', 'moved')
 ), judged AS (
@@ -97,5 +102,5 @@ WITH wanted AS (
     FROM effects WHERE moves
 )
 SELECT number, verdict, before, after, reserved, policy_before, policy_after, backordered, warning_level, ideal_level
-FROM effects ORDER BY number
+FROM effects
 """

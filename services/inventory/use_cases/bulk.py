@@ -12,23 +12,21 @@ from services.inventory.use_cases import alerts, ledger, levels
 from services.inventory.use_cases.stock_rows import ReadRow
 from shared import clock
 from shared.contracts.inventory.shapes import StockRowResult
-from shared.identifiers import new_id
+from shared.identifiers import new_ids
 from shared.unit_of_work import UnitOfWork
 
 
-async def lock(uow: UnitOfWork, places: Sequence[Place]) -> None:
-    """Make the stock there is none of, and lock all, in the order in which everybody does."""
-    ordered = sorted(set(places))
+async def make(uow: UnitOfWork, places: Sequence[Place]) -> None:
+    """Make the stock there is none of, in the order in which everybody locks."""
     await bulk.look_up_by_keys(uow)
-    await balances.make_stock(uow, ordered)
-    await bulk.lock(uow, ordered)
+    await balances.make_stock(uow, places)
 
 
 async def apply(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResult]:
-    """Apply rows to locked stock, each for a place of its own."""
+    """Apply rows, each for a place of its own, in the order of their places. Locks what is not locked yet."""
     wanted = [
-        BulkRow(r.number, r.sku, r.centre_id, r.on_hand, r.delta, r.reference, r.as_of, r.policy, new_id())
-        for r in rows
+        BulkRow(r.number, r.sku, r.centre_id, r.on_hand, r.delta, r.reference, r.as_of, r.policy, movement_id)
+        for r, movement_id in zip(rows, new_ids(len(rows)), strict=True)
     ]
     done = await bulk.apply(uow, wanted, clock.now())
     await _tell(uow, rows, done)

@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from services.inventory.errors import CentreNotFound, NoRows, TooManyRows
-from services.inventory.models import Movement, Stock
+from services.inventory.models import Movement, Place, Stock
+from services.inventory.repository import bulk as bulk_queries
 from services.inventory.repository import kits as kit_queries
 from services.inventory.repository import movements, shop_centres
 from services.inventory.use_cases import alerts, bulk, centres, kits, ledger, levels
@@ -53,12 +54,20 @@ async def apply(uow: UnitOfWork, rows: Sequence[Any]) -> StockUpdated:
 async def _apply(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResult]:
     """What comes once is done in one statement; rows for the same place, one after the other."""
     times = Counter((row.sku, row.centre_id) for row in rows)
-    await bulk.lock(uow, list(times))
-    once = [row for row in rows if times[row.sku, row.centre_id] == 1]
+    places = sorted(times)
+    await bulk.make(uow, places)
+    if len(places) < len(rows) or any(row.reference is not None for row in rows):
+        # What was applied before is to be seen from here on, and rows of two kinds are to be locked in one order.
+        await bulk_queries.lock(uow, places)
+    once = sorted((row for row in rows if times[row.sku, row.centre_id] == 1), key=_place)
     results = await bulk.apply(uow, once) if once else []
     if len(once) < len(rows):
         results += await _apply_in_turn(uow, [row for row in rows if times[row.sku, row.centre_id] > 1])
     return results
+
+
+def _place(row: ReadRow) -> Place:
+    return row.sku, row.centre_id
 
 
 async def _apply_in_turn(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResult]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple, get_args
 from uuid import UUID
 
+import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from shared import clock
@@ -55,7 +56,7 @@ class ReadRow(NamedTuple):
         message: str | None = None,
     ) -> StockRowResult:
         # Of values that were checked already: to check them again costs more than to apply the row.
-        return StockRowResult.model_construct(
+        return StockRowResult.known(
             row=self.number,
             status=status,
             sku=self.sku,
@@ -73,8 +74,9 @@ def read(rows: Sequence[Any], centres: Mapping[str, UUID], default: str) -> tupl
     good: list[ReadRow] = []
     bad: list[StockRowResult] = []
     latest = clock.now() + CLOCK_SKEW
-    for number, raw in enumerate(rows, 1):
-        row = _plain(number, raw, centres, default, latest) or _read(number, raw, centres, default)
+    for number, (raw, plain) in enumerate(zip(rows, _plain_rows(rows), strict=True), 1):
+        known = None if plain is None else _known(number, plain, centres, default, latest)
+        row = known or _read(number, raw, centres, default)
         if isinstance(row, ReadRow):
             good.append(row)
         else:
@@ -82,45 +84,53 @@ def read(rows: Sequence[Any], centres: Mapping[str, UUID], default: str) -> tupl
     return good, bad
 
 
-def _plain(number: int, raw: Any, centres: Mapping[str, UUID], default: str, latest: datetime) -> ReadRow | None:
-    """A row as nearly all are, read at a tenth of the cost; None: it is left to `_read`, which says what is wrong."""
-    if type(raw) is not dict or not raw.keys() <= _NAMES:
+_PlainText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class _PlainRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A row as nearly all are, read at a tenth of the cost."""
+
+    sku: _PlainText
+    centre: _PlainText | None = None
+    on_hand: Annotated[int, msgspec.Meta(ge=0, le=_MOST)] | None = None
+    delta: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] | None = None
+    reference: _PlainText | None = None
+    as_of: str | None = None
+    policy: StockPolicy | None = None
+
+
+def _plain_rows(rows: Sequence[Any]) -> Sequence[_PlainRow | None]:
+    """Each row as such a one; None for a row that is not."""
+    try:
+        return msgspec.convert(rows, list[_PlainRow])
+    except msgspec.ValidationError:
+        return [_plain(raw) for raw in rows]
+
+
+def _plain(raw: Any) -> _PlainRow | None:
+    try:
+        return msgspec.convert(raw, _PlainRow)
+    except msgspec.ValidationError:
         return None
-    sku: Any = raw.get("sku")
-    on_hand, delta, reference = raw.get("on_hand"), raw.get("delta"), raw.get("reference")
-    centre, policy, as_of = raw.get("centre"), raw.get("policy"), raw.get("as_of")
-    code: Any = default if centre is None else centre
-    if not (_is_text(sku) and _is_text(code) and code in centres and (policy is None or _is_policy(policy))):
+
+
+def _known(number: int, row: _PlainRow, centres: Mapping[str, UUID], default: str, latest: datetime) -> ReadRow | None:
+    """A row that can be applied; None: it is left to `_read`, which says what is wrong."""
+    code = default if row.centre is None else row.centre
+    centre_id = centres.get(code)
+    if centre_id is None or (row.on_hand is None) == (row.delta is None):
         return None
-    if not (reference is None or _is_text(reference)):
+    if "\0" in row.sku or (row.reference is not None and "\0" in row.reference):
         return None
-    if not (_is_within(on_hand, 0) if delta is None else on_hand is None and _is_within(delta, -_MOST)):
+    moment = None if row.as_of is None else _moment(row.as_of)
+    if row.as_of is not None and (moment is None or moment > latest):
         return None
-    moment = None if as_of is None else _moment(as_of)
-    if as_of is not None and (moment is None or moment > latest):
-        return None
-    return ReadRow(number, sku, code, centres[code], on_hand, delta, reference, moment, policy)
+    return ReadRow(number, row.sku, code, centre_id, row.on_hand, row.delta, row.reference, moment, row.policy)
 
 
-_NAMES = frozenset(StockRow.model_fields)
-_POLICIES = frozenset(get_args(StockPolicy))
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str and 0 < len(value) <= 200 and "\0" not in value
-
-
-def _is_policy(value: Any) -> bool:
-    return type(value) is str and value in _POLICIES
-
-
-def _is_within(value: Any, least: int) -> bool:
-    return type(value) is int and least <= value <= _MOST
-
-
-def _moment(value: Any) -> datetime | None:
+def _moment(value: str) -> datetime | None:
     """A moment with its offset, written as ISO 8601 has it."""
-    if type(value) is not str or not 20 <= len(value) <= 40:
+    if not 20 <= len(value) <= 40:
         return None
     try:
         moment = datetime.fromisoformat(value)

@@ -103,6 +103,37 @@ async def test_a_reference_takes_effect_once(merchant_of_stock: Merchant, shop: 
     assert [(r.status, r.on_hand) for r in await results(merchant_of_stock, count)] == [("repeated", 4)]
 
 
+async def test_changes_at_once_all_take_effect_whatever_their_order(merchant_of_stock: Merchant, shop: Shop) -> None:
+    """Without references stock is locked row by row as it is judged: nobody may judge by what was there before."""
+    skus = [f"AT-ONCE-{number:02}" for number in range(40)]
+    await merchant_of_stock.stocked(dict.fromkeys(skus[:30], 10))
+
+    async def change(number: int) -> None:
+        rows: list[Any] = [{"sku": sku, "delta": 1} for sku in skus[:: -1 if number % 2 else 1]]
+        if number % 3 == 0:
+            rows[0]["reference"] = f"change-{number}"
+        if number % 4 == 0:
+            rows.append(dict(rows[-1]))
+        told = await results(merchant_of_stock, *rows)
+        assert {result.status for result in told} == {"applied"}
+
+    await asyncio.gather(*map(change, range(12)))
+    for sku in skus:
+        began, twice = 10 if sku in skus[:30] else 0, 3 if sku == skus[-1] else 0
+        assert (await merchant_of_stock.level(sku)).on_hand == began + 12 + twice, sku
+    assert not await merchant_of_stock.discrepancies()
+
+
+async def test_no_index_of_stock_speaks_of_its_figures(merchant_of_stock: Merchant) -> None:
+    """Else each sale is an entry in every index of the table."""
+    rows = await merchant_of_stock.rows(
+        "inventory", "SELECT indexdef FROM pg_indexes WHERE schemaname = 'inventory' AND tablename = 'stock'"
+    )
+    assert len(rows) >= 4
+    spoken = [row["indexdef"] for row in rows if "on_hand" in row["indexdef"] or "reserved" in row["indexdef"]]
+    assert not spoken
+
+
 async def test_of_two_counts_the_later_wins(merchant_of_stock: Merchant, shop: Shop) -> None:
     early, late = (clock.now() - timedelta(hours=hours) for hours in (5, 1))
     told = await results(
