@@ -1,7 +1,7 @@
 """GraphQL of offers and search indexes."""
 
 from gateway.graphql.fields import connection, mutation, query
-from shared.contracts.search import messages
+from shared.contracts.search import messages, tuning
 from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions
 
 FIELDS = (
@@ -10,5 +10,7 @@ FIELDS = (
     query("offer", messages.GetOffer, answer=OfferDetails),
     query("offerExplanation", messages.ExplainOffer),
     connection("searchIndexes", messages.ListSearchIndexes),
+    query("searchTuning", tuning.GetSearchTuning),
+    mutation("setSearchTuning", tuning.SetSearchTuning),
     mutation("rebuildSearchIndex", messages.RebuildSearchIndex),
 )

@@ -1,4 +1,4 @@
-"""Explanations of offers, and the search indexes. The offers themselves are read in `gateway/storefront.py`."""
+"""Explanations of offers, how search is tuned, and the indexes. Offers are read in `gateway/storefront.py`."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,10 +7,20 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from gateway.request import Ask
+from gateway.rest.preconditions import ExpectedVersion, tagged
 from shared.contracts.base import Page, Shape
 from shared.contracts.platform.shapes import Job
 from shared.contracts.search.messages import ExplainOffer, ListSearchIndexes, RebuildSearchIndex, ShopCode, Sku
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
+from shared.contracts.search.tuning import (
+    MOST_PINS,
+    MOST_SYNONYMS,
+    GetSearchTuning,
+    PinnedOffers,
+    SearchTuning,
+    SetSearchTuning,
+    Synonym,
+)
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["search"])
@@ -29,6 +39,33 @@ class Rebuild(Shape):
 async def explain_offer(shop_code: ShopCode, sku: Sku, ask: Ask) -> OfferExplanation:
     """Why a SKU is, or is not, an offer of a shop: each condition, what it was judged by, and whether it holds."""
     return await ask(ExplainOffer(shop=shop_code, sku=sku))
+
+
+class Tuning(Shape):
+    """How a shop's search is to be tuned: all of it."""
+
+    synonyms: Annotated[list[Synonym], Field(max_length=MOST_SYNONYMS)] = []
+    pins: Annotated[list[PinnedOffers], Field(max_length=MOST_PINS)] = []
+
+
+@router.get("/shops/{shop_code}/search-tuning")
+async def get_search_tuning(shop_code: ShopCode, response: Response, ask: Ask) -> SearchTuning:
+    """Words that mean the same in a shop's search, and offers that come first; its version is the `ETag`."""
+    return tagged(await ask(GetSearchTuning(shop=shop_code)), response)
+
+
+@router.put("/shops/{shop_code}/search-tuning")
+async def set_search_tuning(
+    shop_code: ShopCode, tuning: Tuning, response: Response, ask: Ask, expected_version: ExpectedVersion
+) -> SearchTuning:
+    """Tune a shop's search anew; what is given takes the place of all there was, and holds within a second.
+
+    With `If-Match` only if nobody else has tuned it since.
+    """
+    command = SetSearchTuning(
+        shop=shop_code, synonyms=tuning.synonyms, pins=tuning.pins, expected_version=expected_version
+    )
+    return tagged(await ask(command), response)
 
 
 @router.get("/search-indexes")

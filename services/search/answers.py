@@ -1,7 +1,7 @@
 """Messages in."""
 
 from services.search.repository import shops
-from services.search.use_cases import explaining, finding, rebuilding
+from services.search.use_cases import explaining, finding, rebuilding, tuning
 from services.search.use_cases.reading import Reader, Readers
 from shared.contracts.base import Page
 from shared.contracts.platform.shapes import Job
@@ -14,6 +14,7 @@ from shared.contracts.search.messages import (
     SuggestOffers,
 )
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
+from shared.contracts.search.tuning import GetSearchTuning, SearchTuning, SetSearchTuning
 from shared.pagination import cursor_for, cursor_values
 from shared.service import answers
 from shared.unit_of_work import UnitOfWork
@@ -66,6 +67,16 @@ async def list_search_indexes(message: ListSearchIndexes, uow: UnitOfWork) -> Pa
 @answers(RebuildSearchIndex, scope="search:write")
 async def rebuild_search_index(message: RebuildSearchIndex, uow: UnitOfWork) -> Job:
     return await rebuilding.request(uow, message)
+
+
+@answers(GetSearchTuning, scope="search:read")
+async def get_search_tuning(message: GetSearchTuning, uow: UnitOfWork) -> SearchTuning:
+    return await tuning.get(uow, message)
+
+
+@answers(SetSearchTuning, scope="search:write")
+async def set_search_tuning(message: SetSearchTuning, uow: UnitOfWork) -> SearchTuning:
+    return await tuning.put(uow, message)
 
 
 async def _reader(uow: UnitOfWork, code: str) -> Reader:

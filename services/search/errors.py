@@ -1,7 +1,7 @@
 """What can go wrong here, by name."""
 
 from shared.bus.envelope import ShopNotFound
-from shared.errors import Invalid, NotFound, Unavailable
+from shared.errors import Invalid, NotFound, PreconditionFailed, Unavailable, ValidationFailed
 
 
 class OfferNotFound(NotFound):
@@ -20,4 +20,20 @@ class CatalogIsBehind(Unavailable):
     """Catalog has yet to hear of a shop, or of a change to it, that is known here; a moment later it will have."""
 
 
-__all__ = ["CatalogIsBehind", "CursorOfAnotherSearch", "OfferNotFound", "ShopNotFound", "SkuNotFound"]
+class SearchTuningChangedSince(PreconditionFailed):
+    """Somebody else tuned the shop's search since it was read."""
+
+
+class PinnedTwice(ValidationFailed):
+    """Two lists of pinned offers are for the same words or the same category."""
+
+
+__all__ = [
+    "CatalogIsBehind",
+    "CursorOfAnotherSearch",
+    "OfferNotFound",
+    "PinnedTwice",
+    "SearchTuningChangedSince",
+    "ShopNotFound",
+    "SkuNotFound",
+]

@@ -1,6 +1,6 @@
 """What an engine takes and gives. An engine keeps one shop's offers; whoever follows the documents feeds it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,22 +10,45 @@ from shared.contracts.search.shapes import OfferFilter, OfferSort
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a result a page begins: behind a sort key, or so far down the ranking of one state of the index."""
+    """Where in a result a page begins: behind a sort key, or so far down the ranking of one state of the index.
+
+    `pinned` is how many of the offers that come first were shown before.
+    """
 
     behind: int
     stage: str
     sequence: int
+    pinned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What a merchant wants found besides, and first. `version` tells one tuning from another.
+
+    `others` are phrases that one who looks for a phrase finds, too. Pinned offers are slugs in their order: by query,
+    in lower case with single spaces, and by category, as its path or slug.
+    """
+
+    version: int = 0
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pins_of_queries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pins_of_categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+NO_TUNING = Tuning()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is looked for."""
+    """What is looked for. `pins`: slugs of the offers that come first in the order of relevance."""
 
     words: str
     filter: OfferFilter
     sort: OfferSort
     first: int
     place: Place | None = None
+    tuning: Tuning = NO_TUNING
+    pins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What words ask for: how they must match, stage by stage, and the filter's conditions, as tantivy's queries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import tantivy
@@ -16,7 +16,10 @@ _SHORTEST_CODE = 3
 # What a word of this length may differ by. Words with digits (sizes, models, codes) must be right.
 _DISTANCES = ((8, 2), (4, 1))
 
-_IN_TITLE, _IN_NAMES, _IN_TEXT, _AS_BEGINNING, _NEARLY = 6.0, 3.0, 1.0, 1.5, 0.4
+_IN_TITLE, _IN_NAMES, _IN_TEXT, _AS_BEGINNING, _NEARLY, _MEANT = 6.0, 3.0, 1.0, 1.5, 0.4, 0.5
+
+# By the stems of a phrase's words, the words of other phrases that are meant as well.
+Phrases = Mapping[tuple[str, ...], Sequence[Sequence[str]]]
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,11 @@ class Matching:
     schema: tantivy.Schema
     analysis: Analysis
 
-    def stages(self, text: str) -> "dict[str, Query]":
+    def stages(self, text: str, phrases: Phrases) -> "dict[str, Query]":
         """How `text` may match, the strictest first: its code alone, all words, all words nearly, any word.
 
-        Without words there is one stage, everything. A text of no words at all matches nothing.
+        A word or phrase with others of its meaning in `phrases` matches by these as well. Without words there is one
+        stage, everything. A text of no words at all matches nothing.
         """
         if not text.strip():
             return {"all": self.term("kind", "offer")}
@@ -37,12 +41,44 @@ class Matching:
         words = self.analysis.words(text)[:_MOST_WORDS]
         stages = {"code": self.term("codes", code)}
         if words:
-            exact = [self._word(word, is_last=word == words[-1]) for word in words]
-            nearly = [self._nearly(word, query) for word, query in zip(words, exact, strict=True)]
+            exact, nearly = [], []
+            for phrase in self._phrases_in(words, phrases):
+                alone = [self._word(word, is_last=word == words[-1]) for word in phrase]
+                meant = [self._synonym(other) for other in phrases.get(self.key(phrase), ())]
+                exact.append(_any([_all(alone), *meant]) if meant or len(alone) > 1 else alone[0])
+                near = [self._nearly(word, query) for word, query in zip(phrase, alone, strict=True)]
+                nearly.append(_any([_all(near), *meant]) if meant or len(near) > 1 else near[0])
             stages["words"] = _any([_all(exact), *self._code_beginning(code)])
             stages["nearly"] = _all(nearly)
             stages["any"] = _any(exact)
         return stages
+
+    def key(self, words: Iterable[str]) -> tuple[str, ...]:
+        """What a phrase is known by, whatever form its words have."""
+        return tuple(map(self.analysis.stem, words))
+
+    def phrases_of(self, others: Mapping[str, Sequence[str]]) -> Phrases:
+        """Phrases that mean something else besides, as this language's words."""
+        return {
+            self.key(words): [meant for other in also if (meant := self.analysis.words(other))]
+            for phrase, also in others.items()
+            if (words := self.analysis.words(phrase))
+        }
+
+    def _phrases_in(self, words: Sequence[str], phrases: Phrases) -> list[list[str]]:
+        """The words in their order, those together that mean something together; the longest phrase first."""
+        longest = max(map(len, phrases), default=1)
+        found, at = [], 0
+        while at < len(words):
+            lengths = range(min(longest, len(words) - at), 1, -1)
+            length = next((n for n in lengths if self.key(words[at : at + n]) in phrases), 1)
+            found.append(list(words[at : at + length]))
+            at += length
+        return found
+
+    def _synonym(self, words: Sequence[str]) -> Query:
+        """A phrase counts as one word would, and less than what was asked for."""
+        return Query.boost_query(_all([self._word(word, is_last=False) for word in words]), _MEANT / len(words))
 
     def _word(self, word: str, *, is_last: bool) -> Query:
         stem = self.analysis.stem(word)
@@ -73,9 +109,9 @@ class Matching:
         """The filter's conditions by the facet they belong to: `category`, `brand`, `price`, `option:<name>`."""
         found: dict[str, Query] = {}
         if wanted.category:
-            found["category"] = self._one_of("categories", (path.strip("/") for path in wanted.category))
+            found["category"] = self.one_of("categories", (path.strip("/") for path in wanted.category))
         if wanted.brand:
-            found["brand"] = self._one_of("brand_key", map(str.casefold, wanted.brand))
+            found["brand"] = self.one_of("brand_key", map(str.casefold, wanted.brand))
         if wanted.price_min is not None or wanted.price_max is not None:
             found["price"] = Query.range_query(
                 self.schema, "price", FieldType.Unsigned, wanted.price_min, wanted.price_max
@@ -85,13 +121,13 @@ class Matching:
         for name in dict.fromkeys(option.name.casefold() for option in wanted.options):
             own = [option for option in wanted.options if option.name.casefold() == name]
             values = (option_key(name, value) for option in own for value in option.values)
-            found[f"option:{name}"] = self._one_of("option_keys", values)
+            found[f"option:{name}"] = self.one_of("option_keys", values)
         return found
 
     def term(self, field: str, value: str) -> Query:
         return Query.term_query(self.schema, field, value)
 
-    def _one_of(self, field: str, values: Iterable[str]) -> Query:
+    def one_of(self, field: str, values: Iterable[str]) -> Query:
         return Query.term_set_query(self.schema, field, list(values))
 
 
@@ -103,6 +139,16 @@ def allowed_distance(word: str) -> int:
 def option_key(name: str, value: str) -> str:
     """What an option's value is filtered by: upper and lower case are the same."""
     return f"{name}\x1f{value}".casefold()
+
+
+def without(query: Query, others: Query) -> Query:
+    """`query` but for `others`."""
+    return Query.boolean_query([(Occur.Must, query), (Occur.MustNot, others)])
+
+
+def with_others(query: Query, others: Query) -> Query:
+    """`query` and `others`, which rank behind whatever the words find."""
+    return _any([query, Query.const_score_query(others, 0.0)])
 
 
 def _all(queries: Sequence[Query]) -> Query:

@@ -18,13 +18,14 @@ import tantivy
 from tantivy import FieldType, Order, Query
 
 from services.search.engines.analysis import analysis_of, language_of
-from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Place, Question
-from services.search.engines.matching import Matching, narrowed, option_key
+from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Place, Question, Tuning
+from services.search.engines.matching import Matching, Phrases, narrowed, option_key, with_others, without
 from services.search.engines.spelling import Spelling
 from services.search.models import OfferFields, StoredOffer
+from shared.contracts.search.shapes import OfferFilter, OfferSort
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 2
+VERSION = 3
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
@@ -45,7 +46,7 @@ _STATE_SECONDS = 60.0
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    for name in ("key", "kind", "slug", "brand_key", "categories", "option_keys"):
+    for name in ("key", "kind", "slug", "offer_slug", "brand_key", "categories", "option_keys"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     for name in ("brand", "category", "options"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic", fast=True)
@@ -65,11 +66,16 @@ def _schema() -> tantivy.Schema:
 
 @dataclass(frozen=True)
 class _Summary:
-    """What is the same for every page of a result."""
+    """What is the same for every page of a result. `pinned` come first; `query` finds the `rest`, in their order."""
 
     query: Query
-    total: int
+    rest: int
     facets: FacetCounts
+    pinned: list[tantivy.DocAddress]
+
+    @property
+    def total(self) -> int:
+        return self.rest + len(self.pinned)
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,8 @@ class _State:
 
     searcher: tantivy.Searcher
     sequence: int
-    stages: dict[str, str] = field(default_factory=dict)
-    summaries: dict[tuple[str, str, str], _Summary] = field(default_factory=dict)
+    stages: dict[tuple[str, int], str] = field(default_factory=dict)
+    summaries: dict[tuple[Any, ...], _Summary] = field(default_factory=dict)
 
 
 class TantivyIndex:
@@ -103,6 +109,8 @@ class TantivyIndex:
         except (ValueError, OSError) as error:
             raise IndexUnreadable(str(error)) from error
         self._earlier: OrderedDict[int, tuple[float, _State]] = OrderedDict()
+        # Of one tuning, by its version.
+        self._phrases_known: tuple[int, Phrases] = (0, {})
 
     @property
     def sequence(self) -> int:
@@ -145,15 +153,33 @@ class TantivyIndex:
 
     def search(self, question: Question) -> Found:
         state = self._state_of(question.place)
-        stages = self._matching.stages(question.words)
-        stage = question.place.stage if question.place else self._stage(state, question.words, stages)
+        stages = self._matching.stages(question.words, self._phrases(question.tuning))
+        stage = question.place.stage if question.place else self._stage(state, question, stages)
         summary = self._summary(state, question, stage, stages.get(stage) or Query.empty_query())
-        if question.sort == "relevance" and question.words.strip():
-            documents, following = self._ranked(state, question, summary)
-        else:
-            documents, following = self._ordered(state, question, summary)
-        place = None if following is None else Place(following, stage, state.sequence)
+        documents, place = self._page(state, question, summary, question.place or Place(0, stage, state.sequence))
         return Found(documents, place, summary.total, summary.facets, stage)
+
+    def _page(
+        self, state: _State, question: Question, summary: _Summary, place: Place
+    ) -> tuple[list[bytes], Place | None]:
+        """Documents from `place` on, those that are pinned before the rest; and the place of the next page."""
+        pinned = summary.pinned[place.pinned : place.pinned + question.first]
+        first, behind = [_stored(state.searcher, address, "document") for address in pinned], place.behind
+        shown = place.pinned + len(pinned)
+        left = question.first - len(pinned)
+        following: int | None = behind if shown < len(summary.pinned) or summary.rest else None
+        if left:
+            look = self._ranked if question.sort == "relevance" and question.words.strip() else self._ordered
+            rest, following = look(state, question.sort, summary, behind, left)
+            first += rest
+        return first, None if following is None else Place(following, place.stage, state.sequence, shown)
+
+    def _phrases(self, tuning: Tuning) -> Phrases:
+        version, phrases = self._phrases_known
+        if version != tuning.version:
+            phrases = self._matching.phrases_of(tuning.others)
+            self._phrases_known = (tuning.version, phrases)
+        return phrases
 
     def completions(self, words: str, most: int) -> list[tuple[str, int]]:
         return Spelling(self._state.searcher, self._matching).completions(words, most)
@@ -176,50 +202,67 @@ class TantivyIndex:
         while len(self._earlier) > _KEPT_STATES:
             self._earlier.popitem(last=False)
 
-    def _stage(self, state: _State, words: str, stages: dict[str, Query]) -> str:
+    def _stage(self, state: _State, question: Question, stages: dict[str, Query]) -> str:
         """The strictest stage that finds enough. The filter has no say, or narrowing it would widen the words."""
-        known = state.stages.get(words)
+        key = (question.words, question.tuning.version)
+        known = state.stages.get(key)
         if known is None:
             known = _first_that_finds(state.searcher, stages)
             if len(state.stages) < _KEPT_SUMMARIES:
-                state.stages[words] = known
+                state.stages[key] = known
         return known
 
     def _summary(self, state: _State, question: Question, stage: str, query: Query) -> _Summary:
-        key = (question.words, stage, question.filter.model_dump_json())
+        pins = question.pins if question.sort == "relevance" else ()
+        key = (question.words, stage, question.filter.model_dump_json(), question.tuning.version, pins)
         known = state.summaries.get(key)
         if known is None:
-            conditions = self._matching.conditions(question.filter)
-            within = narrowed(query, conditions.values())
-            facets = _facets(state.searcher, query, within, conditions)
-            known = _Summary(within, _count(state.searcher, within), facets)
+            known = self._summed_up(state.searcher, query, question.filter, pins)
             if len(state.summaries) < _KEPT_SUMMARIES:
                 state.summaries[key] = known
         return known
 
-    def _ranked(self, state: _State, question: Question, summary: _Summary) -> tuple[list[bytes], int | None]:
-        offset = question.place.behind if question.place else 0
-        if offset >= summary.total:
+    def _summed_up(
+        self, searcher: tantivy.Searcher, query: Query, wanted: OfferFilter, pins: Sequence[str]
+    ) -> _Summary:
+        conditions = self._matching.conditions(wanted)
+        within = narrowed(query, conditions.values())
+        if not pins:
+            return _Summary(within, _count(searcher, within), _facets(searcher, query, within, conditions), [])
+        pinned = self._matching.one_of("offer_slug", pins)
+        query = with_others(query, pinned)
+        facets = _facets(searcher, query, narrowed(query, conditions.values()), conditions)
+        rest = without(within, pinned)
+        found = [self._pinned(searcher, slug, conditions.values()) for slug in pins]
+        return _Summary(rest, _count(searcher, rest), facets, [address for address in found if address is not None])
+
+    def _pinned(self, searcher: tantivy.Searcher, slug: str, conditions: Iterable[Query]) -> Any:
+        """Where the offer lies, if it is one and within the conditions."""
+        hits = searcher.search(narrowed(self._matching.term("offer_slug", slug), conditions), 1, count=False).hits
+        return hits[0][1] if hits else None
+
+    def _ranked(
+        self, state: _State, _sort: OfferSort, summary: _Summary, offset: int, first: int
+    ) -> tuple[list[bytes], int | None]:
+        if offset >= summary.rest:
             return [], None
-        hits = state.searcher.search(
-            summary.query, question.first, count=False, offset=offset, weight_by_field="boost"
-        ).hits
+        hits = state.searcher.search(summary.query, first, count=False, offset=offset, weight_by_field="boost").hits
         following = offset + len(hits)
-        if not hits or following >= summary.total:
+        if not hits or following >= summary.rest:
             return _documents(state.searcher, hits), None
         self._keep(state)
         return _documents(state.searcher, hits), following
 
-    def _ordered(self, state: _State, question: Question, summary: _Summary) -> tuple[list[bytes], int | None]:
-        name = _ORDERS[question.sort]
-        query = summary.query
-        if question.place:
-            behind = Query.range_query(
-                self._schema, name, FieldType.Unsigned, lower_bound=question.place.behind, include_lower=False
-            )
-            query = narrowed(query, [behind])
-        hits = state.searcher.search(query, question.first + 1, count=False, order_by_field=name, order=Order.Asc).hits
-        page = hits[: question.first]
+    def _ordered(
+        self, state: _State, sort: OfferSort, summary: _Summary, behind: int, first: int
+    ) -> tuple[list[bytes], int | None]:
+        name, query = _ORDERS[sort], summary.query
+        # Every key is greater than 0.
+        if behind:
+            onward = Query.range_query(self._schema, name, FieldType.Unsigned, lower_bound=behind, include_lower=False)
+            query = narrowed(query, [onward])
+        hits = state.searcher.search(query, first + 1, count=False, order_by_field=name, order=Order.Asc).hits
+        page = hits[:first]
         return _documents(state.searcher, page), page[-1][0] if len(hits) > len(page) else None
 
 
@@ -253,6 +296,7 @@ def _write_sequence(folder: Path, sequence: int) -> None:
 def _offer_document(offer: StoredOffer, fields: OfferFields) -> tantivy.Document:
     document = tantivy.Document()
     document.add_text("key", offer.product_id)
+    document.add_text("offer_slug", offer.slug)
     document.add_text("kind", "offer")
     document.add_text("kind", "available" if fields.is_available else "unavailable")
     document.add_text("title", fields.title)

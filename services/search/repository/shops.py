@@ -24,12 +24,13 @@ class KnownShop:
     is_removed: bool
     generation: int
     sequence: int
+    tuning_version: int
 
 
 _COPY = ShopCopy("currency", "locale", "parent_id")
 _KNOWN = (
-    "SELECT s.organization_id, s.id, s.code, s.currency, s.locale, s.version, s.is_removed, i.generation, i.sequence"
-    " FROM shops s JOIN indexes i ON (i.organization_id, i.shop_id) = (s.organization_id, s.id)"
+    "SELECT s.organization_id, s.id, s.code, s.currency, s.locale, s.version, s.is_removed, i.generation, i.sequence,"
+    " i.tuning_version FROM shops s JOIN indexes i ON (i.organization_id, i.shop_id) = (s.organization_id, s.id)"
 )
 
 

@@ -13,6 +13,7 @@ from services.search.engines.base import FacetCounts, Found, Place, Question
 from services.search.errors import CursorOfAnotherSearch, OfferNotFound
 from services.search.repository.shops import KnownShop
 from services.search.use_cases.reading import Reader
+from services.search.use_cases.tuning import pins_of
 from shared.contracts.search.messages import SearchOffers, SuggestOffers
 from shared.contracts.search.shapes import OfferFilter
 from shared.pagination import InvalidCursor, cursor_for, cursor_values
@@ -35,6 +36,8 @@ def search(reader: Reader, message: SearchOffers) -> bytes:
         sort=message.sort,
         first=message.first,
         place=_place(reader.shop, message),
+        tuning=reader.tuning,
+        pins=pins_of(reader.tuning, message.query or "", message.filter.category),
     )
     answer = _answer(reader, message, reader.index.search(question))
     reader.remember(key, answer)
@@ -47,7 +50,7 @@ def suggest(reader: Reader, message: SuggestOffers) -> bytes:
     known = reader.remembered(key)
     if known is not None:
         return known
-    found = reader.index.search(_first_of(message.query, _OFFERS_SUGGESTED))
+    found = reader.index.search(_first_of(reader, message.query, _OFFERS_SUGGESTED))
     answer = _joined(
         found.documents,
         "offers",
@@ -62,8 +65,9 @@ def suggest(reader: Reader, message: SuggestOffers) -> bytes:
     return answer
 
 
-def _first_of(words: str, first: int) -> Question:
-    return Question(words, OfferFilter(), "relevance", first)
+def _first_of(reader: Reader, words: str, first: int) -> Question:
+    pins = pins_of(reader.tuning, words, [])
+    return Question(words, OfferFilter(), "relevance", first, tuning=reader.tuning, pins=pins)
 
 
 def page(reader: Reader, slug: str) -> bytes:
@@ -100,8 +104,8 @@ def _correction(reader: Reader, words: str, found: Found) -> str | None:
 
 
 def _nothing_found(reader: Reader, message: SearchOffers) -> bytes:
-    alone = reader.index.search(_first_of(message.query or "", 1))
-    instead = reader.index.search(_first_of("", _OFFERS_INSTEAD))
+    alone = reader.index.search(_first_of(reader, message.query or "", 1))
+    instead = reader.index.search(_first_of(reader, "", _OFFERS_INSTEAD))
     return _joined(
         instead.documents,
         "offers",
@@ -114,21 +118,23 @@ def _nothing_found(reader: Reader, message: SearchOffers) -> bytes:
 
 
 def _cursor(shop: KnownShop, message: SearchOffers, place: Place) -> str:
-    return cursor_for(_digest(shop, message), place.behind, place.stage, place.sequence)
+    return cursor_for(_digest(shop, message), place.behind, place.stage, place.sequence, place.pinned)
 
 
 def _place(shop: KnownShop, message: SearchOffers) -> Place | None:
-    values = cursor_values(message.after, 4)
+    values = cursor_values(message.after, 5)
     if values is None:
         return None
-    digest, behind, stage, sequence = values
-    if not (isinstance(behind, int) and isinstance(sequence, int) and isinstance(stage, str)):
+    digest, behind, stage, sequence, pinned = values
+    if not (
+        isinstance(behind, int) and isinstance(sequence, int) and isinstance(stage, str) and isinstance(pinned, int)
+    ):
         raise InvalidCursor("The cursor is not one that this collection gave out.")
     if digest != _digest(shop, message):
         raise CursorOfAnotherSearch("The cursor was given out for another search; begin at its first page.")
-    if not 0 <= behind <= _LARGEST_PLACE:
+    if not (0 <= behind <= _LARGEST_PLACE and pinned >= 0):
         raise InvalidCursor("The cursor is not one that this collection gave out.")
-    return Place(behind, stage, sequence)
+    return Place(behind, stage, sequence, pinned)
 
 
 def _digest(shop: KnownShop, message: SearchOffers) -> str:

@@ -12,13 +12,14 @@ import asyncpg
 import structlog
 from prometheus_client import Histogram
 
-from services.search.engines.base import IndexUnreadable, OfferIndex
+from services.search.engines.base import IndexUnreadable, OfferIndex, Tuning
 from services.search.engines.place import Place
 from services.search.engines.tantivy import VERSION, open_index
 from services.search.errors import ShopNotFound
 from services.search.repository import documents, shops
 from services.search.repository.shops import KnownShop
 from services.search.settings import search_settings
+from services.search.use_cases import tuning
 from shared import background, clock
 from shared.bus.answering import Surroundings
 from shared.bus.envelope import service_envelope
@@ -44,11 +45,12 @@ FRESHNESS = Histogram(
 class Reader:
     """One shop as this process knows it: its index, and the answers that were given from its present state."""
 
-    def __init__(self, shop: KnownShop, index: OfferIndex) -> None:
+    def __init__(self, shop: KnownShop, index: OfferIndex, tuned: Tuning) -> None:
         self.shop = shop
         self.index = index
+        self.tuning = tuned
         self._answers: dict[str, bytes] = {}
-        self._answers_state = (shop, index.sequence)
+        self._answers_state = (shop, index.sequence, tuned.version)
         self._answers_bytes = 0
         self.is_busy = False
         self.rests_at = 0.0
@@ -56,7 +58,7 @@ class Reader:
 
     def remembered(self, question: str) -> bytes | None:
         """The answer to the same question, if nothing has changed since."""
-        state = (self.shop, self.index.sequence)
+        state = (self.shop, self.index.sequence, self.tuning.version)
         if state != self._answers_state:
             self._answers, self._answers_bytes, self._answers_state = {}, 0, state
         return self._answers.get(question)
@@ -123,7 +125,7 @@ class Readers:
         if (closing := self._closing.get((organization_id, shop.id))) is not None:
             await asyncio.wait([closing])
         index = await self._opened(shop)
-        reader = self._by_code[(organization_id, code)] = Reader(shop, index)
+        reader = self._by_code[(organization_id, code)] = Reader(shop, index, await self._tuned(shop))
         self._note_asked((organization_id, code), reader)
         if self._following is None:
             self._following = background.begin(self._follow())
@@ -138,6 +140,13 @@ class Readers:
         await self._catch_up(shop, index, is_new=True)
         await asyncio.to_thread(self._place.remove_others, folder)
         return index
+
+    async def _tuned(self, shop: KnownShop) -> Tuning:
+        uow = self._unit(shop.organization_id)
+        try:
+            return await tuning.of_shop(uow, shop)
+        finally:
+            await uow.rollback()
 
     def _unit(self, organization_id: UUID | None) -> UnitOfWork:
         envelope = service_envelope("search", organization_id)
@@ -176,7 +185,7 @@ class Readers:
             self._close(reader, is_gone=shop is None or shop.is_removed)
         elif (shop.generation, shop.locale) != (reader.shop.generation, reader.shop.locale):
             self._start(reader, self._renew(reader, shop))
-        elif shop.sequence > reader.index.sequence:
+        elif shop.sequence > reader.index.sequence or shop.tuning_version != reader.tuning.version:
             self._start(reader, self._go_on(reader, shop))
         elif reader.rests_at and asyncio.get_running_loop().time() > reader.rests_at:
             reader.rests_at = 0.0
@@ -227,6 +236,8 @@ class Readers:
         return task
 
     async def _go_on(self, reader: Reader, shop: KnownShop) -> None:
+        if shop.tuning_version != reader.tuning.version:
+            reader.tuning = await self._tuned(shop)
         try:
             await self._catch_up(shop, reader.index)
         except IndexUnreadable as error:

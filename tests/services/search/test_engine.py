@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from services.search.engines.base import Found, Question
+from services.search.engines.base import Found, Question, Tuning
 from services.search.engines.spelling import mistakes_between
 from services.search.engines.tantivy import TantivyIndex, open_index
 from services.search.models import OfferFields, StoredOffer
@@ -319,3 +319,83 @@ def test_mistakes_are_counted_as_they_are_defined(one: str, other: str) -> None:
 
     expected = distance(len(one), len(other))
     assert mistakes_between(one, other, 2) == (expected if expected <= 2 else None)
+
+
+# --- tuning
+
+
+def tuned(**others: tuple[str, ...]) -> Tuning:
+    return Tuning(1, {phrase.replace("_", " "): also for phrase, also in others.items()})
+
+
+@pytest.mark.feature("SEA-2")
+def test_words_that_mean_the_same_find_each_other(tmp_path: Path) -> None:
+    titles = ("Sofa", "Grey couch", "Settee cover", "Bean bag", "Pouffe")
+    index = index_of(tmp_path, [an_offer(number, title) for number, title in enumerate(titles)])
+    assert numbers(ask(index, "couch")) == [1]
+    same = tuned(sofa=("couch", "bean bag"), couch=("sofa", "bean bag"), bean_bag=("sofa", "couch"))
+    assert set(numbers(ask(index, "couch", tuning=same))) == {0, 1, 3}
+    # By every form of the word, as a phrase, and beside other words.
+    assert set(numbers(ask(index, "Sofas", tuning=same))) == {0, 1, 3}
+    assert set(numbers(ask(index, "bean bags", tuning=same))) == {0, 1, 3}
+    assert numbers(ask(index, "grey sofa", tuning=same)) == [1]
+    # What was looked for comes first; half a phrase is none.
+    assert numbers(ask(index, "couch", tuning=same))[0] == 1
+    assert numbers(ask(index, "bean", tuning=same)) == [3]
+    # One way only; and with another tuning, at once.
+    assert numbers(ask(index, "pouffe", tuning=Tuning(2, {"pouffe": ("settee",)}))) in ([4, 2], [2, 4])
+    assert numbers(ask(index, "settee", tuning=Tuning(2, {"pouffe": ("settee",)}))) == [2]
+    assert numbers(ask(index, "couch", tuning=Tuning(3))) == [1]
+
+
+@pytest.mark.feature("SEA-2")
+def test_a_synonym_of_no_words_changes_nothing(tmp_path: Path) -> None:
+    index = index_of(tmp_path, [an_offer(1, "Sofa")])
+    nothing = Tuning(1, {"%": ("couch",), "sofa": ("!!",)})
+    assert numbers(ask(index, "sofa", tuning=nothing)) == [1]
+    assert numbers(ask(index, "couch", tuning=nothing)) == []
+
+
+def slugs(*given: int) -> tuple[str, ...]:
+    return tuple(f"offer-{number}" for number in given)
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize("words", ["", "scarf"])
+@pytest.mark.parametrize("first", [1, 2, 3, 4, 7, 100])
+def test_pinned_offers_come_first_and_each_offer_once(tmp_path: Path, words: str, first: int) -> None:
+    index = index_of(tmp_path, [an_offer(number, "Scarf") for number in range(12)])
+    plain = numbers(ask(index, words))
+    pins = slugs(7, 99, 3, 11)
+    found = ask(index, words, first=first, pins=pins)
+    seen = numbers(found)
+    assert found.total == 12
+    while found.next is not None:
+        found = ask(index, words, first=first, pins=pins, place=found.next)
+        assert len(found.documents) > 0
+        seen += numbers(found)
+    assert seen[:3] == [7, 3, 11]
+    assert sorted(seen[3:]) == sorted(set(range(12)) - {7, 3, 11})
+    if not words:
+        assert seen[3:] == [number for number in plain if number not in (7, 3, 11)]
+
+
+@pytest.mark.feature("SEA-2")
+def test_pinned_offers_count_within_the_filter_and_need_not_match(tmp_path: Path) -> None:
+    offers = [
+        an_offer(1, "Scarf", brand="Northwind"),
+        an_offer(2, "Hat", brand="Northwind"),
+        an_offer(3, "Glove", brand="Other"),
+    ]
+    index = index_of(tmp_path, offers)
+    found = ask(index, "scarf", pins=slugs(3, 2))
+    assert (numbers(found), found.total) == ([3, 2, 1], 3)
+    assert found.facets.brands == {"Northwind": 2, "Other": 1}
+    within = ask(index, "scarf", pins=slugs(3, 2), filter=OfferFilter(brand=["northwind"]))
+    assert (numbers(within), within.total) == ([2, 1], 2)
+    assert within.facets.brands == {"Northwind": 2, "Other": 1}
+    # In an order of their own buyers see that order.
+    assert numbers(ask(index, "scarf", pins=slugs(3, 2), sort="newest")) == [1]
+    # With nothing but pins, too.
+    only = ask(index, "xylophone", pins=slugs(2))
+    assert (numbers(only), only.total, only.next) == ([2], 1, None)

@@ -1,0 +1,85 @@
+"""How a merchant tunes a shop's search: kept here, and handed to every reader with its next look."""
+
+from services.search.engines.base import NO_TUNING, Tuning
+from services.search.errors import PinnedTwice, SearchTuningChangedSince, ShopNotFound
+from services.search.repository import shops, tunings
+from services.search.repository.shops import KnownShop
+from shared.contracts.search.tuning import GetSearchTuning, PinnedOffers, SearchTuning, SetSearchTuning
+from shared.unit_of_work import UnitOfWork
+
+
+async def get(uow: UnitOfWork, message: GetSearchTuning) -> SearchTuning:
+    """Raises ShopNotFound."""
+    shop = await _shop(uow, message.shop)
+    synonyms, pins = await tunings.get(uow, shop.id)
+    return SearchTuning(shop=shop.code, version=shop.tuning_version, synonyms=synonyms, pins=pins)
+
+
+async def put(uow: UnitOfWork, message: SetSearchTuning) -> SearchTuning:
+    """Raises ShopNotFound, SearchTuningChangedSince, PinnedTwice."""
+    _refuse_twice(message.pins)
+    shop = await _shop(uow, message.shop)
+    version = await tunings.lock_version(uow, shop.id)
+    if message.expected_version not in (None, version):
+        raise SearchTuningChangedSince(f"The tuning has version {version} now; read it again.")
+    before, _ = await tunings.get(uow, shop.id)
+    version = await tunings.put(uow, shop.id, (message.synonyms, message.pins))
+    uow.audit(
+        "search.tune",
+        "shop",
+        shop.id,
+        before={"synonyms": len(before)},
+        after={"version": version, "synonyms": len(message.synonyms), "pins": len(message.pins)},
+    )
+    return SearchTuning(shop=shop.code, version=version, synonyms=message.synonyms, pins=message.pins)
+
+
+async def _shop(uow: UnitOfWork, code: str) -> KnownShop:
+    shop = await shops.find_by_code(uow, code)
+    if shop is None:
+        raise ShopNotFound(f"There is no shop '{code}'.")
+    uow.caller.require_shop(shop.id)
+    return shop
+
+
+def _refuse_twice(pins: list[PinnedOffers]) -> None:
+    """Two lists for one place would leave it to chance which is meant."""
+    seen: set[tuple[str, str]] = set()
+    for number, each in enumerate(pins):
+        place = ("query", normalized(each.query)) if each.query else ("category", str(each.category).strip("/"))
+        if place in seen:
+            raise PinnedTwice(
+                f"Offers are pinned twice for the {place[0]} '{place[1]}'.",
+                [{"pointer": f"/pins/{number}", "code": "pinned_twice", "message": "This place has a list already."}],
+            )
+        seen.add(place)
+
+
+def normalized(words: str) -> str:
+    """A query as it is told from others: without regard to case and to the spaces between its words."""
+    return " ".join(words.casefold().split())
+
+
+async def of_shop(uow: UnitOfWork, shop: KnownShop) -> Tuning:
+    """What a reader of the shop's index is tuned by."""
+    if shop.tuning_version == 0:
+        return NO_TUNING
+    synonyms, pins = await tunings.get(uow, shop.id)
+    others: dict[str, list[str]] = {}
+    for each in synonyms:
+        for word in each.words:
+            meant = each.also or each.words
+            others.setdefault(word, []).extend(other for other in meant if other != word)
+    return Tuning(
+        shop.tuning_version,
+        {word: tuple(dict.fromkeys(also)) for word, also in others.items()},
+        {normalized(each.query): tuple(each.slugs) for each in pins if each.query},
+        {each.category.strip("/"): tuple(each.slugs) for each in pins if each.category},
+    )
+
+
+def pins_of(tuning: Tuning, words: str, categories: list[str]) -> tuple[str, ...]:
+    """The offers that come first for these words; without any, for the one category that is looked at."""
+    if words.strip():
+        return tuning.pins_of_queries.get(normalized(words), ())
+    return tuning.pins_of_categories.get(categories[0].strip("/"), ()) if len(categories) == 1 else ()

@@ -1,0 +1,81 @@
+"""How a merchant tunes what a shop's search finds: words that mean the same, and offers that come first."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+
+from shared.contracts.base import Command, Query, Shape
+from shared.contracts.search.messages import ShopCode
+
+MOST_SYNONYMS = 2000
+MOST_PINS = 1000
+
+Term = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Slug = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Synonym(Shape):
+    """Who looks for one of `words` finds what has another of them, and `also` what has one of these.
+
+    With `also` it goes one way: who looks for `phone` finds a smartphone, not the other way round. Each may be several
+    words; upper and lower case, and forms of a word, are the same.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"example": {"words": ["sofa", "couch"]}})
+
+    words: Annotated[list[Term], Field(min_length=1, max_length=20)]
+    also: Annotated[list[Term], Field(max_length=20)] = []
+
+    @model_validator(mode="after")
+    def _means_something(self) -> "Synonym":
+        if len({*self.words, *self.also}) < 2:
+            raise ValueError("a synonym takes two different words at least, in `words` or in `also`")
+        return self
+
+
+class PinnedOffers(Shape):
+    """Offers that come first, in this order, for one search or for one category without a search; best first.
+
+    They count only within the buyer's filter and while the shop sells them, and only in the order of relevance.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"example": {"query": "gift", "slugs": ["wool-scarf"]}})
+
+    query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)] | None = None
+    category: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    slugs: Annotated[list[Slug], Field(min_length=1, max_length=20)]
+
+    @model_validator(mode="after")
+    def _names_one_place(self) -> "PinnedOffers":
+        if (self.query is None) == (self.category is None):
+            raise ValueError("pinned offers take either a query or a category")
+        if len(set(self.slugs)) < len(self.slugs):
+            raise ValueError("an offer is pinned once")
+        return self
+
+
+class SearchTuning(Shape):
+    """How the search of one shop is tuned. `version` grows with every change; 0: never tuned."""
+
+    shop: str
+    version: int
+    synonyms: list[Synonym]
+    pins: list[PinnedOffers]
+
+
+class GetSearchTuning(Query[SearchTuning]):
+    """How the search of a shop is tuned. Raises shop_not_found."""
+
+    shop: ShopCode
+
+
+class SetSearchTuning(Command[SearchTuning]):
+    """Tune the search of a shop anew: what is given takes the place of all there was, and holds within a second.
+
+    Refused: `shop_not_found` (404), `search_tuning_changed_since` (412), `pinned_twice` (422).
+    """
+
+    shop: ShopCode
+    synonyms: Annotated[list[Synonym], Field(max_length=MOST_SYNONYMS)] = []
+    pins: Annotated[list[PinnedOffers], Field(max_length=MOST_PINS)] = []
+    expected_version: int | None = None
