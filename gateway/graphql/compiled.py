@@ -9,7 +9,6 @@ the services have sent already: nothing is asked twice.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from graphql import (
@@ -38,7 +37,7 @@ from graphql.execution.values import VariableValues, get_argument_values, get_va
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from gateway.graphql.limits import REMEMBERED, find_operation, parsed, validated
+from gateway.graphql.documents import Document
 from gateway.graphql.projection import NotPlain, Projection, projection
 from gateway.graphql.reads import Read
 from gateway.graphql.schema import Schema
@@ -52,26 +51,24 @@ A = TypeVar("A")
 _MOST_FORMS = 16
 
 
-@dataclass(frozen=True)
+@dataclass
 class Written:
-    """What an operation came to, as the ordinary executor has it."""
+    """What an operation came to, as the ordinary executor has it: `data` is None for one that was not run."""
 
-    data: dict[str, Any]
+    data: dict[str, Any] | None
     errors: list[GraphQLError]
     extensions: dict[str, Any] | None = None
 
 
-@lru_cache(REMEMBERED)
-def plan(schema: Schema, text: str, name: str | None) -> "Plan | None":
-    """The plan of an operation; None where the ordinary executor has to answer, or to say what is wrong."""
-    try:
-        document = parsed(text)
-    except GraphQLError:
-        return None
-    operation = find_operation(document, name)
-    if operation is None or operation.operation is not OperationType.QUERY or validated(schema, document):
-        return None
-    return Plan(schema, document, operation)
+def plan(schema: Schema, document: Document, name: str | None) -> "Plan | None":
+    """The plan of an operation of a valid document; None for what is no query."""
+
+    def made() -> Plan | None:
+        operation = document.operation(name)
+        is_query = operation is not None and operation.operation is OperationType.QUERY
+        return Plan(schema, document.node, operation) if operation is not None and is_query else None
+
+    return document.once(("plan", name), made)
 
 
 class Plan:

@@ -14,25 +14,21 @@ does not hold is refused as a whole, as in REST (401, problem+json), and so are 
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import structlog
-from graphql import GraphQLError, OperationDefinitionNode
+from graphql import GraphQLError, OperationType
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
-from strawberry.exceptions import MissingQueryError
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import ExecutionResult
-from strawberry.types.graphql import OperationType
 
 from gateway.errors import MalformedJson, MethodNotAllowed, NotAcceptable, UnsupportedMediaType
 from gateway.graphql.compiled import Written
 from gateway.graphql.context import Context
-from gateway.graphql.execution import execute
-from gateway.graphql.limits import find_operation, parsed
+from gateway.graphql.execution import chosen, execute, is_subscription
 from gateway.graphql.schema import Schema
 from gateway.request import asker
 from shared.errors import CrossdockError, InternalError, Invalid
@@ -60,10 +56,6 @@ class InvalidVariables(Invalid):
     """The variables do not fit the operation."""
 
 
-class UnknownOperation(InvalidGraphqlRequest):
-    """The document has no operation of this name, or several and none was named."""
-
-
 class MutationByGet(MethodNotAllowed):
     """A mutation came by GET, which changes nothing."""
 
@@ -84,7 +76,6 @@ class _Operation:
     query: str
     name: str | None = None
     variables: dict[str, Any] | None = None
-    allowed: set[OperationType] = field(default_factory=lambda: {OperationType.QUERY, OperationType.MUTATION})
 
 
 async def answer(request: Request, schema: Schema) -> Response:
@@ -94,23 +85,17 @@ async def answer(request: Request, schema: Schema) -> Response:
     media_type = accepted(request.headers.get("accept", ""))
     operation = _from_url(request) if request.method == "GET" else await _from_body(request)
     context = Context(await asker(request))
-    if _is_ambiguous(operation):
-        error = UnknownOperation("The document has several operations: say which with `operationName`.")
-        return _refusal(media_type, error, context)
     try:
-        result = await execute(schema, context, operation.query, operation.name, operation.variables, operation.allowed)
-    except MissingQueryError:
-        raise InvalidGraphqlRequest("`query` is empty.") from None
-    except CannotGetOperationTypeError:
-        error = UnknownOperation(f"The document has no operation '{operation.name or ''}'.")
-        return _refusal(media_type, error, context)
-    except InvalidOperationTypeError as error:
-        if error.operation_type is OperationType.SUBSCRIPTION:
-            raise NotAcceptable(f"A subscription is answered as {EVENT_STREAM}: say so with `Accept`.") from None
-        raise MutationByGet("A mutation is sent by POST.", allow="POST") from None
-    was_run = result.data is not None or any(error.path is not None for error in result.errors or ())
-    status = 200 if was_run or media_type == JSON else 400
-    return Response(body_of(result, context), status, media_type=f"{media_type}; charset=utf-8")
+        document = schema.documents.of(operation.query)
+        meant = chosen(document, operation.name)
+    except GraphQLError as error:
+        return _response(media_type, Written(None, [error]), context)
+    if is_subscription(meant):
+        raise NotAcceptable(f"A subscription is answered as {EVENT_STREAM}: say so with `Accept`.")
+    if request.method == "GET" and meant.operation is not OperationType.QUERY:
+        raise MutationByGet("A mutation is sent by POST.", allow="POST")
+    result = await execute(schema, document, operation.name, operation.variables, context)
+    return _response(media_type, result, context)
 
 
 async def _subscribed(request: Request, schema: Schema) -> Response:
@@ -139,27 +124,6 @@ async def _each(results: Any) -> AsyncIterator[Any]:
         return
     async for result in results:
         yield result
-
-
-def is_subscription(query: str, name: str | None) -> bool:
-    """Whether the operation that would be run is a subscription; not, where running it would be refused."""
-    try:
-        document = parsed(query)
-    except GraphQLError:
-        return False
-    operation = find_operation(document, name)
-    return operation is not None and operation.operation.value == "subscription"
-
-
-def _is_ambiguous(operation: _Operation) -> bool:
-    """Whether the document has several operations and none was named; strawberry would take the first."""
-    if operation.name:
-        return False
-    try:
-        document = parsed(operation.query)
-    except GraphQLError:
-        return False
-    return sum(isinstance(node, OperationDefinitionNode) for node in document.definitions) > 1
 
 
 def accepted(accept: str) -> str:
@@ -200,7 +164,7 @@ def _from_url(request: Request) -> _Operation:
             parameters[name] = _json(parameters[name].encode(), f"The parameter `{name}`")
         else:
             parameters.pop(name, None)
-    return _checked(parameters, {OperationType.QUERY})
+    return _checked(parameters)
 
 
 async def _from_body(request: Request) -> _Operation:
@@ -213,7 +177,7 @@ async def _from_body(request: Request) -> _Operation:
         raise BatchRefused("Send one operation per request; several fields fit into one operation.")
     if not isinstance(body, dict):
         raise InvalidGraphqlRequest("The body must be an object with `query`.")
-    return _checked(body, {OperationType.QUERY, OperationType.MUTATION})
+    return _checked(body)
 
 
 def _json(text: bytes, what: str) -> Any:
@@ -223,39 +187,39 @@ def _json(text: bytes, what: str) -> Any:
         raise MalformedJson(f"{what} is not JSON: {error}.") from None
 
 
-def _checked(parameters: dict[str, Any], allowed: set[OperationType]) -> _Operation:
+def _checked(parameters: dict[str, Any]) -> _Operation:
     expected = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
     for name, kind in expected.items():
         if parameters.get(name) is not None and not isinstance(parameters[name], kind):
             raise InvalidGraphqlRequest(f"`{name}` must be {'a text' if kind is str else 'an object'}.")
     if not parameters.get("query"):
         raise InvalidGraphqlRequest("`query` is missing.")
-    return _Operation(parameters["query"], parameters.get("operationName"), parameters.get("variables"), allowed)
+    return _Operation(parameters["query"], parameters.get("operationName"), parameters.get("variables"))
 
 
 # --- answering
 
 
+def _response(media_type: str, result: Written | ExecutionResult, context: Context) -> Response:
+    status = 200 if _was_run(result) or media_type == JSON else 400
+    return Response(body_of(result, context), status, media_type=f"{media_type}; charset=utf-8")
+
+
 def body_of(result: Written | ExecutionResult, context: Context) -> bytes:
     """What an operation came to, as it is sent."""
-    return _body(result.data, [worded(error, context) for error in result.errors or ()], result.extensions)
-
-
-def _body(data: dict[str, Any] | None, errors: list[dict[str, Any]], extensions: dict[str, Any] | None) -> bytes:
-    body: dict[str, Any] = {"errors": errors} if errors else {}
-    # An error without a path is of the request itself: nothing was run, so there is no `data`, not even null.
-    if data is not None or any("path" in error for error in errors):
-        body["data"] = data
-    if extensions:
-        body["extensions"] = extensions
+    body: dict[str, Any] = {}
+    if result.errors:
+        body["errors"] = [worded(error, context) for error in result.errors]
+    if _was_run(result):
+        body["data"] = result.data
+        if result.extensions:
+            body["extensions"] = result.extensions
     return orjson.dumps(body, default=str)
 
 
-def _refusal(media_type: str, error: CrossdockError, context: Context) -> Response:
-    """The answer to an operation that was not run."""
-    status = 200 if media_type == JSON else 400
-    body = _body(None, [entry_of(error, context)], None)
-    return Response(body, status, media_type=f"{media_type}; charset=utf-8")
+def _was_run(result: Written | ExecutionResult) -> bool:
+    """An error without a path is of the request itself: nothing was run, so there is no `data`, not even null."""
+    return result.data is not None or any(error.path is not None for error in result.errors or ())
 
 
 def worded(error: GraphQLError, context: Context) -> dict[str, Any]:

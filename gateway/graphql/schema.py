@@ -14,9 +14,9 @@ from strawberry.types.execution import ExecutionContext
 
 from gateway.errors import NotAcceptable
 from gateway.graphql.context import Context
+from gateway.graphql.documents import Documents, Prepared
 from gateway.graphql.fields import Declaration, Field, Link, Node
 from gateway.graphql.identifiers import node_parts
-from gateway.graphql.limits import Limited
 from gateway.graphql.reads import Read, arguments, readable
 from gateway.graphql.streams import Stream
 from gateway.graphql.types import (
@@ -75,9 +75,10 @@ class PageInfo:
 
 
 class Schema(strawberry.Schema):
-    """strawberry's schema, and which fields of Query are plain reads, by name."""
+    """strawberry's schema, which fields of Query are plain reads, by name, and the documents asked of it."""
 
     reads: Mapping[str, Read]
+    documents: Documents
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Errors are logged and worded in one place, `http.py`."""
@@ -108,9 +109,10 @@ def build(modules: Iterable[Sequence[Declaration]], streams: Sequence[Stream] = 
         mutation=strawberry.type(type("Mutation", (), mutations)) if mutations else None,
         subscription=strawberry.type(type("Subscription", (), subscriptions)) if subscriptions else None,
         types=[registry.object_type(shape) for shape in registry.nodes],
-        extensions=[Limited],
+        extensions=[Prepared],
         config=StrawberryConfig(default_resolver=value_of, scalar_map=SCALAR_MAP),
     )
+    schema.documents = Documents(schema)
     schema.reads = {each.name: Read(each, registry.id_types) for each in fields if each.kind in ("query", "connection")}
     return schema
 

@@ -26,14 +26,16 @@ from uuid import UUID
 
 import orjson
 import structlog
+from graphql import GraphQLError
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.browsers import spend
+from gateway.graphql.compiled import Written
 from gateway.graphql.context import Context
-from gateway.graphql.execution import execute
-from gateway.graphql.http import entry_of, is_subscription, worded
+from gateway.graphql.execution import chosen, execute, is_subscription
+from gateway.graphql.http import entry_of, worded
 from gateway.graphql.schema import Schema
 from gateway.live import LiveEvents, LiveEventsInterrupted, LiveEventsUnavailable, TooSlow
 from gateway.request import asker_for, identities
@@ -297,15 +299,23 @@ class _Connection:
                 self._send({"id": operation_id, "type": "error", "payload": errors})
                 return
             body: dict[str, Any] = {"data": result.data} | ({"errors": errors} if errors else {})
+            if result.extensions:
+                body["extensions"] = result.extensions
             self._send({"id": operation_id, "type": "next", "payload": body})
         # Its id is free before whoever reads this can use it again.
         self._operations.pop(operation_id, None)
         self._send({"id": operation_id, "type": "complete"})
 
     async def _results(self, query: str, variables: dict[str, Any] | None, name: str | None) -> AsyncIterator[Any]:
-        if not is_subscription(query, name):
-            assert self._context is not None
-            yield await execute(self._schema, self._context, query, name, variables)
+        assert self._context is not None
+        try:
+            document = self._schema.documents.of(query)
+            meant = chosen(document, name)
+        except GraphQLError as error:
+            yield Written(None, [error])
+            return
+        if not is_subscription(meant):
+            yield await execute(self._schema, document, name, variables, self._context)
             return
         results = await self._schema.subscribe(
             query, variable_values=variables, operation_name=name, context_value=self._context

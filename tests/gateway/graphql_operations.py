@@ -232,7 +232,7 @@ class Operation:
             if name == "after":
                 value = self._random.choice([None, "bm90IG91cnM", value])
             if name == "first":
-                value = self._random.choice([1, 3, 20, 0, 10**9])
+                value = self._random.choice([1, 3, 20, 0, 201])
             if self._random.random() < 0.5:
                 variable = f"v{len(self._declared)}"
                 self._declared.append(f"${variable}: {argument.type}")

@@ -15,7 +15,7 @@ async def test_a_query_runs_by_post_and_by_get_alike(client: Client, merchant: C
     headers = client.speaking_as(merchant, Accept=GRAPHQL)
     posted = await client.post("/graphql", json={"query": DELIVERIES}, headers=headers)
     got = await client.get("/graphql", params={"query": DELIVERIES, "variables": "{}"}, headers=headers)
-    assert posted.json() == {"data": {"parkedDeliveries": {"edges": [], "pageInfo": {"hasNextPage": False}}}}
+    assert posted.json()["data"] == {"parkedDeliveries": {"edges": [], "pageInfo": {"hasNextPage": False}}}
     assert got.content == posted.content
     assert posted.headers["content-type"] == f"{GRAPHQL}; charset=utf-8"
 
@@ -32,7 +32,7 @@ async def test_a_query_runs_by_post_and_by_get_alike(client: Client, merchant: C
 )
 async def test_the_answer_comes_in_the_accepted_media_type(client: Client, accept: str, expected: str) -> None:
     answer = await client.post("/graphql", json={"query": "{ __typename }"}, headers={"Accept": accept})
-    assert (answer.status_code, answer.json()) == (200, {"data": {"__typename": "Query"}})
+    assert (answer.status_code, answer.json()["data"]) == (200, {"__typename": "Query"})
     assert answer.headers["content-type"] == f"{expected}; charset=utf-8"
 
 
@@ -98,7 +98,7 @@ async def test_what_cannot_be_read_is_a_problem(client: Client, content: bytes, 
 
 async def test_null_parameters_are_as_left_out(client: Client) -> None:
     body = {"query": "{ __typename }", "operationName": None, "variables": None, "extensions": None}
-    assert (await client.post("/graphql", json=body)).json() == {"data": {"__typename": "Query"}}
+    assert (await client.post("/graphql", json=body)).json()["data"] == {"__typename": "Query"}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ async def test_a_mutation_answers_its_result_or_a_problem(client: Client, mercha
     mutation = """mutation { replayDeliveries(service: CATALOG) {
         __typename ... on Replayed { count } ... on Problem { code status detail } } }"""
     good = await client.post("/graphql", json={"query": mutation}, headers=client.speaking_as(merchant))
-    assert good.json() == {"data": {"replayDeliveries": {"__typename": "Replayed", "count": 0}}}
+    assert good.json()["data"] == {"replayDeliveries": {"__typename": "Replayed", "count": 0}}
     bad = await client.post("/graphql", json={"query": mutation})
     refused = bad.json()["data"]["replayDeliveries"]
     assert (refused["__typename"], refused["code"], refused["status"]) == ("Problem", "unauthenticated", 401)
@@ -144,34 +144,3 @@ async def test_a_field_that_fails_says_why_beside_the_others(client: Client) -> 
 async def test_introspection_is_answered(client: Client) -> None:
     answer = await client.post("/graphql", json={"query": get_introspection_query()})
     assert "parkedDeliveries" in print_schema(build_client_schema(answer.json()["data"]))
-
-
-def fragment_bomb() -> str:
-    """Each fragment spreads the next twice: 2 to the 40th fields in a thousand tokens."""
-    fragments = [f"fragment f{n} on Query {{ ...f{n + 1} ...f{n + 1} }}" for n in range(40)]
-    return "{ ...f0 } " + " ".join(fragments) + " fragment f40 on Query { __typename }"
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "{ " + "__schema { types { " * 11 + "name" + " } }" * 11 + " }",
-        "{ " + " ".join(f"a{n}: __typename" for n in range(51)) + " }",
-        fragment_bomb(),
-    ],
-    ids=["depth", "aliases", "fragments"],
-)
-async def test_what_is_too_large_is_refused_before_it_is_validated(client: Client, query: str) -> None:
-    answer = await client.post("/graphql", json={"query": query}, headers={"Accept": GRAPHQL})
-    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (400, "operation_too_large")
-
-
-async def test_a_document_of_too_many_tokens_is_not_parsed_on(client: Client) -> None:
-    answer = await client.post("/graphql", json={"query": "{" + " a" * 5000 + "}"}, headers={"Accept": GRAPHQL})
-    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (400, "invalid_document")
-
-
-async def test_a_fragment_cycle_is_refused(client: Client) -> None:
-    query = "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }"
-    answer = await client.post("/graphql", json={"query": query}, headers={"Accept": GRAPHQL})
-    assert answer.status_code == 400

@@ -139,7 +139,7 @@ async def test_a_header_speaks_as_well_and_queries_are_answered(address: str, cl
         assert await follower.hear() == {
             "id": "q",
             "type": "next",
-            "payload": {"data": {"orders": {"nodes": []}}},
+            "payload": {"data": {"orders": {"nodes": []}}, "extensions": {"cost": {"requested": 60, "limit": 10_000}}},
         }
         assert await follower.hear() == {"id": "q", "type": "complete"}
         await follower.say("subscribe", id="q", payload={"query": "subscription { nonsense }"})
