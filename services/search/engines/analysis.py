@@ -1,5 +1,10 @@
-"""How texts become words, per language: lower case, stems, then letters without their marks."""
+"""How texts become words, per language: lower case, stems, then letters without their marks.
 
+Languages that put no space between words are cut into pairs of letters, found wherever they stand beside each other.
+"""
+
+import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
@@ -28,34 +33,48 @@ _STEMMERS = {
     "ta": "tamil",
     "tr": "turkish",
 }
+_UNSPACED = frozenset({"ja", "km", "ko", "lo", "my", "th", "zh"})
 _LONGEST_WORD = 80
+# Latin words stand beside other letters without a space.
+_RUN = re.compile(r"[a-z0-9]+|[^\Wa-z0-9]+", re.IGNORECASE)
+
+
+def prepared(text: str) -> str:
+    """`text` with one way to write each letter (NFKC, UAX #15): full or half width, marks apart or not, is the same."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """The analyzers of one language: `plain` words as typed, `stemmed` ones, whole `codes`, and words as `spelled`."""
+    """The analyzers of one language: `plain` words as typed, `stemmed`, whole `codes`, words as `spelled`."""
 
     plain: tantivy.TextAnalyzer
     stemmed: tantivy.TextAnalyzer
     codes: tantivy.TextAnalyzer
     spelled: tantivy.TextAnalyzer
+    is_unspaced: bool = False
 
     def words(self, text: str) -> list[str]:
-        """The words of `text` in order, each once."""
-        return list(dict.fromkeys(self.plain.analyze(text)))
+        """The words of `text` in order, each once; or its pairs of letters, and letters that stand alone."""
+        if self.is_unspaced:
+            runs = (self.plain.analyze(run) for run in _RUN.findall(prepared(text)))
+            return list(dict.fromkeys(word for run in runs for word in run if len(word) > 1 or len(run) == 1))
+        return list(dict.fromkeys(self.plain.analyze(prepared(text))))
 
     def spelled_words(self, text: str) -> list[str]:
         """As `words`, with the marks of their letters."""
-        return list(dict.fromkeys(self.spelled.analyze(text)))
+        return list(dict.fromkeys(self.spelled.analyze(prepared(text))))
 
     def stem(self, word: str) -> str:
         """What `word` is indexed as in stemmed fields."""
-        return next(iter(self.stemmed.analyze(word)), word)
+        return word if self.is_unspaced else next(iter(self.stemmed.analyze(word)), word)
 
 
 @cache
 def analysis_of(language: str) -> Analysis:
     """The analyzers of `language`, a locale's first part: `de` of `de-AT`."""
+    if language in _UNSPACED:
+        return Analysis(_pairs(), _pairs(), _codes(), _spelled(), is_unspaced=True)
     stemmer = _STEMMERS.get(language)
     return Analysis(_analyzer(None), _analyzer(stemmer), _codes(), _spelled())
 
@@ -70,6 +89,12 @@ def _analyzer(stemmer: str | None) -> tantivy.TextAnalyzer:
     if stemmer is not None:
         builder = builder.filter(tantivy.Filter.stemmer(stemmer))
     return builder.filter(tantivy.Filter.ascii_fold()).build()
+
+
+def _pairs() -> tantivy.TextAnalyzer:
+    """Single letters as well, for whoever looks for one."""
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.ngram(min_gram=1, max_gram=2))
+    return builder.filter(tantivy.Filter.lowercase()).filter(tantivy.Filter.ascii_fold()).build()
 
 
 def _spelled() -> tantivy.TextAnalyzer:

@@ -17,7 +17,7 @@ from typing import Any
 import tantivy
 from tantivy import FieldType, Order, Query
 
-from services.search.engines.analysis import analysis_of, language_of
+from services.search.engines.analysis import analysis_of, language_of, prepared
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Place, Question, Tuning
 from services.search.engines.matching import Matching, Phrases, narrowed, option_key, with_others, without
 from services.search.engines.spelling import Spelling
@@ -25,7 +25,7 @@ from services.search.models import OfferFields, StoredOffer
 from shared.contracts.search.shapes import OfferFilter, OfferSort
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 3
+VERSION = 4
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
@@ -299,10 +299,11 @@ def _offer_document(offer: StoredOffer, fields: OfferFields) -> tantivy.Document
     document.add_text("offer_slug", offer.slug)
     document.add_text("kind", "offer")
     document.add_text("kind", "available" if fields.is_available else "unavailable")
-    document.add_text("title", fields.title)
-    document.add_text("names", f"{fields.title} {fields.names}")
-    document.add_text("spelled", f"{fields.title} {fields.names}")
-    document.add_text("text", f"{fields.title} {fields.names} {fields.text}")
+    title, names = prepared(fields.title), prepared(f"{fields.title} {fields.names}")
+    document.add_text("title", title)
+    document.add_text("names", names)
+    document.add_text("spelled", names)
+    document.add_text("text", f"{names} {prepared(fields.text)}")
     for code in fields.codes:
         document.add_text("codes", code)
     if fields.brand:

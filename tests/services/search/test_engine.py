@@ -399,3 +399,49 @@ def test_pinned_offers_count_within_the_filter_and_need_not_match(tmp_path: Path
     # With nothing but pins, too.
     only = ask(index, "xylophone", pins=slugs(2))
     assert (numbers(only), only.total, only.next) == ([2], 1, None)
+
+
+# --- languages
+
+JAPANESE = ("ウールのセーター", "雨傘 大", "綿のシャツ", "ｳｰﾙ手袋", "Wool 靴下")
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("セーター", {0}),
+        ("ウール", {0, 3}),
+        ("ｳｰﾙ", {0, 3}),
+        ("ウール セーター", {0}),
+        ("傘", {1}),
+        ("雨傘大", set()),
+        ("wool", {4}),
+        ("ＷＯＯＬ靴下", {4}),
+        ("シャツ綿", set()),
+    ],
+)
+def test_what_has_no_spaces_is_found_by_pairs_of_letters(tmp_path: Path, words: str, found: set[int]) -> None:
+    index = index_of(tmp_path, [an_offer(n, title) for n, title in enumerate(JAPANESE)], locale="ja-JP")
+    matched = ask(index, words)
+    assert (set(numbers(matched)) if matched.stage == "words" else set()) == found
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize(
+    ("locale", "title", "words"),
+    [
+        ("en-US", "Knitted sweaters", "sweater knit"),
+        ("de-DE", "Gewachste Jacken", "gewachste Jacke"),
+        ("fr-FR", "Écharpes tricotées", "echarpe tricotée"),
+        ("es-ES", "Bufandas de lana", "bufanda"),
+        ("nl-NL", "Wollen truien", "trui"),
+        ("pl-PL", "Wełniany szalik", "wełniany"),
+        ("fr-FR", "Cafe\u0301 moulu", "café"),
+        ("fr-FR", "Café moulu", "cafe\u0301"),
+        ("gsw-CH", "Wullige Schal", "schal"),
+    ],
+)
+def test_words_are_found_by_their_language_s_forms(tmp_path: Path, locale: str, title: str, words: str) -> None:
+    matched = ask(index_of(tmp_path, [an_offer(1, title)], locale=locale), words)
+    assert (numbers(matched), matched.stage) == ([1], "words")
