@@ -92,4 +92,4 @@ def shown_line(line: LinePrice, row: Row | None, views: Views) -> LinePrice:
     view = views.get(row["product_id"])
     if view is not None and line.unit_price is not None:
         shown["list_price"] = view.list_price(row["id"], line.list_price).value
-    return line.model_copy(update=shown)
+    return LinePrice.known(**vars(line) | shown)

@@ -71,7 +71,7 @@ def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True) -> 
     quantities = [row.sellable(today) for row in rows]
     quantity = sum(quantities) if splits else max(quantities, default=0)
     speaking = next((row for row in rows if row.policy != "standard"), rows[0] if rows else Stock(sku, _NOWHERE))
-    return Availability(
+    return Availability.known(
         sku=sku,
         available=quantity > 0 or any(row.promises_beyond(today) for row in rows),
         available_quantity=quantity,

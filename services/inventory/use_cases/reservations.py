@@ -242,7 +242,7 @@ def shape(reservation: Reserved, codes: Mapping[UUID, str]) -> Reservation:
     lines: dict[str, list[ReservedPart]] = {}
     demand = reservation.demand()
     for units in reservation.units:
-        part = ReservedPart(
+        part = ReservedPart.known(
             centre_id=units.centre_id,
             centre_code=codes[units.centre_id],
             quantity=units.quantity,
@@ -255,6 +255,6 @@ def shape(reservation: Reserved, codes: Mapping[UUID, str]) -> Reservation:
         id=reservation.id,
         shop_id=reservation.shop_id,
         state=reservation.state,
-        lines=[ReservedLine(sku=sku, quantity=demand[sku], parts=parts) for sku, parts in lines.items()],
+        lines=[ReservedLine.known(sku=sku, quantity=demand[sku], parts=parts) for sku, parts in lines.items()],
         expires_at=reservation.expires_at,
     )

@@ -115,7 +115,7 @@ class OrderRow(Base, table=True):
     version: int = 1
 
     def money(self, amount: int) -> Money:
-        return Money(amount=amount, currency=self.currency)
+        return Money.known(amount=amount, currency=self.currency)
 
     def charges(self) -> Charges:
         """What it costs and saves beside its lines."""

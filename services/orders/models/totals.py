@@ -55,9 +55,9 @@ class OrderSum:
 
     def shape(self, currency: str) -> Totals:
         def money(amount: int) -> Money:
-            return Money(amount=amount, currency=currency)
+            return Money.known(amount=amount, currency=currency)
 
-        return Totals(
+        return Totals.known(
             goods=money(self.goods),
             discounts=money(self.line_discount + self.discount),
             shipping=money(self.shipping_price),

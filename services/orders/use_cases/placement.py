@@ -290,7 +290,7 @@ def _price_now(price: LinePrice) -> dict[str, object]:
 def _reservation(priced: Priced) -> ReserveStock:
     """All of it is to be held."""
     lines = [
-        ReserveLine(sku=line.sku, quantity=line.quantity, in_stock_only=price.backorder == "deny")
+        ReserveLine.known(sku=line.sku, quantity=line.quantity, in_stock_only=price.backorder == "deny")
         for line, price in zip(priced.wanted.lines, priced.prices, strict=True)
     ]
     return ReserveStock(order_id=priced.wanted.order_id, shop_id=priced.wanted.shop.id, lines=lines)
@@ -414,7 +414,8 @@ def _fact(order: OrderRow, lines: Sequence[OrderLineRow]) -> OrderPlaced:
         total=order.money(order.total),
         status=order.status,
         lines=[
-            PlacedLine(sku=line.sku, quantity=line.quantity, unit_price=order.money(line.unit_price)) for line in lines
+            PlacedLine.known(sku=line.sku, quantity=line.quantity, unit_price=order.money(line.unit_price))
+            for line in lines
         ],
         placed_at=order.placed_at,
         pay_until=order.pay_until,

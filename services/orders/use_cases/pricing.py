@@ -125,7 +125,7 @@ async def ask_prices(uow: UnitOfWork, baskets: Sequence[Basket]) -> list[list[Li
     questions = [
         PriceLines(
             shop_id=shop_id,
-            lines=[PriceLine(sku=sku, quantity=quantity) for sku, quantity in wanted],
+            lines=[PriceLine.known(sku=sku, quantity=quantity) for sku, quantity in wanted],
             customer_group=customer_group,
         )
         for (shop_id, customer_group), wanted in alike.items()

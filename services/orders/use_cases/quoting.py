@@ -91,7 +91,7 @@ def _quote(
     charges = Charges(message.discounts, message.taxes, message.shipping)
     whole = totals.of_order(shop.currency, [line for line in sums if line is not None], charges).shape(shop.currency)
     quote_id = new_id()
-    return Quote(
+    return Quote.known(
         id=quote_id,
         quote_id=quote_id,
         shop=shop.code,
@@ -113,12 +113,12 @@ def _line(
     shop: SellingShop, line: OrderedLine, price: LinePrice, availability: Availability, whole: LineSum | None
 ) -> QuoteLine:
     problem, reason, text = _problem(line, price, availability)
-    return QuoteLine(
+    return QuoteLine.known(
         sku=line.sku,
         quantity=line.quantity,
         title=price.title,
         unit_price=price.unit_price,
-        total=None if whole is None else Money(amount=whole.total, currency=shop.currency),
+        total=None if whole is None else Money.known(amount=whole.total, currency=shop.currency),
         available=availability.available,
         available_quantity=availability.available_quantity,
         problem=problem,

@@ -128,7 +128,7 @@ def _source(order: OrderRow) -> OrderSource | None:
 
 
 def _line(order: OrderRow, line: OrderLineRow) -> OrderLine:
-    return OrderLine(
+    return OrderLine.known(
         sku=line.sku,
         title=line.title,
         quantity=line.quantity,
