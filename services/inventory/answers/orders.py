@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from services.inventory.use_cases import amending, readdressing, reservations, reserving
+from services.inventory.use_cases import amending, foreseeing, readdressing, reservations, reserving
 from shared.contracts.inventory.amendments import HoldShipments, PrepareAmendment, PreparedAmendment, ShipmentsHeld
-from shared.contracts.inventory.messages import GetReservation, ReserveStock
+from shared.contracts.inventory.messages import GetReservation, ReserveStock, ShortLines, WeighOrder
 from shared.contracts.inventory.shapes import Reservation
 from shared.service import Asked, answers, answers_group
 from shared.unit_of_work import UnitOfWork
@@ -14,6 +14,11 @@ from shared.unit_of_work import UnitOfWork
 @answers_group(ReserveStock, internal=True)
 async def reserve_stock(asked: Sequence[Asked[ReserveStock]], uow: UnitOfWork) -> list[Any]:
     return await reserving.reserve(uow, asked)
+
+
+@answers(WeighOrder, internal=True)
+async def weigh_order(message: WeighOrder, uow: UnitOfWork) -> ShortLines:
+    return await foreseeing.weigh(uow, message)
 
 
 @answers(PrepareAmendment, internal=True)

@@ -18,7 +18,10 @@ _NOWHERE = UUID(int=0)
 
 
 async def get_together(uow: UnitOfWork, asked: Sequence[GetAvailability]) -> list[Availabilities | TooManySkus]:
-    """As `get`, for each: the SKUs of one shop are looked up together, and each once."""
+    """One entry per SKU for each, in the order asked: the SKUs of one shop are looked up together, and each once.
+
+    A shop nobody told us of yet can sell nothing. TooManySkus is what becomes of one that asks for too many.
+    """
     wanted: dict[UUID, dict[str, None]] = {}
     for message in asked:
         if len(message.skus) <= MOST_SKUS:
@@ -26,8 +29,8 @@ async def get_together(uow: UnitOfWork, asked: Sequence[GetAvailability]) -> lis
     told: dict[tuple[UUID, str], Availability] = {}
     for shop_id, skus in wanted.items():
         for start in range(0, len(skus), MOST_SKUS):
-            found = await get(uow, shop_id, list(skus)[start : start + MOST_SKUS])
-            told |= {(shop_id, item.sku): item for item in found.items}
+            found = await _find(uow, shop_id, list(skus)[start : start + MOST_SKUS])
+            told |= {(shop_id, item.sku): item for item in found}
     as_of = await uow.fetchval("SELECT now()")
     return [
         _too_many(message.skus)
@@ -41,29 +44,25 @@ def _too_many(skus: Sequence[str]) -> TooManySkus:
     return TooManySkus(f"{len(skus)} SKUs were asked for; {MOST_SKUS} at a time.")
 
 
-async def get(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> Availabilities:
-    """One entry per SKU in the order asked; a shop nobody told us of yet can sell nothing. Raises TooManySkus."""
-    if len(skus) > MOST_SKUS:
-        raise _too_many(skus)
+async def _find(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> list[Availability]:
     served = await shop_centres.find_served(uow, shop_id) or Served([], SourcingRule())
     serving = [s for s in served.centres if s.counts]
     goods = await kits.list_units(uow, skus)
     wanted = {*skus, *(sku for units in goods.values() for sku in units)}
     rows = _by_sku(await balances.list_stock_of(uow, sorted(wanted), [s.centre_id for s in serving]), serving)
-    as_of = await uow.fetchval("SELECT now()")
-    today, splits = clock.now().date(), served.rule.splitting == "lines"
+    today, splits, by_itself = clock.now().date(), served.rule.splitting == "lines", served.rule.splitting != "never"
     items = [
         of_kit(sku, goods[sku], rows, today, splits=splits)
         if sku in goods
-        else of(sku, rows.get(sku, ()), today, splits=splits)
+        else of(sku, rows.get(sku, ()), today, splits=splits, by_itself=by_itself)
         for sku in skus
     ]
     if not serving:
         items = [item.model_copy(update={"not_sold": weighing.NO_CENTRE}) for item in items]
-    return Availabilities(items=items, as_of=as_of)
+    return items
 
 
-def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True) -> Availability:
+def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True, by_itself: bool = True) -> Availability:
     """What `rows`, in the order of preference, make of a SKU. Its policy is the first that is not standard.
 
     Where a line is not split (`splits` is false), no more of it can be sold than one centre has.
@@ -81,6 +80,7 @@ def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True) -> 
         restock_date=speaking.restock_date,
         not_sold=weighing.not_sold([rows], today),
         everywhere=None if splits else sum(quantities),
+        by_itself=by_itself,
     )
 
 
@@ -101,6 +101,8 @@ def of_kit(
         restock_date=max((c.restock_date for c in children.values() if c.restock_date), default=None),
         not_sold=weighing.not_sold([rows.get(child, ()) for child in goods], today),
         everywhere=None if splits else _kits(goods, rows, today, splits=True),
+        # Its children may be wanted by other lines, too.
+        by_itself=False,
     )
 
 

@@ -27,7 +27,7 @@ from services.inventory.use_cases import kits, ledger, sourcing
 from shared import clock
 from shared.bus.envelope import ShopNotFound
 from shared.contracts.inventory.events import ReservationExpired, ReservationFailed
-from shared.contracts.inventory.messages import ReserveStock
+from shared.contracts.inventory.messages import ReserveLine, ReserveStock
 from shared.contracts.inventory.shapes import Reservation, ReservedLine, ReservedPart
 from shared.contracts.orders.events import OrderPlaced
 from shared.identifiers import new_id
@@ -64,10 +64,10 @@ def _demand(lines: Sequence[tuple[str, int]]) -> dict[str, int]:
     return demand
 
 
-def wanted_lines(message: ReserveStock) -> list[WantedLine]:
-    """What a message of a new order names, kits as kits. Raises NothingToReserve."""
-    only = {line.sku for line in message.lines if line.in_stock_only}
-    demand = _demand([(line.sku, line.quantity) for line in message.lines])
+def wanted_lines(lines: Sequence[ReserveLine]) -> list[WantedLine]:
+    """What the lines of a new order name, kits as kits. Raises NothingToReserve."""
+    only = {line.sku for line in lines if line.in_stock_only}
+    demand = _demand([(line.sku, line.quantity) for line in lines])
     return [WantedLine(sku, quantity, sku in only) for sku, quantity in demand.items()]
 
 

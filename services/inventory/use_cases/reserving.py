@@ -66,7 +66,7 @@ async def _wishes(uow: UnitOfWork, messages: Sequence[ReserveStock], results: di
 
 def _wish(message: ReserveStock, served: Served | None) -> _Wish:
     """Raises NothingToReserve, ShopNotFound."""
-    lines = reservations.wanted_lines(message)
+    lines = reservations.wanted_lines(message.lines)
     if served is None:
         raise ShopNotFound("There is no such shop.")
     return _Wish(message, served, lines)

@@ -36,7 +36,7 @@ from services.orders.use_cases import pricing, quoting, reading, timeline
 from services.orders.use_cases.outcomes import Outcomes, outcomes, raised
 from services.orders.use_cases.pricing import Basket, SellingShop
 from shared.contracts.catalog.offers import LinePrice
-from shared.contracts.inventory.messages import ReserveLine, ReserveStock
+from shared.contracts.inventory.messages import ReserveStock
 from shared.contracts.inventory.shapes import Reservation
 from shared.contracts.orders.customers import normalised_email
 from shared.contracts.orders.events import OrderPlaced
@@ -289,10 +289,7 @@ def _price_now(price: LinePrice) -> dict[str, object]:
 
 def _reservation(priced: Priced) -> ReserveStock:
     """All of it is to be held."""
-    lines = [
-        ReserveLine.known(sku=line.sku, quantity=line.quantity, in_stock_only=price.backorder == "deny")
-        for line, price in zip(priced.wanted.lines, priced.prices, strict=True)
-    ]
+    lines = pricing.to_reserve(priced.wanted.lines, priced.prices)
     return ReserveStock(order_id=priced.wanted.order_id, shop_id=priced.wanted.shop.id, lines=lines)
 
 

@@ -16,13 +16,15 @@ from services.orders.use_cases.outcomes import outcomes
 from shared.bus.envelope import Caller, ShopNotFound
 from shared.contracts.catalog.messages import PriceLine, PriceLines
 from shared.contracts.catalog.offers import LinePrice
-from shared.contracts.inventory.messages import GetAvailability
+from shared.contracts.inventory.messages import GetAvailability, ReserveLine, ShortLine, WeighOrder
 from shared.contracts.inventory.shapes import Availability
 from shared.contracts.orders.customers import normalised_email
 from shared.contracts.orders.shapes import CustomerDraft, OrderedLine
 from shared.errors import CrossdockError
 from shared.unit_of_work import UnitOfWork
 
+# Of a basket, by SKU; or why it is not known.
+Shortages = Mapping[str, ShortLine] | CrossdockError
 MOST_UNITS = 1_000_000
 # What one question about availability may hold.
 MOST_SKUS = 1000
@@ -160,6 +162,24 @@ async def ask_availabilities(uow: UnitOfWork, baskets: Sequence[Basket]) -> list
 
 def _parts(skus: Sequence[str]) -> Iterable[Sequence[str]]:
     return (list(skus[start : start + MOST_SKUS]) for start in range(0, len(skus), MOST_SKUS))
+
+
+async def ask_shortages(uow: UnitOfWork, wanted: Sequence[tuple[Basket, Sequence[LinePrice]]]) -> list[Shortages]:
+    """What inventory says each basket falls short of as a whole, by SKU."""
+    asked = [WeighOrder(shop_id=basket.shop.id, lines=to_reserve(basket.lines, prices)) for basket, prices in wanted]
+    answers = await outcomes(uow.ask(message) for message in asked)
+    return [
+        answer if isinstance(answer, CrossdockError) else {line.sku: line for line in answer.lines}
+        for answer in answers
+    ]
+
+
+def to_reserve(lines: Sequence[OrderedLine], prices: Sequence[LinePrice]) -> list[ReserveLine]:
+    """What stock is to be held for these lines."""
+    return [
+        ReserveLine.known(sku=line.sku, quantity=line.quantity, in_stock_only=price.backorder == "deny")
+        for line, price in zip(lines, prices, strict=True)
+    ]
 
 
 def _availabilities(told: Sequence[Availability | CrossdockError]) -> list[Availability] | CrossdockError:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -17,10 +17,11 @@ from services.orders.repository.quotes import NewQuote
 from services.orders.settings import settings
 from services.orders.use_cases import pricing
 from services.orders.use_cases.outcomes import Outcomes, raised
-from services.orders.use_cases.pricing import Basket, Known, SellingShop
+from services.orders.use_cases.pricing import Basket, Known, SellingShop, Shortages
 from shared import clock
 from shared.bus.envelope import Caller
 from shared.contracts.catalog.offers import LinePrice
+from shared.contracts.inventory.messages import ShortLine
 from shared.contracts.inventory.shapes import Availability
 from shared.contracts.orders.messages import CreateQuote
 from shared.contracts.orders.shapes import CustomerDraft, OrderedLine, Quote, QuoteLine, QuoteProblem, Shortage
@@ -39,6 +40,16 @@ class _Wanted:
     basket: Basket
 
 
+@dataclass
+class _Told:
+    """What the others say of it. `shortages`: what it falls short of as a whole."""
+
+    wanted: _Wanted
+    prices: list[LinePrice] | CrossdockError
+    availabilities: list[Availability] | CrossdockError
+    shortages: Shortages = field(default_factory=dict)
+
+
 async def quote(uow: UnitOfWork, asked: Sequence[Asked[CreateQuote]]) -> list[Any]:
     """Ask catalog and inventory at once, and remember what they said. One quote for each, or its refusal.
 
@@ -53,7 +64,8 @@ async def quote(uow: UnitOfWork, asked: Sequence[Asked[CreateQuote]]) -> list[An
     prices, availabilities = await asyncio.gather(
         pricing.ask_prices(uow, baskets), pricing.ask_availabilities(uow, baskets)
     )
-    told = dict(zip(wanted, zip(wanted.values(), prices, availabilities, strict=True), strict=True))
+    told = dict(zip(wanted, map(_Told, wanted.values(), prices, availabilities), strict=True))
+    await _ask_of_wholes(uow, list(told.values()))
     made = results.go_on(told, _made)
     if made:
         await quotes.add_quotes(uow, [_kept(wanted[place], quote) for place, quote in made.items()])
@@ -68,10 +80,31 @@ def _wanted(asked: Asked[CreateQuote], known: Known) -> _Wanted:
     return _Wanted(asked, Basket(shop, known.group(message.customer), pricing.merged(message.lines)))
 
 
-def _made(told: tuple[_Wanted, list[LinePrice] | CrossdockError, list[Availability] | CrossdockError]) -> Quote:
-    wanted, prices, availabilities = told
-    basket = wanted.basket
-    return _quote(wanted.asked.message, basket.shop, basket.lines, raised(prices), raised(availabilities))
+async def _ask_of_wholes(uow: UnitOfWork, told: Sequence[_Told]) -> None:
+    """Ask inventory of those that may be short as a whole, though none of their lines is."""
+    doubtful = [(each, prices) for each in told if (prices := _prices_of_doubtful(each)) is not None]
+    if doubtful:
+        shortages = await pricing.ask_shortages(uow, [(each.wanted.basket, prices) for each, prices in doubtful])
+        for (each, _), shortage in zip(doubtful, shortages, strict=True):
+            each.shortages = shortage
+
+
+def _prices_of_doubtful(told: _Told) -> list[LinePrice] | None:
+    """The prices of a basket of several lines of which nothing is wrong, and some share goods or a centre."""
+    prices, availabilities, lines = told.prices, told.availabilities, told.wanted.basket.lines
+    if isinstance(prices, CrossdockError) or isinstance(availabilities, CrossdockError) or len(lines) < 2:
+        return None
+    if all(availability.by_itself for availability in availabilities):
+        return None
+    if any(_problem(*parts)[0] for parts in zip(lines, prices, availabilities, strict=True)):
+        return None
+    return prices
+
+
+def _made(told: _Told) -> Quote:
+    prices, availabilities, shortages = raised(told.prices), raised(told.availabilities), raised(told.shortages)
+    basket = told.wanted.basket
+    return _quote(told.wanted.asked.message, basket.shop, basket.lines, prices, availabilities, shortages)
 
 
 def _kept(wanted: _Wanted, quote: Quote) -> NewQuote:
@@ -85,9 +118,11 @@ def _quote(
     lines: Sequence[OrderedLine],
     prices: Sequence[LinePrice],
     availabilities: Sequence[Availability],
+    shortages: Mapping[str, ShortLine],
 ) -> Quote:
     sums = pricing.line_sums(shop, lines, prices)
-    quoted = [_line(shop, *parts) for parts in zip(lines, prices, availabilities, sums, strict=True)]
+    short = [shortages.get(line.sku) for line in lines]
+    quoted = [_line(shop, *parts) for parts in zip(lines, prices, availabilities, sums, short, strict=True)]
     charges = Charges(message.discounts, message.taxes, message.shipping)
     whole = totals.of_order(shop.currency, [line for line in sums if line is not None], charges).shape(shop.currency)
     quote_id = new_id()
@@ -110,9 +145,16 @@ def _quote(
 
 
 def _line(
-    shop: SellingShop, line: OrderedLine, price: LinePrice, availability: Availability, whole: LineSum | None
+    shop: SellingShop,
+    line: OrderedLine,
+    price: LinePrice,
+    availability: Availability,
+    whole: LineSum | None,
+    short: ShortLine | None,
 ) -> QuoteLine:
     problem, reason, text = _problem(line, price, availability)
+    if problem is None and short is not None:
+        problem, reason, text = _problem_of_whole(short)
     return QuoteLine.known(
         sku=line.sku,
         quantity=line.quantity,
@@ -133,7 +175,15 @@ def _line(
 _WORDS: Mapping[Shortage, str] = {
     "no_centre": "No fulfilment centre sells for this shop: assign one to it.",
     "not_on_sale": "It is not on sale now.",
+    "order_not_in_one_centre": "No fulfilment centre has all of the order, which has to come from one.",
+    "not_enough_for_all_lines": "There is not enough for all lines that need it.",
 }
+
+
+def _problem_of_whole(short: ShortLine) -> tuple[QuoteProblem, Shortage, str]:
+    """What stands in the way of a line that could be had by itself, or could until a moment ago."""
+    reason = cast(Shortage, short.reason)
+    return "insufficient_stock", reason, _WORDS.get(reason, f"Only {short.available} can be had now.")
 
 
 def _problem(

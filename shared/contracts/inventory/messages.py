@@ -98,6 +98,25 @@ class ReserveStock(Command[Reservation]):
     hold_seconds: int = 300
 
 
+class ShortLine(Shape):
+    """A SKU of an order of which there is not enough: how much of what it wants there is, and why no more."""
+
+    sku: str
+    available: int
+    reason: str
+
+
+class ShortLines(Shape):
+    lines: list[ShortLine]
+
+
+class WeighOrder(Query[ShortLines]):
+    """The lines that reserving all of these together would be refused for now; none where it would not. Internal."""
+
+    shop_id: UUID
+    lines: list[ReserveLine]
+
+
 # --- fulfilment centres
 
 

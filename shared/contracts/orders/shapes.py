@@ -88,7 +88,17 @@ class ShippingAddress(Shape):
 
 QuoteProblem = Literal["unknown_sku", "not_sellable", "outside_order_limits", "insufficient_stock"]
 # Why there is not enough, as the refused order would say it.
-Shortage = Literal["no_centre", "not_stocked", "not_on_sale", "out_of_stock", "not_enough", "not_in_one_centre"]
+Shortage = Literal[
+    "no_centre",
+    "not_stocked",
+    "not_on_sale",
+    "out_of_stock",
+    "not_enough",
+    "not_in_one_centre",
+    # Each line could be had by itself: all of them together not from one centre, or not of the goods that they share.
+    "order_not_in_one_centre",
+    "not_enough_for_all_lines",
+]
 
 
 class QuoteLine(Shape):

@@ -112,3 +112,58 @@ async def test_where_nothing_is_short_there_is_no_reason(client: Client, seller:
     assert await told(*asked) == [(None, None), (None, None), ("UNKNOWN_SKU", None)]
     await seller.ask(SetStockPolicy(sku="MUG", centre="main", policy="backorder"))
     assert await told({"sku": "MUG", "quantity": 11}) == [(None, None)]
+
+
+async def one_centre_for_all(seller: Seller) -> None:
+    """MUG lies here, CUP there."""
+    centre = await seller.ask(CreateFulfilmentCentre(code="store", name="Store", kind="store"))
+    await seller.ask(AssignFulfilmentCentre(centre_id=centre.id, shop="main"))
+    await seller.stocked({"NEW": 10}, centre="store")
+    await seller.ask(SetSourcing(shop="main", splitting="never"))
+
+
+@pytest.mark.parametrize(
+    ("happens", "wanted", "reason", "message"),
+    [
+        (nothing, {"MUG": 4, "KIT": 4}, "not_enough_for_all_lines", "There is not enough for all lines that need it."),
+        (
+            one_centre_for_all,
+            {"MUG": 1, "NEW": 1},
+            "order_not_in_one_centre",
+            "No fulfilment centre has all of the order, which has to come from one.",
+        ),
+    ],
+)
+async def test_a_quote_says_what_stands_in_the_way_of_the_whole(
+    client: Client,
+    seller: Seller,
+    happens: Callable[[Seller], Awaitable[None]],
+    wanted: dict[str, int],
+    reason: str,
+    message: str,
+) -> None:
+    """Each line could be had by itself."""
+    await happens(seller)
+    headers = client.speaking_as(seller.storefront())
+    for sku, quantity in wanted.items():
+        alone = {"shop": "main", "lines": [{"sku": sku, "quantity": quantity}]}
+        assert (await client.post("/v1/quotes", json=alone, headers=headers)).json()["can_be_placed"] is True
+    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
+    quoted = (await client.post("/v1/quotes", json={"shop": "main", "lines": lines}, headers=headers)).json()
+    short = {line["sku"]: line for line in quoted["lines"] if line["problem"]}
+    assert quoted["can_be_placed"] is False
+    assert {(line["problem"], line["reason"], line["message"]) for line in short.values()} == {
+        ("insufficient_stock", reason, message)
+    }
+    refused = await client.post(
+        "/v1/orders", json=body(lines=lines), headers=headers | {"Idempotency-Key": new_id().hex}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "insufficient_stock"), refused.text
+    assert {each["sku"]: each["reason"] for each in refused.json()["errors"]} == dict.fromkeys(short, reason)
+
+
+async def test_lines_that_share_goods_are_quoted_whole_where_there_is_enough(client: Client, seller: Seller) -> None:
+    headers = client.speaking_as(seller.storefront())
+    lines = [{"sku": "MUG", "quantity": 4}, {"sku": "KIT", "quantity": 3}]
+    quoted = (await client.post("/v1/quotes", json={"shop": "main", "lines": lines}, headers=headers)).json()
+    assert (quoted["can_be_placed"], [line["problem"] for line in quoted["lines"]]) == (True, [None, None])
