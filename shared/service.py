@@ -44,7 +44,7 @@ class Answer:
     """A function that answers one message. Exactly one of `scopes`, `public`, `internal` says who may ask.
 
     One that answers a group is given a list of `Asked`, of `most_together` at most; `groups_at_once` of one
-    organization are in hand at the same time.
+    organization are in hand at the same time. One that `knows_keys` finds out itself whose idempotency key was used.
     """
 
     message: type[Message[Any]]
@@ -55,6 +55,7 @@ class Answer:
     across_tenants: bool = False
     most_together: int = 1
     groups_at_once: int = 1
+    knows_keys: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,19 +138,29 @@ def answers_group(
     internal: bool = False,
     most: int = 100,
     at_once: int = 1,
+    knows_keys: bool = False,
 ) -> Callable[[F], F]:
     """Mark the function that answers all of `message` that waits for one organization, in one unit of work.
 
     It is given a list of `Asked`, whose callers and idempotency keys differ, and returns as many results in the same
     order: each an answer, a CrossdockError that refuses this one alone (for which it then must have written nothing),
     or `ALONE`. When it raises, nothing has happened, and each is asked alone: a list of one, in the name of its caller.
+    With `knows_keys` it is given repeats as well, of which the key was used before, and answers them with `ALONE`.
     """
     if most < 2 or at_once < 1:
         raise ValueError(f"{message.__name__}: a group is of two or more")
     scopes = _scopes(message, scope, public=False, internal=internal)
     return lambda function: _mark(
         function,
-        Answer(message, function, scopes, internal=internal, most_together=most, groups_at_once=at_once),
+        Answer(
+            message,
+            function,
+            scopes,
+            internal=internal,
+            most_together=most,
+            groups_at_once=at_once,
+            knows_keys=knows_keys,
+        ),
     )
 
 

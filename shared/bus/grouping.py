@@ -141,7 +141,7 @@ class Groups:
         uow = self._surroundings.unit_of_work(queue.service, envelope)
         try:
             async with asyncio.timeout(envelope.remaining_seconds):
-                together, alone = await _told_apart(uow, members)
+                together, alone = await _told_apart(uow, members, knows_keys=queue.registered.knows_keys)
                 if len(together) < 2:
                     return members
                 alone += await self._commit_together(queue, together, uow)
@@ -208,14 +208,16 @@ def _concerns_all(error: Exception) -> bool:
     return isinstance(error, TimeoutError) or (isinstance(error, CrossdockError) and error.status == 503)
 
 
-async def _told_apart(uow: UnitOfWork, members: Sequence[_Member]) -> tuple[list[_Member], list[_Member]]:
+async def _told_apart(
+    uow: UnitOfWork, members: Sequence[_Member], *, knows_keys: bool
+) -> tuple[list[_Member], list[_Member]]:
     """Who can be answered together; and whose key is known already, or was used by another of them."""
     by_key: dict[ClientKey, _Member] = {}
     for member in members:
         if (key := member.key) is not None:
             by_key.setdefault(key, member)
     known: set[ClientKey] = set()
-    if by_key:
+    if by_key and not knows_keys:
         async with uow.beforehand() as earlier:
             known = await idempotency.find_known(earlier, list(by_key))
     together: list[_Member] = []

@@ -20,7 +20,7 @@ async def get_quote(message: GetQuote, uow: UnitOfWork) -> Quote:
     return await quoting.get(uow, message.quote_id)
 
 
-@answers_group(PlaceOrder, scope=("storefront", "orders:write"))
+@answers_group(PlaceOrder, scope=("storefront", "orders:write"), knows_keys=True)
 async def place_order(asked: Sequence[Asked[PlaceOrder]], uow: UnitOfWork) -> list[Any]:
     return await placement.place(uow, asked)
 
