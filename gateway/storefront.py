@@ -26,12 +26,14 @@ from shared.contracts.search.shapes import (
 from shared.errors import ValidationFailed
 from shared.validation import field_at, sentence_of
 
-_OPTION = "option."
+# Filters by a merchant's own names: the parameter's beginning, the filter's field, and what that calls the name.
+_NAMED = {"option.": ("options", "name"), "attribute.": ("attributes", "code")}
 _SINGLE = {"q": "query", "sort": "sort", "first": "first", "after": "after"}
 _SINGLE_IN_FILTER = frozenset({"price_min", "price_max", "in_stock"})
 _MANY_IN_FILTER = frozenset({"category", "brand"})
 _READ_ONCE = frozenset({*_SINGLE, *_SINGLE_IN_FILTER})
-_READ_OFTEN = frozenset({*_MANY_IN_FILTER, f"{_OPTION}<name>", sparse.PARAMETER})
+_READ_OFTEN = frozenset({*_MANY_IN_FILTER, "option.<name>", "attribute.<code>", sparse.PARAMETER})
+_AS_PARAMETERS = {"query": "q", "shop": "shop_code", "options": "option", "attributes": "attribute"}
 _HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-Publishable-Key, Origin"}
 
 
@@ -50,6 +52,9 @@ class OffersParameters(Shape):
     after: str | None = Field(default=None, description="The `next` of the page before.")
     option: FilterValues = Field(
         default=[], description="`option.<name>=<value>`, as `option.Colour=Red`; may be repeated."
+    )
+    attribute: FilterValues = Field(
+        default=[], description="`attribute.<code>=<value>`, as `attribute.fit=slim`; may be repeated."
     )
 
 
@@ -119,8 +124,8 @@ def _ready(answer: bytes) -> Response:
 
 def _question(shop_code: str, parameters: QueryParams) -> SearchOffers:
     """The message these parameters mean. Raises UnknownParameter, RepeatedParameter; ValidationFailed naming each."""
-    options = [name for name in parameters if name.startswith(_OPTION)]
-    refuse_unread(parameters, _READ_ONCE, _READ_OFTEN.union(options))
+    named = [name for name in parameters if name.startswith(tuple(_NAMED))]
+    refuse_unread(parameters, _READ_ONCE, _READ_OFTEN.union(named))
     wanted: dict[str, Any] = {"shop": shop_code}
     within: dict[str, Any] = {}
     for name in dict.fromkeys(parameters):
@@ -128,14 +133,14 @@ def _question(shop_code: str, parameters: QueryParams) -> SearchOffers:
             continue
         if name in _MANY_IN_FILTER:
             within[name] = parameters.getlist(name)
-        elif name.startswith(_OPTION):
-            option = {"name": name.removeprefix(_OPTION), "values": parameters.getlist(name)}
-            within.setdefault("options", []).append(option)
+        elif (kind := f"{name.split('.', 1)[0]}.") in _NAMED:
+            field, called = _NAMED[kind]
+            within.setdefault(field, []).append({called: name[len(kind) :], "values": parameters.getlist(name)})
         elif name in _SINGLE:
             wanted[_SINGLE[name]] = parameters[name]
         else:
             within[name] = parameters[name]
-    return _message(SearchOffers, wanted | {"filter": within}, {"query": "q", "shop": "shop_code", "options": "option"})
+    return _message(SearchOffers, wanted | {"filter": within}, _AS_PARAMETERS)
 
 
 def _message(message: type[Any], values: Mapping[str, Any], names: Mapping[str, str]) -> Any:

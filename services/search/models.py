@@ -8,8 +8,8 @@ import msgspec
 class OfferFields(msgspec.Struct, frozen=True):
     """What an offer is found, filtered and ordered by.
 
-    `categories` are `path<US>name`, `options` are `name<US>value`, with US the ASCII unit separator; `price` is in
-    minor units.
+    With US the ASCII unit separator, `categories` are `path<US>name` and `options` `name<US>value`; `attributes`, those
+    that are facets, are `code<US>value<US>label<US>text`, the last two as they are shown. `price` is in minor units.
     """
 
     title: str
@@ -23,6 +23,7 @@ class OfferFields(msgspec.Struct, frozen=True):
     is_available: bool
     is_featured: bool
     created_milliseconds: int
+    attributes: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)

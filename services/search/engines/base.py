@@ -72,6 +72,7 @@ class FacetCounts:
     categories: dict[str, int] = field(default_factory=dict)
     brands: dict[str, int] = field(default_factory=dict)
     options: dict[str, int] = field(default_factory=dict)
+    attributes: dict[str, int] = field(default_factory=dict)
     prices: list[tuple[int, int | None, int]] = field(default_factory=list)
     lowest_price: int | None = None
     highest_price: int | None = None

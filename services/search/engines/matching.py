@@ -106,7 +106,7 @@ class Matching:
         return [Query.fuzzy_term_query(self.schema, "codes", code, distance=0, prefix=True)]
 
     def conditions(self, wanted: OfferFilter) -> dict[str, Query]:
-        """The filter's conditions by the facet they belong to: `category`, `brand`, `price`, `option:<name>`."""
+        """The filter's conditions by their facet: `category`, `price`, `option:<name>`, `attribute:<code>` …"""
         found: dict[str, Query] = {}
         if wanted.category:
             found["category"] = self.one_of("categories", (path.strip("/") for path in wanted.category))
@@ -122,6 +122,9 @@ class Matching:
             own = [option for option in wanted.options if option.name.casefold() == name]
             values = (option_key(name, value) for option in own for value in option.values)
             found[f"option:{name}"] = self.one_of("option_keys", values)
+        for code in dict.fromkeys(attribute.code for attribute in wanted.attributes):
+            values = (option_key(code, value) for a in wanted.attributes if a.code == code for value in a.values)
+            found[f"attribute:{code}"] = self.one_of("attribute_keys", values)
         return found
 
     def term(self, field: str, value: str) -> Query:
@@ -137,7 +140,7 @@ def allowed_distance(word: str) -> int:
 
 
 def option_key(name: str, value: str) -> str:
-    """What an option's value is filtered by: upper and lower case are the same."""
+    """What an option's or attribute's value is filtered by: upper and lower case are the same."""
     return f"{name}\x1f{value}".casefold()
 
 

@@ -25,7 +25,7 @@ from services.search.models import OfferFields, StoredOffer
 from shared.contracts.search.shapes import OfferFilter, OfferSort
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 4
+VERSION = 5
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
@@ -38,7 +38,7 @@ _FIRST_MILLISECOND = 1_577_836_800_000
 _ORDERS = {"relevance": "by_rank", "price_asc": "by_price", "price_desc": "by_price_falling", "newest": "by_newest"}
 # The upper ends of price ranges, in minor units of a currency with two decimals; the same for all, as numbers.
 _PRICE_STEPS = (1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
-_MOST_VALUES = {"brand": 1000, "category": 2000, "options": 5000}
+_MOST_VALUES = {"brand": 1000, "category": 2000, "options": 5000, "attributes": 5000}
 _KEPT_SUMMARIES = 500
 _KEPT_STATES = 8
 _STATE_SECONDS = 60.0
@@ -46,9 +46,9 @@ _STATE_SECONDS = 60.0
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    for name in ("key", "kind", "slug", "offer_slug", "brand_key", "categories", "option_keys"):
+    for name in ("key", "kind", "slug", "offer_slug", "brand_key", "categories", "option_keys", "attribute_keys"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
-    for name in ("brand", "category", "options"):
+    for name in ("brand", "category", "options", "attributes"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic", fast=True)
     builder.add_text_field("title", tokenizer_name="stemmed", index_option="freq")
     builder.add_text_field("text", tokenizer_name="stemmed", index_option="freq")
@@ -313,6 +313,9 @@ def _offer_document(offer: StoredOffer, fields: OfferFields) -> tantivy.Document
     for option in fields.options:
         document.add_text("options", option)
         document.add_text("option_keys", option_key(*option.split("\x1f", 1)))
+    for attribute in fields.attributes:
+        document.add_text("attributes", attribute)
+        document.add_text("attribute_keys", option_key(*attribute.split("\x1f", 2)[:2]))
     if fields.price is not None:
         document.add_unsigned("price", max(fields.price, 0))
     for name, key in _sort_keys(offer.number, fields).items():
@@ -385,6 +388,7 @@ _AGGREGATIONS: dict[str, dict[str, Any]] = {
     "category": {"category": {"terms": {"field": "category", "size": _MOST_VALUES["category"]}}},
     "brand": {"brand": {"terms": {"field": "brand", "size": _MOST_VALUES["brand"]}}},
     "options": {"options": {"terms": {"field": "options", "size": _MOST_VALUES["options"]}}},
+    "attributes": {"attributes": {"terms": {"field": "attributes", "size": _MOST_VALUES["attributes"]}}},
     "price": {
         "price": {"stats": {"field": "price"}},
         "ranges": {
@@ -400,6 +404,10 @@ _AGGREGATIONS: dict[str, dict[str, Any]] = {
 }
 
 
+# Facets of which each name is one of its own: a condition on a colour does not narrow the counts of colours.
+_NAMED = frozenset({"options", "attributes"})
+
+
 def _facets(searcher: tantivy.Searcher, query: Query, within: Query, conditions: dict[str, Query]) -> FacetCounts:
     """Counts of `within`; a facet with a condition of its own is counted as if that were not there."""
     together = {
@@ -410,13 +418,14 @@ def _facets(searcher: tantivy.Searcher, query: Query, within: Query, conditions:
         others = narrowed(query, [condition for name, condition in conditions.items() if name != key])
         if key in _AGGREGATIONS:
             counts |= searcher.aggregate(others, _AGGREGATIONS[key])
-        elif key.startswith("option:"):
-            own = searcher.aggregate(others, _AGGREGATIONS["options"])["options"]["buckets"]
-            counts["options"]["buckets"] = _with_own(counts["options"]["buckets"], own, key.removeprefix("option:"))
+        elif (kind := f"{key.split(':', 1)[0]}s") in _NAMED:
+            own = searcher.aggregate(others, _AGGREGATIONS[kind])[kind]["buckets"]
+            counts[kind]["buckets"] = _with_own(counts[kind]["buckets"], own, key.split(":", 1)[1])
     return FacetCounts(
         _counted(counts["category"]),
         _counted(counts["brand"]),
         _counted(counts["options"]),
+        _counted(counts["attributes"]),
         _priced(counts["ranges"]["buckets"]),
         *_ends(counts["price"]),
     )
@@ -424,7 +433,7 @@ def _facets(searcher: tantivy.Searcher, query: Query, within: Query, conditions:
 
 def _with_own(buckets: list[Any], own: list[Any], name: str) -> list[Any]:
     def is_named(bucket: Any) -> bool:
-        return bool(bucket["key"].split("\x1f", 1)[0].casefold() == name)
+        return bool(bucket["key"].split("\x1f", 1)[0].casefold() == name.casefold())
 
     return [bucket for bucket in buckets if not is_named(bucket)] + [bucket for bucket in own if is_named(bucket)]
 

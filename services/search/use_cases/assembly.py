@@ -11,7 +11,7 @@ import orjson
 
 from services.search.models import OfferFields
 from services.search.use_cases.conditions import Subject, judge, subject_of
-from shared.contracts.catalog.offers import CategoryPart, ProductPart, VariantPart
+from shared.contracts.catalog.offers import AttributePart, CategoryPart, ProductPart, VariantPart
 from shared.contracts.inventory.shapes import Availability
 from shared.money import Money
 
@@ -185,7 +185,24 @@ def _fields(
         is_featured=product.featured,
         # The id is a UUIDv7 (RFC 9562 §5.7): its first 48 bits are the milliseconds of its making.
         created_milliseconds=product.id.int >> 80,
+        attributes=_facts(product, shown),
     )
+
+
+def _facts(product: ProductPart, shown: Sequence[Subject]) -> list[str]:
+    """Attributes that buyers filter by, of the product and of the variants that are sold; each value once."""
+    parts = [*product.typed_attributes, *(part for subject in shown for part in subject.variant.typed_attributes)]
+    return sorted({fact for part in parts if part.is_facet for fact in _facts_of(part)})
+
+
+def _facts_of(part: AttributePart) -> list[str]:
+    """One fact per value; of several choices, each as it is shown."""
+    if isinstance(part.value, list):
+        texts = part.text.split(", ")
+        shown = zip(part.value, texts if len(texts) == len(part.value) else part.value, strict=True)
+        return [SEPARATOR.join((part.code, value, part.label, text)) for value, text in shown]
+    value = str(part.value).lower() if isinstance(part.value, bool) else str(part.value)
+    return [SEPARATOR.join((part.code, value, part.label, part.text))]
 
 
 def _codes(variant: VariantPart) -> list[str]:

@@ -158,6 +158,7 @@ def _facets(counts: FacetCounts, currency: str) -> dict[str, Any]:
             ],
         },
         "options": _option_facets(counts.options),
+        "attributes": _attribute_facets(counts.attributes),
     }
 
 
@@ -177,6 +178,22 @@ def _option_facets(counts: Mapping[str, int]) -> list[dict[str, Any]]:
         name, value = term.split("\x1f", 1)
         by_name.setdefault(name, {})[value] = count
     return [{"name": name, "values": _values(values)} for name, values in sorted(by_name.items())]
+
+
+def _attribute_facets(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """One entry per code and value; while labels are being changed, old and new count together."""
+    facets: dict[str, dict[str, Any]] = {}
+    for term, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        code, value, label, text = term.split("\x1f", 3)
+        facet = facets.setdefault(code, {"code": code, "label": label, "values": {}})
+        known = facet["values"].setdefault(value, {"value": value, "text": text, "count": 0})
+        known["count"] += count
+    ordered = sorted(facets.values(), key=lambda facet: facet["code"])
+    return [{**facet, "values": sorted(facet["values"].values(), key=_most_first)} for facet in ordered]
+
+
+def _most_first(value: Mapping[str, Any]) -> tuple[int, str]:
+    return -value["count"], value["value"]
 
 
 def _values(counts: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -161,6 +161,13 @@ class OptionFilter(Shape):
     values: FilterValues
 
 
+class AttributeFilter(Shape):
+    """Offers that have any of these values of one attribute, by its code."""
+
+    code: FilterValue
+    values: FilterValues
+
+
 class OfferFilter(Shape):
     """Which offers: all conditions hold; within one, any of its values.
 
@@ -173,6 +180,7 @@ class OfferFilter(Shape):
     price_max: MinorUnits | None = None
     in_stock: Annotated[bool, Field(strict=False)] | None = None
     options: Annotated[list[OptionFilter], Field(max_length=20)] = []
+    attributes: Annotated[list[AttributeFilter], Field(max_length=20)] = []
 
 
 class FacetValue(Shape):
@@ -210,6 +218,22 @@ class OptionFacet(Shape):
     values: list[FacetValue]
 
 
+class AttributeValue(Shape):
+    """A value of an attribute, as the filter takes it and as it is shown, and how many of the found offers have it."""
+
+    value: str
+    text: str
+    count: int
+
+
+class AttributeFacet(Shape):
+    """An attribute that its definition makes a facet; `label` is in the shop's language."""
+
+    code: str
+    label: str
+    values: list[AttributeValue]
+
+
 class OfferFacets(Shape):
     """What the found offers are like. A facet's own filter does not narrow its own counts."""
 
@@ -217,6 +241,7 @@ class OfferFacets(Shape):
     brand: list[FacetValue]
     price: PriceFacet
     options: list[OptionFacet]
+    attributes: list[AttributeFacet] = []
 
 
 # How the words matched: none were asked for, a SKU or barcode, all of them, all of them nearly, or any of them.

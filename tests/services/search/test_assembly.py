@@ -69,6 +69,25 @@ def test_the_first_variant_that_can_be_bought_speaks_for_the_offer() -> None:
     assert [(variant["sku"], variant["available"]) for variant in offer["variants"]] == [("a", False), ("b", True)]
 
 
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize(
+    ("value", "text", "facts"),
+    [
+        (True, "ja", ["x\x1ftrue\x1fX\x1fja"]),
+        (12, "12", ["x\x1f12\x1fX\x1f12"]),
+        (["a", "b"], "A, B", ["x\x1fa\x1fX\x1fA", "x\x1fb\x1fX\x1fB"]),
+        # A label with a comma of its own: then the values speak for themselves.
+        (["a", "b"], "A, with, B", ["x\x1fa\x1fX\x1fa", "x\x1fb\x1fX\x1fb"]),
+    ],
+)
+def test_attributes_of_every_type_are_facets_if_they_say_so(value: Any, text: str, facts: list[str]) -> None:
+    part = AttributePart(code="x", label="X", type="choices", value=value, text=text, is_facet=True)
+    other = AttributePart(code="y", label="Y", type="text", value="z", text="z")
+    offer = assemble(a_product(a_variant("a"), typed_attributes=[part, other]), stock_of(a=1), TODAY).offer
+    assert offer is not None
+    assert offer.fields.attributes == facts
+
+
 @pytest.mark.feature("CAT-1", "SEA-3")
 def test_the_page_has_media_measures_and_attributes_and_the_list_keeps_its_shape() -> None:
     fit = AttributePart(code="fit", label="Passform", type="choice", value="slim", text="schmal", is_facet=True)
@@ -95,6 +114,7 @@ def test_the_page_has_media_measures_and_attributes_and_the_list_keeps_its_shape
         variant.dimensions,
     )
     assert offer.fields.codes == ["a", "96385074", "NW-1"]
+    assert offer.fields.attributes == ["fit\x1fslim\x1fPassform\x1fschmal"]
     Offer.model_validate_json(offer.document)
 
 

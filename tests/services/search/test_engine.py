@@ -14,7 +14,7 @@ from services.search.engines.base import Found, Question, Tuning
 from services.search.engines.spelling import mistakes_between
 from services.search.engines.tantivy import TantivyIndex, open_index
 from services.search.models import OfferFields, StoredOffer
-from shared.contracts.search.shapes import OfferFilter, OptionFilter
+from shared.contracts.search.shapes import AttributeFilter, OfferFilter, OptionFilter
 
 BRANDS = ("Northwind", "Skerry Looms", "Äther", "O'Neil & Söhne")
 COLOURS = ("Red", "Blue", "Grün")
@@ -399,6 +399,35 @@ def test_pinned_offers_count_within_the_filter_and_need_not_match(tmp_path: Path
     # With nothing but pins, too.
     only = ask(index, "xylophone", pins=slugs(2))
     assert (numbers(only), only.total, only.next) == ([2], 1, None)
+
+
+# --- attributes
+
+
+def a_fact(code: str, value: str, label: str = "", text: str = "") -> str:
+    return "\x1f".join((code, value, label or code.title(), text or value))
+
+
+@pytest.mark.feature("SEA-2", "CAT-1")
+def test_attributes_narrow_and_count_like_options(tmp_path: Path) -> None:
+    wool, oak = a_fact("material", "wool", "Material", "Wolle"), a_fact("material", "oak", "Material", "Eiche")
+    slim, wide = a_fact("fit", "slim"), a_fact("fit", "wide")
+    facts = [[wool, slim], [wool, wide], [oak], []]
+    index = index_of(tmp_path, [an_offer(number, attributes=own) for number, own in enumerate(facts)])
+    assert ask(index).facets.attributes == {wool: 2, oak: 1, slim: 1, wide: 1}
+
+    def within(**wanted: list[str]) -> Found:
+        attributes = [AttributeFilter(code=code, values=values) for code, values in wanted.items()]
+        return ask(index, filter=OfferFilter(attributes=attributes))
+
+    found = within(material=["Wool"])
+    assert set(numbers(found)) == {0, 1}
+    # Its own counts leave the filter out; those of others do not.
+    assert found.facets.attributes == {wool: 2, oak: 1, slim: 1, wide: 1}
+    both = within(material=["wool", "oak"], fit=["slim"])
+    assert set(numbers(both)) == {0}
+    assert both.facets.attributes == {wool: 1, slim: 1, wide: 1}
+    assert within(weave=["plain"]).total == 0
 
 
 # --- languages

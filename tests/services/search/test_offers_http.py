@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from deploy import topology
+from shared.contracts.catalog.attributes import AttributeDraft, DefineAttribute
 from shared.contracts.catalog.messages import AssignCategory
 from shared.contracts.catalog.shapes import VariantDraft
 from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions
@@ -310,3 +311,31 @@ async def test_who_finds_nothing_is_helped_on(shop: Seller) -> None:
     unknown = await shop.offers(q="xylophone")
     assert (unknown["total"], unknown["matched"], unknown["nothing_found"]["without_filter"]) == (0, "any", 0)
     assert (await shop.offers(q="SCARF-RED"))["matched"] == "code"
+
+
+@pytest.mark.feature("SEA-2", "CAT-1")
+async def test_what_a_merchant_makes_a_facet_is_one(shop: Seller) -> None:
+    choices = [{"value": "wool", "label": "Wool"}, {"value": "oak", "label": "Oak"}]
+    draft = {"code": "material", "label": "Material", "type": "choice", "choices": choices, "is_facet": True}
+    await shop.ask(DefineAttribute(draft=AttributeDraft.model_validate(draft)))
+    kitchen = await shop.category("Boards")
+    await shop.sell("Oak board", kitchen, attributes={"material": "oak"})
+
+    async def is_counted() -> bool:
+        return bool((await shop.offers(category="boards"))["facets"]["attributes"])
+
+    await eventually(is_counted)
+    facets = (await shop.offers(category="boards"))["facets"]["attributes"]
+    oak = {"value": "oak", "text": "Oak", "count": 1}
+    assert facets == [{"code": "material", "label": "Material", "values": [oak]}]
+    named = {"attribute.material": "OAK"}
+    assert await shop.slugs(**named) == ["oak-board"]
+    assert await shop.slugs(**{"attribute.material": "wool"}) == []
+    assert shop.client is not None
+    query = """{ offers(shop: "main", filter: {attributes: [{code: "material", values: ["oak"]}]}) {
+        total facets { attributes { code values { value text count } } } } }"""
+    answer = await shop.client.post("/graphql", json={"query": query}, headers=shop.client.speaking_as(shop.caller))
+    assert answer.json()["data"]["offers"] == {
+        "total": 1,
+        "facets": {"attributes": [{"code": "material", "values": [oak]}]},
+    }
