@@ -37,8 +37,6 @@ _MOST_WAITING_SECONDS = 10.0
 _MOST_WAITING = 5_000
 _MOST_AT_ONCE = 200
 _MOST_BYTES_AT_ONCE = 4 << 20
-# So often at most the worker is woken: what came meanwhile shares a transaction there, too.
-_WAKING_PAUSE_SECONDS = 0.05
 
 _AWAY = (
     CrossdockError,
@@ -113,8 +111,6 @@ class Arrivals:
         self._after_commit = after_commit
         self._waiting: list[_Waiting] = []
         self._storing: asyncio.Task[None] | None = None
-        self._due: list[DueTask] = []
-        self._waking: asyncio.Task[None] | None = None
 
     async def store(self, arrival: Arrival) -> bool:
         """Store one arrival; when this returns it is durable. Whether it is new. Raises CallbackNotStored."""
@@ -131,8 +127,6 @@ class Arrivals:
         """Finish what waits."""
         if self._storing is not None:
             await asyncio.wait([self._storing])
-        await background.end(self._waking)
-        self._wake()
 
     async def count_uncollected(self, counts: Iterable[tuple[UUID, UUID, int]], at: datetime) -> None:
         """Add how many forged callbacks of a gateway were not kept. Raises what the database raises."""
@@ -193,24 +187,9 @@ class Arrivals:
             for arrival in rows
             if arrival.task is not None and (arrival.id in stored or arrival.event.is_reread)
         ]
-        self._wake_soon(due)
-        return {arrival.place for arrival in rows if arrival.id in stored}
-
-    def _wake_soon(self, due: Sequence[DueTask]) -> None:
-        """Have these tasks done: at once, unless the worker was woken a moment ago."""
-        self._due.extend(due)
-        if self._due and (self._waking is None or self._waking.done()):
-            self._waking = background.begin(self._wake_all())
-
-    async def _wake_all(self) -> None:
-        while self._due:
-            self._wake()
-            await asyncio.sleep(_WAKING_PAUSE_SECONDS)
-
-    def _wake(self) -> None:
-        due, self._due = self._due, []
         if due:
             self._after_commit.wake("payments", due)
+        return {arrival.place for arrival in rows if arrival.id in stored}
 
 
 def merged(arrivals: Sequence[Arrival]) -> list[Arrival]:

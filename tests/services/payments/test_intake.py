@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,7 +31,6 @@ from shared.contracts.payments.messages import (
 )
 from shared.identifiers import new_id
 from shared.lingering import MOST_DISCARDED
-from shared.messaging.tasks import DueTask
 from shared.security import SecretText
 from tests.factories import payments as a
 from tests.ports import post_all_then_read, served
@@ -347,50 +346,9 @@ def _arrival(till: Till, body: bytes = BODY) -> Arrival:
     )
 
 
-class _Woken:
-    """Hears what there is to be done, as the relay does."""
-
-    def __init__(self) -> None:
-        self.times: list[int] = []
-
-    def announce(self, _announcement: object) -> None:
-        raise AssertionError("the intake announces nothing")
-
-    def wake(self, _service: str, due: Sequence[DueTask]) -> None:
-        self.times.append(len(due))
-
-
-@pytest.mark.feature("PAY-2")
-async def test_the_worker_is_woken_at_once_and_then_now_and_again(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each waking is a job of its own, and those that are done in one share its dozen statements."""
-    monkeypatch.setattr(arriving, "_WAKING_PAUSE_SECONDS", 60)
-    woken = _Woken()
-    arrivals = Arrivals(till.process.database, woken)
-    for number in range(3):
-        await arrivals.store(_arrival(till, b"%d" % number))
-    assert woken.times == [1]
-    await arrivals.close()
-    assert woken.times == [1, 2]
-
-
-@pytest.mark.feature("PAY-2")
-async def test_what_came_during_the_pause_is_told_after_it(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arriving, "_WAKING_PAUSE_SECONDS", 0.001)
-    woken = _Woken()
-    arrivals = Arrivals(till.process.database, woken)
-    for number in range(3):
-        await arrivals.store(_arrival(till, b"%d" % number))
-
-    async def all_are_told() -> bool:
-        return sum(woken.times) == 3
-
-    await until(all_are_told)
-    await arrivals.close()
-
-
 @pytest.mark.feature("PAY-2")
 async def test_nobody_waits_for_ever_behind_a_database_that_hangs(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    arrivals = Arrivals(till.process.database, _Woken())
+    arrivals = Arrivals(till.process.database, till.process.relay)
     async with till.process.database.connection() as other:
         await other.execute("BEGIN; SET LOCAL ROLE crossdock_payments; LOCK TABLE payments.callbacks IN SHARE MODE")
         first = asyncio.create_task(arrivals.store(_arrival(till)))
