@@ -77,24 +77,23 @@ async def claim(
 
     The unique key is given up here, not at the end: what changes while the task works must be able to ask for it again.
     """
-    rows = await connection.fetch(
-        _narrowed(
-            "UPDATE tasks SET claim = $2, unique_key = NULL, due_at = now() + make_interval(secs => $3)"
-            " WHERE id IN (SELECT id FROM tasks WHERE id = ANY($1) AND due_at <= now() AND parked_at IS NULL"
-            "   FOR UPDATE SKIP LOCKED)"
-            " RETURNING id, organization_id, kind, payload, failures",
-            organization_id,
-        ),
-        list(task_ids),
-        claim_id,
-        LEASE_SECONDS,
-    )
+    rows = await connection.fetch(_narrowed(_CLAIM, organization_id), list(task_ids), claim_id, LEASE_SECONDS)
     return [
         ClaimedTask(
             row["id"], row["organization_id"], row["kind"], orjson.loads(row["payload"]), claim_id, row["failures"]
         )
         for row in rows
     ]
+
+
+# By id alone: bare, `due_at` and `parked_at` fit the index of all that is due, which was read whole for a few tasks.
+_CLAIM = """
+UPDATE tasks SET claim = $2, unique_key = NULL, due_at = now() + make_interval(secs => $3)
+WHERE id = ANY($1) AND id IN (SELECT id FROM tasks
+    WHERE id = ANY($1) AND due_at + interval '0' <= now() AND coalesce(parked_at, 'infinity') = 'infinity'
+    FOR UPDATE SKIP LOCKED)
+RETURNING id, organization_id, kind, payload, failures
+"""
 
 
 async def finish(connection: Any, tasks: Sequence[ClaimedTask]) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -307,6 +307,26 @@ async def test_a_group_that_lost_one_of_its_leases_does_not_do_that_task(worksho
         await worker._tasks.perform_group(group)
     assert await workshop.written() == ["group of 1", "mine"]
     assert await workshop.tasks("max(payload->>'label')") == "theirs"
+
+
+async def test_claiming_a_few_tasks_reads_no_others_that_are_due(workshop: Workshop) -> None:
+    """Else each party would cost as much as all that waits, just when much does."""
+    await workshop.defer(*map(str, range(400)))
+    uow = workshop.unit_of_work()
+    ids = [row["id"] for row in await uow.fetch("SELECT id FROM tasks LIMIT 2")]
+    plan = await uow.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {tasks._CLAIM}", ids, new_id(), 60.0)
+    await uow.rollback()
+    scans = [node for node in _nodes(orjson.loads(plan)[0]["Plan"]) if node.get("Relation Name") == "tasks"]
+    read = [
+        node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in scans if "Scan" in node["Node Type"]
+    ]
+    assert max(read) <= 2, plan
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from _nodes(part)
 
 
 async def test_a_schedule_runs_once_per_period_however_many_workers_look(workshop: Workshop) -> None:
