@@ -12,6 +12,7 @@ import asyncpg
 from deploy.bench import exports, imports, orders
 from deploy.bench.figures import Figure
 from deploy.bench.load import Measured, http, measure
+from deploy.bench.relevance import relevance
 from deploy.bench.system import NobodyWorks, System
 
 _JSON = {"Content-Type": "application/json"}
@@ -161,6 +162,7 @@ def freshness(system: System) -> Figure:
 SCENARIOS: tuple[Callable[[System], Figure], ...] = (
     storefront_list,
     storefront_search,
+    relevance,
     product_page,
     graphql_list,
     orders.quote,
