@@ -182,12 +182,17 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
     )
     errors.install(app)
     app.add_exception_handler(ClientDisconnect, client_went_away)
-    # First, for routes are tried in turn: the callbacks' entry shall not wait for all of REST to decline.
+    # First, for routes are tried in turn: callbacks, the storefront's reads and GraphQL shall not wait for all of REST
+    # to decline, which takes longer than they do.
     app.router.routes.extend(map(_Mount, mounts))
     for plain in PLAIN_ROUTES:
         app.router.routes.append(
             _PlainPath(plain.path, plain.endpoint, methods=[plain.method], name=plain.message.__name__)
         )
+    # Plain Starlette: a class endpoint is handed the request as it came.
+    graphql = docs.GraphqlPage(GraphqlEndpoint(schema()))
+    app.router.routes.append(_PlainPath("/graphql", graphql, methods=["GET", "POST"], name="graphql"))
+    app.router.routes.append(WebSocketRoute("/graphql", GraphqlSocket(schema())))
     # OAuth has its own words for what is wrong, and ignores parameters it does not know (RFC 6749 §3.2).
     app.include_router(oauth.router)
     for router in ROUTERS:
@@ -195,9 +200,5 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
     for page in (*pages.ROUTES, *docs.ROUTES, docs.schema_route(schema())):
         named = _PlainPath(page.path, page.endpoint, methods=["GET"], include_in_schema=page.include_in_schema)
         app.router.routes.append(named)
-    # Plain Starlette: a class endpoint is handed the request as it came.
-    graphql = docs.GraphqlPage(GraphqlEndpoint(schema()))
-    app.router.routes.append(_PlainPath("/graphql", graphql, methods=["GET", "POST"], name="graphql"))
-    app.router.routes.append(WebSocketRoute("/graphql", GraphqlSocket(schema())))
     openapi.install(app, PLAIN_ROUTES, rights or {})
     return app

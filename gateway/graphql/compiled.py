@@ -7,10 +7,11 @@ the services have sent already: nothing is asked twice.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import orjson
 from graphql import (
     DirectiveNode,
     DocumentNode,
@@ -38,17 +39,24 @@ from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from gateway.graphql.documents import Document
+from gateway.graphql.parsing import reader
 from gateway.graphql.projection import NotPlain, Projection, projection
 from gateway.graphql.reads import Read
 from gateway.graphql.schema import Schema
 from shared.bus.ask import Asker, Bus
 from shared.bus.envelope import Envelope
 from shared.contracts.base import Message
+from shared.errors import CrossdockError
 
 A = TypeVar("A")
 
 # Of one operation, by the variables that include and skip. Whatever goes beyond is answered ordinarily.
 _MOST_FORMS = 16
+# Variables of one operation that are remembered with what they ask, and how long they are as JSON.
+_MOST_KNOWN = 8
+_LONGEST_KNOWN = 1000
+
+Question = Message[Any] | CrossdockError
 
 
 @dataclass
@@ -83,12 +91,29 @@ class Plan:
         }
         self._deciding = _deciding(document)
         self._forms: dict[tuple[Any, ...], _Form | None] = {}
+        self._known: dict[bytes, _Asked] = {}
 
     async def answer(self, ask: Asker, variables: dict[str, Any] | None) -> Written | None:
         """None where the ordinary executor has to answer."""
-        values = self._values(variables)
-        form = None if values is None else self._form(values)
-        return None if form is None or values is None else await form.answer(ask, values)
+        asked = self._asked(variables)
+        return None if asked is None else await asked.form.answer(ask, asked.questions)
+
+    def _asked(self, variables: dict[str, Any] | None) -> "_Asked | None":
+        """What is asked with these variables. Those that were asked with last are remembered: they mean the same."""
+        given = _key(variables)
+        known = None if given is None else self._known.get(given)
+        if known is None:
+            values = self._values(variables)
+            form = None if values is None else self._form(values)
+            questions = None if form is None or values is None else form.questions(values)
+            if form is None or questions is None:
+                return None
+            known = _Asked(form, questions)
+            if given is not None and all(isinstance(each, Message) for each in questions):
+                self._known[given] = known
+                if len(self._known) > _MOST_KNOWN:
+                    del self._known[next(iter(self._known))]
+        return known
 
     def form(self, variables: dict[str, Any] | None) -> "_Form | None":
         """What is left of the operation for these variables; None where the ordinary executor has to answer."""
@@ -128,10 +153,20 @@ class Plan:
             definition = query.fields[name]
             try:
                 write = projection(schema, definition.type, field, collect)
+                parse = reader(schema, definition.type, field, collect, is_connection=read.is_connection)
             except NotPlain:
                 return None
-            roots.append(_Root(key, [each.node for each in field], read, definition, write, self._schema))
+            roots.append(_Root(key, [each.node for each in field], read, definition, parse, write, self._schema))
         return _Form(roots)
+
+
+def _key(variables: dict[str, Any] | None) -> bytes | None:
+    """What variables are remembered by; None for those that are too long, or too deep to be written."""
+    try:
+        key = orjson.dumps(variables)
+    except orjson.JSONEncodeError:
+        return None
+    return key if len(key) <= _LONGEST_KNOWN else None
 
 
 def _deciding(document: DocumentNode) -> list[str]:
@@ -162,6 +197,7 @@ class _Root:
     nodes: list[FieldNode]
     read: Read
     definition: GraphQLField
+    parse: Callable[[bytes], Any]
     write: Projection
     schema: Schema
 
@@ -172,6 +208,20 @@ class _Root:
         converter = self.schema.schema_converter
         return convert_arguments(given, arguments.arguments, converter.scalar_registry, self.schema.config)
 
+    def question(self, given: dict[str, Any]) -> Question:
+        try:
+            return self.read.message(given)
+        except CrossdockError as error:
+            return error
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """An operation with its variables: nothing is left to find out but the answers."""
+
+    form: "_Form"
+    questions: list[Question]
+
 
 class _Form:
     """What is asked and written for one operation, once what is included is known."""
@@ -180,24 +230,30 @@ class _Form:
         self._data: dict[str, Any] = {each.key: each.value if isinstance(each, _Constant) else None for each in roots}
         self._roots = [each for each in roots if isinstance(each, _Root)]
 
-    async def answer(self, ask: Asker, values: VariableValues) -> Written | None:
-        errors: list[GraphQLError] = []
-
-        async def source(root: _Root, given: dict[str, Any]) -> Any:
-            try:
-                return await root.read.answer(ask, root.read.message(given))
-            except Exception as error:  # Every field may be null: the others are answered all the same.
-                errors.append(located_error(error, root.nodes, [root.key]))
-                return None
-
+    def questions(self, values: VariableValues) -> list[Question] | None:
+        """What is asked, one for each field; the error where arguments make no question. None to ask ordinarily."""
         try:
             given = [root.given(values) for root in self._roots]
         except GraphQLError:
             return None
+        return [root.question(each) for root, each in zip(self._roots, given, strict=True)]
+
+    async def answer(self, ask: Asker, questions: list[Question]) -> Written | None:
+        errors: list[GraphQLError] = []
+
+        async def source(root: _Root, question: Question) -> Any:
+            try:
+                if isinstance(question, CrossdockError):
+                    raise question
+                return await root.read.answer(ask, question, root.parse)
+            except Exception as error:  # Every field may be null: the others are answered all the same.
+                errors.append(located_error(error, root.nodes, [root.key]))
+                return None
+
         if len(self._roots) == 1:
-            sources = [await source(self._roots[0], given[0])]
+            sources = [await source(self._roots[0], questions[0])]
         else:
-            sources = await asyncio.gather(*map(source, self._roots, given))
+            sources = await asyncio.gather(*map(source, self._roots, questions))
         try:
             written = {root.key: root.write(found) for root, found in zip(self._roots, sources, strict=True)}
         except Exception:  # Whatever it is, the ordinary executor meets it again and says where.

@@ -7,12 +7,13 @@ says itself what it makes of that.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from graphql import (
     GraphQLBoolean,
     GraphQLEnumType,
-    GraphQLField,
     GraphQLInt,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -47,6 +48,19 @@ _AS_IT_IS = {
 }
 
 
+# Stands in expressions for the kind of function that is called; it stands in no name.
+_EITHER = "@"
+
+
+def _calling(kind: str, expression: str) -> str:
+    """Objects lie in objects of their own kind: JSON in JSON, shapes in shapes."""
+    return expression.replace(_EITHER, kind)
+
+
+class Parsed(msgspec.Struct, gc=False):
+    """What `parsing.py` reads JSON as: it has what is selected, under the names of the JSON."""
+
+
 class NotPlain(Exception):
     """The selection has something that is more than plain data."""
 
@@ -73,7 +87,7 @@ class _Writer:
 
     def made(self, type_: GraphQLOutputType, field: FieldDetailsList) -> Projection:
         expression = self._value("v", type_, field)
-        text = "\n".join([*self._functions, f"def made(v): return {expression}"])
+        text = "\n".join([*self._functions, f"def made(v): return {_calling('s', expression)}"])
         # Only names of this module's own making and names out of the schema and the document stand in it.
         exec(compile(text, "<projection>", "exec"), self._known)  # noqa: S102
         made: Projection = self._known["made"]
@@ -92,7 +106,9 @@ class _Writer:
         inner: Any = type_.of_type if is_non_null_type(type_) else type_
         if is_leaf_type(inner):
             return self._leaf(var, inner, is_nullable)
-        written = self._list(var, inner, field) if is_list_type(inner) else f"{self._object(inner, field)}({var})"
+        written = (
+            self._list(var, inner, field) if is_list_type(inner) else f"{_EITHER}{self._object(inner, field)}({var})"
+        )
         return f"(None if {var} is None else {written})" if is_nullable else written
 
     def _leaf(self, var: str, type_: Any, is_nullable: bool) -> str:
@@ -112,8 +128,8 @@ class _Writer:
 
     # --- objects, as functions
 
-    def _object(self, type_: Any, field: FieldDetailsList) -> str:
-        """The name of a function that writes one object."""
+    def _object(self, type_: Any, field: FieldDetailsList) -> int:
+        """The number of two functions that write an object: `m…` reads mappings, `s…` shapes; each knows the other."""
         if not is_object_type(type_):
             raise NotPlain(f"{type_} is one of several types.")
         if type_.is_type_of is not None and not type_.is_type_of({}, None):  # type: ignore[arg-type]
@@ -124,7 +140,7 @@ class _Writer:
             if name == "__typename":
                 entries.append(f"{key!r}: {type_.name!r}")
                 continue
-            definition = _field(self._schema, type_, name)
+            definition = plain_field(self._schema, type_, name)
             var = f"v{number}"
             by_key, by_attribute = self._reading(definition)
             of_mapping.append(f"    {var} = {by_key}")
@@ -132,7 +148,7 @@ class _Writer:
             entries.append(f"{key!r}: {self._value(var, definition.type, group)}")
         return self._function(type_, of_mapping, of_shape, "    return {" + ", ".join(entries) + "}")
 
-    def _function(self, type_: GraphQLObjectType, of_mapping: list[str], of_shape: list[str], returns: str) -> str:
+    def _function(self, type_: GraphQLObjectType, of_mapping: list[str], of_shape: list[str], returns: str) -> int:
         number = len(self._functions)
         fitting: set[type] = set()
         known, check = self._name(fitting), self._name(_check(type_, fitting))
@@ -141,35 +157,48 @@ class _Writer:
             f"    if type(o) is not dict: return s{number}(o)",
             "    get = o.get",
             *of_mapping,
-            returns,
+            _calling("m", returns),
             f"def s{number}(o):",
-            f"    if type(o) not in {known}: {check}(o)",
+            f"    if type(o) not in {known}:",
+            f"        if type(o) is dict: return m{number}(o)",
+            f"        {check}(o)",
             *of_shape,
-            returns,
+            _calling("s", returns),
         ]
         self._functions.append("\n".join(lines))
-        return f"m{number}"
+        return number
 
-    def _reading(self, definition: GraphQLField) -> tuple[str, str]:
+    def _reading(self, field: "PlainField") -> tuple[str, str]:
         """How a field is read from a mapping, and from a shape."""
-        field: StrawberryField = definition.extensions[_DEFINITION]
-        if field.base_resolver is None:
-            name = field.python_name
-            if not name.isidentifier():
-                raise NotPlain(f"{name} is no attribute.")
-            return f"get({name!r})", f"o.{name}"
-        of_source = getattr(field.base_resolver.wrapped_func, "of_source", None)
-        if of_source is None:
-            raise NotPlain(f"{field.name} has a resolver of its own.")
-        reads = f"{self._name(of_source)}(o)"
+        if field.of_source is None:
+            return f"get({field.python_name!r})", f"o.{field.python_name}"
+        reads = f"{self._name(field.of_source)}(o)"
         return reads, reads
 
 
-def _field(schema: GraphQLSchema, type_: GraphQLObjectType, name: str) -> GraphQLField:
+@dataclass(frozen=True)
+class PlainField:
+    """A field that is read by its name, or made by `of_source` of the object and nothing else."""
+
+    type: GraphQLOutputType
+    python_name: str
+    of_source: Projection | None
+
+
+def plain_field(schema: GraphQLSchema, type_: GraphQLObjectType, name: str) -> PlainField:
+    """Raises NotPlain for a field with arguments, or with a resolver of its own."""
     definition = schema.get_field(type_, name)
     if definition is None or definition.args or _DEFINITION not in definition.extensions:
         raise NotPlain(f"{type_}.{name} is not a field of plain data.")
-    return definition
+    field: StrawberryField = definition.extensions[_DEFINITION]
+    of_source = None
+    if field.base_resolver is not None:
+        of_source = getattr(field.base_resolver.wrapped_func, "of_source", None)
+        if of_source is None:
+            raise NotPlain(f"{type_}.{name} has a resolver of its own.")
+    if not field.python_name.isidentifier():
+        raise NotPlain(f"{field.python_name} is no attribute.")
+    return PlainField(definition.type, field.python_name, of_source)
 
 
 def _completion(type_: Any, is_nullable: bool) -> Projection:
@@ -204,11 +233,9 @@ def _check(type_: GraphQLObjectType, fitting: set[type]) -> Callable[[Any], None
     def check(source: Any) -> None:
         if source is None or isinstance(source, Mapping | Exception):
             raise Unfit(f"{type_} is not read from {type(source)}.")
-        if type_.is_type_of is not None and not type_.is_type_of(source, None):  # type: ignore[arg-type]
+        is_of_type = type_.is_type_of is None or isinstance(source, Parsed) or type_.is_type_of(source, None)  # type: ignore[arg-type]
+        if not is_of_type:
             raise Unfit(f"{source!r} is no {type_}.")
         fitting.add(type(source))
 
     return check
-
-
-__all__ = ["Collect", "NotPlain", "Projection", "Unfit", "projection"]

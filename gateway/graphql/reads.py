@@ -1,6 +1,6 @@
 """Reads: root fields of plain data, each one `ask`; the ordinary executor and the compiled path answer them alike."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,11 +35,14 @@ class Read:
         message: Message[Any] = arguments(self.field, given, self.id_types)
         return message
 
-    async def answer(self, ask: Asker, message: Message[Any]) -> Any:
-        """The source of the field: a shape or parsed JSON, for a connection a `Connected`. Raises CrossdockError."""
+    async def answer(self, ask: Asker, message: Message[Any], read: Callable[[bytes], Any] = orjson.loads) -> Any:
+        """The source of the field: a shape or what `read` makes of ready-made JSON, for a connection a `Connected`.
+
+        Raises CrossdockError.
+        """
         if self.is_connection:
-            return await _page(ask, message)
-        return readable(await ask(message))
+            return await _page(ask, message, read)
+        return readable(await ask(message), read)
 
 
 def arguments(field: Field | Stream, given: Mapping[str, Any], types: Mapping[str, str]) -> Any:
@@ -60,9 +63,9 @@ def arguments(field: Field | Stream, given: Mapping[str, Any], types: Mapping[st
         raise ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors) from None
 
 
-def readable(answer: Any) -> Any:
+def readable(answer: Any, read: Callable[[bytes], Any] = orjson.loads) -> Any:
     """Ready-made JSON is read here; the types then take the mappings for the shapes they stand for."""
-    return orjson.loads(answer) if isinstance(answer, bytes) else answer
+    return read(answer) if isinstance(answer, bytes) else answer
 
 
 # --- connections
@@ -115,15 +118,15 @@ class Edge:
         return self._page.cursor_of(self._position)
 
 
-async def _page(ask: Asker, message: Message[Any]) -> Connected:
+async def _page(ask: Asker, message: Message[Any], read: Callable[[bytes], Any]) -> Connected:
     """One page, from wherever its cursor points: a page's end, or an edge inside a page."""
     after = getattr(message, "after", None)
     inner = inner_position(after)
     if inner is not None:
-        skipped = readable(await ask(message.model_copy(update={"after": inner[0], "first": inner[1]})))
+        skipped = readable(await ask(message.model_copy(update={"after": inner[0], "first": inner[1]})), read)
         after = value_of(skipped, "next")
         message = message.model_copy(update={"after": after})
         if after is None:
             return Connected(skipped, [], None, has_previous=True)
-    answer = readable(await ask(message))
+    answer = readable(await ask(message), read)
     return Connected(answer, value_of(answer, "items"), after, has_previous=after is not None)

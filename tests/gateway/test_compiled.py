@@ -136,6 +136,27 @@ async def test_more_forms_than_are_kept_are_answered_all_the_same() -> None:
         assert one == other
 
 
+@pytest.mark.parametrize("depth", [2, 300, 900])
+async def test_variables_may_lie_as_deep_as_json_does(depth: int) -> None:
+    nested: Any = "x"
+    for _ in range(depth):
+        nested = [nested]
+    text = 'query($f: OfferFilterInput) { offers(shop: "main", filter: $f) { total } }'
+    one, other = await both(text, {"f": {"brand": nested}}, seed=1, mode="json")
+    assert one == other
+
+
+async def test_the_same_variables_ask_the_same_again_and_others_ask_anew() -> None:
+    text = "query($first: Int, $after: String) { shops(first: $first, after: $after) { nodes { code } } }"
+    bus = AnsweringBus(SCHEMA, seed=1, mode="json")
+    for first in [3, 4, 3, *range(5, 30), 3]:
+        await run(text, {"first": first}, bus)
+    assert [message.first for message in bus.asked] == [3, 4, 3, *range(5, 30), 3]  # type: ignore[attr-defined]
+    for _ in range(2):
+        refused = orjson.loads(await run(text, {"first": 0}, bus))
+        assert refused["errors"][0]["extensions"]["code"] == "validation_failed"
+
+
 @pytest.mark.parametrize(
     "text",
     [
