@@ -5,6 +5,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ import pytest
 from deploy.bench.generator import Outcome, Plan
 from deploy.bench.load import Server
 from deploy.bench.system import NobodyWorks, System
+from tests.waiting import until
 
 pytestmark = pytest.mark.feature("PAY-2")
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -62,18 +64,35 @@ def _system(process: psutil.Process, folder: Path) -> System:
     return System("as it runs", Server("127.0.0.1", 1, process), {}, folder, None)
 
 
-def test_processing_stands_still_and_goes_on(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        programs = []
-        for words in (["-m", "deploy.cli", "work", "all"], ["-m", "deploy.cli", "serve", "web"]):
-            line = [sys.executable, "-c", "import time; time.sleep(600)", *words]
-            programs.append(stack.enter_context(subprocess.Popen(line)))
-            stack.callback(programs[-1].kill)
-        worker, web = (psutil.Process(program.pid) for program in programs)
+@contextlib.contextmanager
+def _called(*words: str) -> Iterator[psutil.Process]:
+    """A process that does nothing, under this command line."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)", "-m", "deploy.cli", *words]
+    ) as program:
+        try:
+            yield psutil.Process(program.pid)
+        finally:
+            program.kill()
+
+
+async def test_processing_stands_still_and_goes_on(tmp_path: Path) -> None:
+    with _called("work", "all") as worker, _called("serve", "web") as web:
+        # A signal takes effect a moment after it was sent, and a program is its parent until it was begun.
+        async def has_begun() -> bool:
+            return "work" in worker.cmdline()
+
+        async def stands_still() -> bool:
+            return worker.status() == psutil.STATUS_STOPPED
+
+        async def goes_on() -> bool:
+            return worker.status() != psutil.STATUS_STOPPED
+
+        await until(has_begun)
         with _system(psutil.Process(os.getpid()), tmp_path).processing_stopped():
-            assert worker.status() == psutil.STATUS_STOPPED
+            await until(stands_still)
             assert web.status() != psutil.STATUS_STOPPED
-        assert worker.status() != psutil.STATUS_STOPPED
+        await until(goes_on)
 
 
 def test_where_nobody_works_that_is_said(tmp_path: Path) -> None:
