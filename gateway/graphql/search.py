@@ -13,4 +13,5 @@ FIELDS = (
     query("searchTuning", tuning.GetSearchTuning),
     mutation("setSearchTuning", tuning.SetSearchTuning),
     mutation("rebuildSearchIndex", messages.RebuildSearchIndex),
+    mutation("checkSearchIndex", messages.CheckSearchIndex),
 )

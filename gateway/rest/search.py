@@ -4,13 +4,20 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from gateway.request import Ask
 from gateway.rest.preconditions import ExpectedVersion, tagged
 from shared.contracts.base import Page, Shape
 from shared.contracts.platform.shapes import Job
-from shared.contracts.search.messages import ExplainOffer, ListSearchIndexes, RebuildSearchIndex, ShopCode, Sku
+from shared.contracts.search.messages import (
+    CheckSearchIndex,
+    ExplainOffer,
+    ListSearchIndexes,
+    RebuildSearchIndex,
+    ShopCode,
+    Sku,
+)
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
 from shared.contracts.search.tuning import (
     MOST_PINS,
@@ -29,10 +36,13 @@ Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 
 
 class Rebuild(Shape):
-    """Which products to build anew; without any, all of the shop."""
+    """Which products to build anew, by themselves, their SKUs or their categories; without any, all of the shop."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"skus": ["SCARF-RED", "SCARF-BLUE"]}})
 
     product_ids: Annotated[list[UUID], Field(max_length=1000)] | None = None
     skus: Annotated[list[Sku], Field(max_length=1000)] | None = None
+    category_ids: Annotated[list[UUID], Field(min_length=1, max_length=100)] | None = None
 
 
 @router.get("/shops/{shop_code}/offer-explanations")
@@ -84,13 +94,34 @@ async def rebuild_search_indexes(response: Response, ask: Ask) -> Job:
 async def rebuild_search_index(
     shop_code: ShopCode, response: Response, ask: Ask, rebuild: Rebuild | None = None
 ) -> Job:
-    """Build a shop's offers anew, all or those of some products or SKUs; other shops are not touched.
+    """Build a shop's offers anew, all or those of some products, SKUs or categories; other shops are not touched.
 
     While that runs, asking for the same again answers the same job.
     """
     wanted = rebuild or Rebuild()
-    job = await ask(RebuildSearchIndex(shop=shop_code, product_ids=wanted.product_ids, skus=wanted.skus))
+    job = await ask(RebuildSearchIndex(shop=shop_code, **wanted.model_dump()))
     return _begun(job, response)
+
+
+class Check(Shape):
+    """Whether what differs is built anew."""
+
+    repair: bool = False
+
+
+@router.post("/search-indexes/check", status_code=202)
+async def check_search_indexes(response: Response, ask: Ask, check: Check | None = None) -> Job:
+    """Compare the offers of every shop with what their sources say; with `repair` what differs is built anew.
+
+    The job's counters say what is `missing`, `outdated` or `superfluous`, its log which products those are.
+    """
+    return _begun(await ask(CheckSearchIndex(repair=(check or Check()).repair)), response)
+
+
+@router.post("/search-indexes/{shop_code}/check", status_code=202)
+async def check_search_index(shop_code: ShopCode, response: Response, ask: Ask, check: Check | None = None) -> Job:
+    """Compare the offers of a shop with what their sources say; with `repair` what differs is built anew."""
+    return _begun(await ask(CheckSearchIndex(shop=shop_code, repair=(check or Check()).repair)), response)
 
 
 def _begun(job: Job, response: Response) -> Job:

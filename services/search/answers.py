@@ -1,11 +1,12 @@
 """Messages in."""
 
 from services.search.repository import shops
-from services.search.use_cases import explaining, finding, rebuilding, tuning
+from services.search.use_cases import checking, explaining, finding, rebuilding, tuning
 from services.search.use_cases.reading import Reader, Readers
 from shared.contracts.base import Page
 from shared.contracts.platform.shapes import Job
 from shared.contracts.search.messages import (
+    CheckSearchIndex,
     ExplainOffer,
     GetOffer,
     ListSearchIndexes,
@@ -67,6 +68,11 @@ async def list_search_indexes(message: ListSearchIndexes, uow: UnitOfWork) -> Pa
 @answers(RebuildSearchIndex, scope="search:write")
 async def rebuild_search_index(message: RebuildSearchIndex, uow: UnitOfWork) -> Job:
     return await rebuilding.request(uow, message)
+
+
+@answers(CheckSearchIndex, scope="search:write")
+async def check_search_index(message: CheckSearchIndex, uow: UnitOfWork) -> Job:
+    return await checking.request(uow, message)
 
 
 @answers(GetSearchTuning, scope="search:read")

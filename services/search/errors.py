@@ -24,6 +24,10 @@ class SearchTuningChangedSince(PreconditionFailed):
     """Somebody else tuned the shop's search since it was read."""
 
 
+class ProductsAndCategories(ValidationFailed):
+    """A rebuild names categories, and products or SKUs as well: it could mean both, or those that are in both."""
+
+
 class PinnedTwice(ValidationFailed):
     """Two lists of pinned offers are for the same words or the same category."""
 
@@ -33,6 +37,7 @@ __all__ = [
     "CursorOfAnotherSearch",
     "OfferNotFound",
     "PinnedTwice",
+    "ProductsAndCategories",
     "SearchTuningChangedSince",
     "ShopNotFound",
     "SkuNotFound",

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from services.search.repository import marks, products
-from services.search.use_cases import rebuilding
+from services.search.use_cases import checking, rebuilding
 from services.search.use_cases.builder import Builder, build_soon
 from shared.contracts.catalog.messages import FindProductsOfSkus, ListProductIds
 from shared.jobs import RunningJob
@@ -57,3 +57,8 @@ async def mark_products_of_categories(payload: dict[str, Any], uow: UnitOfWork) 
 @runs(rebuilding.KIND)
 async def rebuild(job: RunningJob) -> None:
     await rebuilding.run(job)
+
+
+@runs(checking.KIND)
+async def check(job: RunningJob) -> None:
+    await checking.run(job)

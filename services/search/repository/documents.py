@@ -160,5 +160,17 @@ async def list_older(uow: UnitOfWork, shop_id: UUID, built_before: int, after: U
     return [row["product_id"] for row in rows]
 
 
+async def list_offered(uow: UnitOfWork, shop_id: UUID, after: UUID, most: int) -> list[UUID]:
+    """Products with an offer, in id order."""
+    rows = await uow.fetch(
+        "SELECT product_id FROM documents WHERE shop_id = $1 AND product_id > $2 AND NOT is_deleted"
+        " ORDER BY product_id LIMIT $3",
+        shop_id,
+        after,
+        most,
+    )
+    return [row["product_id"] for row in rows]
+
+
 def encoded(fields: OfferFields) -> bytes:
     return _encode(fields)

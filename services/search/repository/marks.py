@@ -197,3 +197,14 @@ async def is_marked(uow: UnitOfWork, shop_id: UUID, product_id: UUID) -> bool:
             product_id,
         )
     )
+
+
+async def marked_among(uow: UnitOfWork, shop_id: UUID, product_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these products that wait to be built, or keep failing."""
+    rows = await uow.fetch(
+        "SELECT asked.id FROM unnest($2::uuid[]) AS asked (id) WHERE EXISTS (SELECT FROM marks"
+        " WHERE shop_id = $1 AND product_id = asked.id AND (due_at <= now() OR failures > 0))",
+        shop_id,
+        list(product_ids),
+    )
+    return {row["id"] for row in rows}

@@ -132,7 +132,7 @@ async def write(uow: UnitOfWork, shop_id: UUID, built: Sequence[Built], version:
     if index is None:
         return 0
     standings = await documents.standings(uow, shop_id, [each.product_id for each in built])
-    rows = [_row(each) for each in built if _is_news(standings.get(each.product_id), version)]
+    rows = [row_of(each) for each in built if _is_news(standings.get(each.product_id), version)]
     changed = [row for row in rows if _differs(row, standings.get(row.product_id))]
     unchanged = {row.product_id for row in rows} - {row.product_id for row in changed}
     if unchanged:
@@ -195,7 +195,8 @@ async def _leave_for_later(uow: UnitOfWork, shop_id: UUID, built: Sequence[Built
         await marks.leave_for_later(uow, shop_id, later)
 
 
-def _row(built: Built) -> Row:
+def row_of(built: Built) -> Row:
+    """What is written of a product."""
     offer = built.assembly.offer
     if offer is None:
         return Row(built.product_id, "", b"", None, None, None, built.changed_at)

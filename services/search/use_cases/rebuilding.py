@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from services.search.errors import ShopNotFound
+from services.search.errors import ProductsAndCategories, ShopNotFound
 from services.search.repository import documents, products, shops
 from services.search.use_cases import building
 from services.search.use_cases.building import BATCH, Built
@@ -23,25 +23,46 @@ _FIRST = UUID(int=0)
 
 
 async def request(uow: UnitOfWork, message: RebuildSearchIndex) -> Job:
-    """The job that rebuilds what `message` names: the running one for the same, or a new one. Raises ShopNotFound."""
+    """The job that rebuilds what `message` names: the running one for the same, or a new one.
+
+    Raises ShopNotFound, ProductsAndCategories.
+    """
+    if message.category_ids is not None and (message.product_ids is not None or message.skus is not None):
+        raise ProductsAndCategories("Name categories, or products and SKUs.")
     product_ids = await _named_products(uow, message)
+    shop_ids = await known_shop_ids(uow, message.shop)
+    parameters: dict[str, Any] = {"shop_ids": [str(shop_id) for shop_id in shop_ids], "product_ids": product_ids}
+    if message.category_ids is not None:
+        parameters["category_ids"] = sorted(map(str, message.category_ids))
+    return await joined(uow, KIND, parameters, message.shop, "search.rebuild")
+
+
+async def known_shop_ids(uow: UnitOfWork, code: str | None) -> list[UUID]:
+    """The shop of this code, or all that the caller sees. Raises ShopNotFound."""
     known = [shop for shop in await shops.list_all(uow) if uow.caller.sees_shop(shop.id)]
-    shop_ids = [shop.id for shop in known if message.shop in (None, shop.code)]
-    if message.shop is not None and not shop_ids:
-        raise ShopNotFound(f"There is no shop '{message.shop}'.")
-    parameters = {"shop_ids": [str(shop_id) for shop_id in shop_ids], "product_ids": product_ids}
+    shop_ids = [shop.id for shop in known if code in (None, shop.code)]
+    if code is not None and not shop_ids:
+        raise ShopNotFound(f"There is no shop '{code}'.")
+    return shop_ids
+
+
+async def joined(uow: UnitOfWork, kind: str, parameters: dict[str, Any], shop: str | None, action: str) -> Job:
+    """The running job of this kind with these parameters, or a new one."""
     # Two who ask at once wait for each other here, and the second joins.
-    await uow.execute("SELECT FROM indexes WHERE shop_id = ANY($1) ORDER BY shop_id FOR UPDATE", shop_ids)
+    await uow.execute(
+        "SELECT FROM indexes WHERE shop_id = ANY($1) ORDER BY shop_id FOR UPDATE",
+        [UUID(shop_id) for shop_id in parameters["shop_ids"]],
+    )
     running = await uow.fetchval(
         "SELECT id FROM jobs WHERE kind = $1 AND state IN ('queued', 'running') AND NOT cancel_requested"
         " AND parameters::jsonb = $2::jsonb ORDER BY created_at LIMIT 1",
-        KIND,
+        kind,
         orjson.dumps(parameters).decode(),
     )
     if running is not None:
         return await jobs.get(uow, running)
-    uow.audit("search.rebuild", "shop", message.shop or "all", after=parameters)
-    return await jobs.create(uow, KIND, parameters)
+    uow.audit(action, "shop", shop or "all", after=parameters)
+    return await jobs.create(uow, kind, parameters)
 
 
 async def _named_products(uow: UnitOfWork, message: RebuildSearchIndex) -> list[str] | None:
@@ -58,12 +79,15 @@ async def run(job: RunningJob) -> None:
     """Rebuild shop by shop; the checkpoint says which, how far, and since which version."""
     shop_ids = [UUID(shop_id) for shop_id in job.parameters["shop_ids"]]
     while (at := job.checkpoint.get("shop", 0)) < len(shop_ids):
-        if job.parameters["product_ids"] is None:
+        is_whole = job.parameters["product_ids"] is None and "category_ids" not in job.parameters
+        if is_whole:
             await _rebuild_shop(job, shop_ids[at])
-        else:
+        elif job.parameters["product_ids"] is not None:
             await _rebuild_named(job, shop_ids[at], [UUID(text) for text in job.parameters["product_ids"]])
+        else:
+            await _rebuild_branches(job, shop_ids[at], [UUID(text) for text in job.parameters["category_ids"]])
         async with job.step() as uow:
-            if job.parameters["product_ids"] is None:
+            if is_whole:
                 await shops.note_rebuilt(uow, shop_ids[at])
             job.checkpoint = {"shop": at + 1}
 
@@ -73,6 +97,16 @@ async def _rebuild_named(job: RunningJob, shop_id: UUID, product_ids: Sequence[U
         job.total = len(product_ids) * len(job.parameters["shop_ids"])
         some = product_ids[start : start + BATCH]
         await _rebuild(job, shop_id, some, {"at": start + len(some)})
+
+
+async def _rebuild_branches(job: RunningJob, shop_id: UUID, category_ids: Sequence[UUID]) -> None:
+    """What stands in these categories or below them; catalog alone knows what that is."""
+    while not job.checkpoint.get("listed"):
+        after = job.checkpoint.get("after")
+        question = ListProductIds(category_ids=list(category_ids), after=after and UUID(after), first=BATCH)
+        listed = await job.unit_of_work().ask(question)
+        change = {"after": str(listed.ids[-1])} if listed.ids else {"listed": True}
+        await _rebuild(job, shop_id, listed.ids, change)
 
 
 async def _rebuild_shop(job: RunningJob, shop_id: UUID) -> None:

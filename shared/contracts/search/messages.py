@@ -65,11 +65,25 @@ class ListSearchIndexes(Query[Page[SearchIndex]]):
 
 
 class RebuildSearchIndex(Command[Job]):
-    """Build offers anew from catalog and inventory: of some products, or SKUs, of one shop, or of all shops.
+    """Build offers anew from catalog and inventory: of some products, SKUs or categories, of one shop, or of all shops.
 
-    A second request for the same, while one is running, gets the running job. Raises shop_not_found.
+    A category stands for its whole branch. Products and SKUs are taken together; categories are named alone.
+    A second request for the same, while one is running, gets the running job. Refused: `shop_not_found` (404),
+    `products_and_categories` (422).
     """
 
     shop: ShopCode | None = None
     product_ids: Annotated[list[UUID], Field(max_length=1000)] | None = None
     skus: Annotated[list[Sku], Field(max_length=1000)] | None = None
+    category_ids: Annotated[list[UUID], Field(min_length=1, max_length=100)] | None = None
+
+
+class CheckSearchIndex(Command[Job]):
+    """Compare offers with what catalog and inventory say they are, of one shop or of all.
+
+    The job counts what is `missing`, `outdated` and `superfluous`, and names each; with `repair` these are built anew.
+    A second request for the same, while one is running, gets the running job. Raises shop_not_found.
+    """
+
+    shop: ShopCode | None = None
+    repair: bool = False

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from deploy import topology
+from services.search.use_cases import checking
 from shared.bus.envelope import service_envelope
 from tests.doors import caller_of, eventually
 from tests.factories.search import Seller
@@ -118,3 +119,100 @@ async def test_who_may_rebuild(shop: Seller) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "shop_not_found")
     wrong = await _post(shop, "main/rebuild", {"product_ids": ["x"]})
     assert wrong.status_code == 422
+
+
+# --- by category, and checks
+
+
+@pytest.mark.feature("SEA-5")
+async def test_a_branch_is_rebuilt_and_nothing_else(shop: Seller, process: topology.Surrounded) -> None:
+    kitchen = await shop.category("Kitchen")
+    pans = await shop.category("Pans", parent=kitchen)
+    await shop.sell("Skillet", pans)
+    await shop.sells(4)
+    await shop.settles()
+    await _spoil(process, shop, "main")
+    begun = await _post(shop, "main/rebuild", {"category_ids": [str(kitchen.id)]})
+    job = await _finished(shop, begun.json()["id"])
+    assert (job["state"], job["counters"]["built"]) == ("succeeded", 1)
+
+    async def right() -> bool:
+        return sorted(await shop.slugs()) == ["skillet", "spoilt", "spoilt", "spoilt"]
+
+    await eventually(right)
+    await _finished(shop, (await _post(shop, "main/rebuild")).json()["id"])
+    refused = await _post(shop, "main/rebuild", {"category_ids": [str(kitchen.id)], "skus": ["SKILLET"]})
+    assert (refused.status_code, refused.json()["code"]) == (422, "products_and_categories")
+
+
+@pytest.mark.feature("SEA-7")
+async def test_a_check_names_what_differs_and_mends_it_if_told_to(
+    shop: Seller, process: topology.Surrounded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "SETTLES_SECONDS", 0.01)
+    await shop.settles()
+    await _finished(shop, (await _post(shop, "main/rebuild")).json()["id"])
+    sound = await _finished(shop, (await _post(shop, "main/check")).json()["id"])
+    checked = sound["counters"]["checked"]
+    assert (sound["state"], sound["counters"], sound["log"]) == ("succeeded", {"checked": checked}, [])
+    assert sound["progress"] == {"done": checked, "total": checked}
+
+    # One is not what it should be, one is lost, one is of a product that there never was.
+    main = shop.shops["main"].id
+    uow = process.surroundings.unit_of_work("search", service_envelope("search", shop.organization_id))
+    await uow.execute("UPDATE documents SET content = '' WHERE shop_id = $1 AND slug = 'scarf'", main)
+    await uow.execute("DELETE FROM documents WHERE shop_id = $1 AND slug = 'kettle'", main)
+    await uow.execute(
+        "INSERT INTO documents SELECT organization_id, shop_id, gen_random_uuid(), 999, sequence, built_from, false,"
+        " 'nobody', content, fields, document, page, changed_at FROM documents WHERE shop_id = $1 AND slug = 'sweater'",
+        main,
+    )
+    await uow.commit()
+    wrong = {"outdated": 1, "missing": 1, "superfluous": 1, "checked": checked}
+    found = await _finished(shop, (await _post(shop, "main/check", {"repair": False})).json()["id"])
+    assert found["counters"] == wrong
+    assert sorted(line.rsplit(" ", 1)[1] for line in found["log"]) == ["missing", "outdated", "superfluous"]
+    # The other shop is sound, and nobody was told to mend anything.
+    assert (await _finished(shop, (await _post(shop, "outlet/check")).json()["id"]))["counters"] == {"checked": checked}
+    mended = await _finished(shop, (await _post(shop, "check", {"repair": True})).json()["id"])
+    assert mended["counters"] == {**wrong, "checked": 2 * checked, "marked": 3}
+    await shop.settles()
+
+    async def is_sound() -> bool:
+        again = await _finished(shop, (await _post(shop, "main/check")).json()["id"])
+        return again["counters"] == {"checked": checked}
+
+    await eventually(is_sound)
+
+
+@pytest.mark.feature("SEA-7")
+async def test_what_is_marked_to_be_built_is_no_finding(
+    shop: Seller, process: topology.Surrounded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "SETTLES_SECONDS", 0.01)
+    main = shop.shops["main"].id
+    uow = process.surroundings.unit_of_work("search", service_envelope("search", shop.organization_id))
+    await uow.execute("UPDATE documents SET content = '' WHERE shop_id = $1 AND slug = 'scarf'", main)
+    # As long as it keeps failing it is pending: nobody wakes the builder for it.
+    await uow.execute(
+        "INSERT INTO marks (organization_id, shop_id, product_id, is_bulk, failures, due_at)"
+        " SELECT organization_id, shop_id, product_id, false, 1, now() + interval '1 hour' FROM documents"
+        " WHERE shop_id = $1 AND slug = 'scarf'",
+        main,
+    )
+    await uow.commit()
+    job = await _finished(shop, (await _post(shop, "main/check")).json()["id"])
+    assert set(job["counters"]) == {"checked"}
+    uow = process.surroundings.unit_of_work("search", service_envelope("search", shop.organization_id))
+    await uow.execute("DELETE FROM marks WHERE failures = 1")
+    await uow.commit()
+    assert (await _finished(shop, (await _post(shop, "main/check", {"repair": True})).json()["id"]))["counters"][
+        "outdated"
+    ] == 1
+
+
+@pytest.mark.feature("SEA-5", "SEA-7")
+async def test_checks_are_for_those_who_may_and_of_shops_that_are_there(shop: Seller) -> None:
+    reader = caller_of(shop.organization_id, "search:read")
+    assert (await _post(shop, "main/check", caller=reader)).status_code == 403
+    assert (await _post(shop, "nowhere/check")).status_code == 404
