@@ -16,6 +16,7 @@ from gateway.console import pages
 from gateway.docs import pages as docs
 from gateway.graphql.app import schema
 from gateway.graphql.http import GraphqlEndpoint
+from gateway.graphql.persisted import Operations
 from gateway.graphql.websocket import GraphqlSocket
 from gateway.methods import HeadAsGet
 from gateway.middleware import BodyLimits, Conditional, RequestRecords, Timeouts, client_went_away
@@ -190,9 +191,10 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
             _PlainPath(plain.path, plain.endpoint, methods=[plain.method], name=plain.message.__name__)
         )
     # Plain Starlette: a class endpoint is handed the request as it came.
-    graphql = docs.GraphqlPage(GraphqlEndpoint(schema()))
+    known = Operations(schema(), settings.graphql_operations, only_registered=settings.graphql_registered_only)
+    graphql = docs.GraphqlPage(GraphqlEndpoint(schema(), known))
     app.router.routes.append(_PlainPath("/graphql", graphql, methods=["GET", "POST"], name="graphql"))
-    app.router.routes.append(WebSocketRoute("/graphql", GraphqlSocket(schema())))
+    app.router.routes.append(WebSocketRoute("/graphql", GraphqlSocket(schema(), known)))
     # OAuth has its own words for what is wrong, and ignores parameters it does not know (RFC 6749 §3.2).
     app.include_router(oauth.router)
     for router in ROUTERS:

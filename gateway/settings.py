@@ -2,6 +2,7 @@
 
 import ipaddress
 from functools import cache
+from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +27,11 @@ class GatewaySettings(BaseSettings):
     # From the first byte of a request to the last of its answer; uploads and exports have `upload_timeout_seconds`.
     request_timeout_seconds: float = Field(default=60.0, validation_alias="CROSSDOCK_REQUEST_TIMEOUT", gt=0)
     upload_timeout_seconds: float = Field(default=3600.0, validation_alias="CROSSDOCK_UPLOAD_TIMEOUT", gt=0)
+
+    # Registered GraphQL operations (`gateway/graphql/persisted.py`): their folder, read at the start, and whether
+    # nothing but them is answered.
+    graphql_operations: Path | None = Field(default=None, validation_alias="CROSSDOCK_GRAPHQL_OPERATIONS")
+    graphql_registered_only: bool = Field(default=False, validation_alias="CROSSDOCK_GRAPHQL_REGISTERED_ONLY")
 
     # Per key and minute, all gateways together: everybody who looks into one shop window shares it.
     publishable_key_limit: int = Field(default=6000, validation_alias="CROSSDOCK_PUBLISHABLE_KEY_LIMIT", ge=1)

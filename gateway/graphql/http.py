@@ -3,8 +3,9 @@
 `POST` takes `application/json` with `query`, `operationName`, `variables`, `extensions`; `GET` the same as parameters,
 queries only (405 for a mutation). The answer is `application/graphql-response+json` to whom accepts it, otherwise
 `application/json`. What cannot be read (not JSON, no query) is 400. A document that cannot be run (syntax, validation,
-limits, variables) is 400 as graphql-response and 200 as application/json, without a `data` entry. What was run is 200,
-whatever its fields came to: each failed field has an entry in `errors` with `extensions.code`, the same as in REST.
+limits, variables, a hash that nobody knows) is 400 as graphql-response and 200 as application/json, without a `data`
+entry. What was run is 200, whatever its fields came to: each failed field has an entry in `errors` with
+`extensions.code`, the same as in REST.
 
 Subscriptions are answered to whom accepts `text/event-stream`, as GraphQL over SSE has it in its "distinct connections
 mode" (https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md): an event `next` per result, then `complete`.
@@ -28,7 +29,9 @@ from strawberry.types.execution import ExecutionResult
 from gateway.errors import MalformedJson, MethodNotAllowed, NotAcceptable, UnsupportedMediaType
 from gateway.graphql.compiled import Written
 from gateway.graphql.context import Context
+from gateway.graphql.documents import Document
 from gateway.graphql.execution import chosen, execute, is_subscription
+from gateway.graphql.persisted import Asked, Operations
 from gateway.graphql.schema import Schema
 from gateway.request import asker
 from shared.errors import CrossdockError, InternalError, Invalid
@@ -63,30 +66,30 @@ class MutationByGet(MethodNotAllowed):
 class GraphqlEndpoint:
     """`/graphql` as an ASGI application."""
 
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
+    def __init__(self, schema: Schema, operations: Operations | None = None) -> None:
+        self._schema, self._operations = schema, operations or Operations(schema)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await answer(Request(scope, receive), self._schema)
+        response = await answer(Request(scope, receive), self._schema, self._operations)
         await response(scope, receive, send)
 
 
 @dataclass(frozen=True)
 class _Operation:
-    query: str
+    asked: Asked
     name: str | None = None
     variables: dict[str, Any] | None = None
 
 
-async def answer(request: Request, schema: Schema) -> Response:
+async def answer(request: Request, schema: Schema, operations: Operations) -> Response:
     """Answer one GraphQL request. Raises CrossdockError for what is refused as a whole."""
     if EVENT_STREAM in request.headers.get("accept", "").lower():
-        return await _subscribed(request, schema)
+        return await _subscribed(request, schema, operations)
     media_type = accepted(request.headers.get("accept", ""))
     operation = _from_url(request) if request.method == "GET" else await _from_body(request)
     context = Context(await asker(request))
     try:
-        document = schema.documents.of(operation.query)
+        document = _document(schema, operations, operation, context)
         meant = chosen(document, operation.name)
     except GraphQLError as error:
         return _response(media_type, Written(None, [error]), context)
@@ -98,16 +101,29 @@ async def answer(request: Request, schema: Schema) -> Response:
     return _response(media_type, result, context)
 
 
-async def _subscribed(request: Request, schema: Schema) -> Response:
+def _document(schema: Schema, operations: Operations, operation: _Operation, context: Context) -> Document:
+    """The document that is asked for, by its text or by what it is known by. Raises GraphQLError."""
+    organization_id = context.caller.organization_id
+    text = operations.text(operation.asked, organization_id)
+    document = schema.documents.of(text)
+    if not document.errors:
+        operations.remember(operation.asked, text, organization_id)
+    return document
+
+
+async def _subscribed(request: Request, schema: Schema, operations: Operations) -> Response:
     """The results of a subscription, each as it comes. Raises CrossdockError for what is refused as a whole."""
     operation = _from_url(request) if request.method == "GET" else await _from_body(request)
     context = Context(await asker(request))
-    results = await schema.subscribe(
-        operation.query,
-        variable_values=operation.variables,
-        operation_name=operation.name,
-        context_value=context,
-    )
+    try:
+        results: Any = await schema.subscribe(
+            _document(schema, operations, operation, context).text,
+            variable_values=operation.variables,
+            operation_name=operation.name,
+            context_value=context,
+        )
+    except GraphQLError as error:
+        results = Written(None, [error])
 
     async def events() -> AsyncIterator[bytes]:
         async for result in _each(results):
@@ -192,9 +208,10 @@ def _checked(parameters: dict[str, Any]) -> _Operation:
     for name, kind in expected.items():
         if parameters.get(name) is not None and not isinstance(parameters[name], kind):
             raise InvalidGraphqlRequest(f"`{name}` must be {'a text' if kind is str else 'an object'}.")
-    if not parameters.get("query"):
+    asked = Asked.of(parameters)
+    if not (asked.text or asked.hash or asked.id):
         raise InvalidGraphqlRequest("`query` is missing.")
-    return _Operation(parameters["query"], parameters.get("operationName"), parameters.get("variables"))
+    return _Operation(asked, parameters.get("operationName"), parameters.get("variables"))
 
 
 # --- answering

@@ -36,6 +36,7 @@ from gateway.graphql.compiled import Written
 from gateway.graphql.context import Context
 from gateway.graphql.execution import chosen, execute, is_subscription
 from gateway.graphql.http import entry_of, worded
+from gateway.graphql.persisted import Operations
 from gateway.graphql.schema import Schema
 from gateway.live import LiveEvents, LiveEventsInterrupted, LiveEventsUnavailable, TooSlow
 from gateway.request import asker_for, identities
@@ -67,8 +68,8 @@ class _Ended(Exception):
 class GraphqlSocket:
     """`/graphql` over WebSocket as an ASGI application."""
 
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
+    def __init__(self, schema: Schema, operations: Operations | None = None) -> None:
+        self._schema, self._known = schema, operations or Operations(schema)
         self._connections: Counter[UUID] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,17 +79,17 @@ class GraphqlSocket:
         if not is_ours:
             await socket.close(4406, f"The protocol here is {PROTOCOL}.")
             return
-        await _Connection(socket, self._schema, self._connections).serve()
+        await _Connection(socket, self._schema, self._known, self._connections).serve()
 
 
 class _Connection:
     """One connection, from `connection_init` to its end."""
 
-    def __init__(self, socket: WebSocket, schema: Schema, connections: Counter[UUID]) -> None:
+    def __init__(self, socket: WebSocket, schema: Schema, known: Operations, connections: Counter[UUID]) -> None:
         self._socket = socket
         # The same connection, with the credential that was sent in `connection_init`.
         self._speaker: HTTPConnection = socket
-        self._schema = schema
+        self._schema, self._known = schema, known
         self._connections = connections
         self._context: Context | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -309,6 +310,7 @@ class _Connection:
     async def _results(self, query: str, variables: dict[str, Any] | None, name: str | None) -> AsyncIterator[Any]:
         assert self._context is not None
         try:
+            self._known.allow(query)
             document = self._schema.documents.of(query)
             meant = chosen(document, name)
         except GraphQLError as error:

@@ -10,12 +10,15 @@ import orjson
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from deploy import topology
 from deploy.topology import SOCKETS
 from gateway.graphql import websocket
+from gateway.graphql.app import schema
+from gateway.graphql.persisted import Operations
 from gateway.live import MOST_WAITING, LiveEvents, TooSlow
 from shared.bus.envelope import Caller
 from shared.contracts.inventory.messages import SetStockPolicy
@@ -130,6 +133,31 @@ async def test_orders_are_followed_as_they_move(address: str, client: Client, se
         second = await moved_once(seller, live)
         told = await follower.hear()
         assert (told["id"], told["payload"]["data"]["orderPlaced"]["number"]) == ("2", second["number"])
+
+
+async def test_where_only_registered_operations_are_run_a_socket_runs_no_other(
+    address: str, application: FastAPI, client: Client, seller: Seller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [door] = [route for route in application.router.routes if isinstance(route, WebSocketRoute)]
+    monkeypatch.setattr(door.endpoint, "_known", Operations(schema(), only_registered=True))
+    async with connected(address, client.speaking_as(seller.caller)) as follower:
+        await follower.begin()
+        for query in ("{ orders { nodes { number } } }", MOVED):
+            await follower.say("subscribe", id="q", payload={"query": query})
+            told = await follower.hear()
+            assert (told["id"], told["type"]) == ("q", "error")
+            assert told["payload"][0]["extensions"]["code"] == "operation_not_registered"
+
+
+async def test_an_operation_that_is_not_in_the_document_is_an_error_of_its_own(
+    address: str, client: Client, seller: Seller
+) -> None:
+    async with connected(address, client.speaking_as(seller.caller)) as follower:
+        await follower.begin()
+        for query, name in (("query A { __typename } query B { __typename }", None), ("query A { __typename }", "C")):
+            await follower.say("subscribe", id="q", payload={"query": query, "operationName": name})
+            told = await follower.hear()
+            assert (told["type"], told["payload"][0]["extensions"]["code"]) == ("error", "unknown_operation")
 
 
 async def test_a_header_speaks_as_well_and_queries_are_answered(address: str, client: Client, seller: Seller) -> None:
