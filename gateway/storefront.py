@@ -14,7 +14,16 @@ from gateway.openapi import PlainRoute
 from gateway.parameters import note_fields, refuse_unread
 from gateway.request import asker
 from shared.contracts.base import Shape
-from shared.contracts.search.messages import GetOffer, OffersFirst, SearchOffers, ShopCode, SuggestOffers, Words
+from shared.contracts.search.messages import (
+    GetOffer,
+    GetOffersBySku,
+    OffersFirst,
+    SearchOffers,
+    ShopCode,
+    Sku,
+    SuggestOffers,
+    Words,
+)
 from shared.contracts.search.shapes import (
     FilterValues,
     FoundOffers,
@@ -22,6 +31,7 @@ from shared.contracts.search.shapes import (
     OfferDetails,
     OfferSort,
     OfferSuggestions,
+    SkuOffers,
 )
 from shared.errors import ValidationFailed
 from shared.validation import field_at, sentence_of
@@ -66,11 +76,18 @@ class SuggestionsParameters(Shape):
     first: int = Field(default=8, ge=1, le=20, description="How many words, categories and brands at most.")
 
 
+class SkusParameters(Shape):
+    """Which SKUs are asked for."""
+
+    shop_code: ShopCode
+    sku: list[Sku] = Field(min_length=1, max_length=100, description="May be repeated; 100 at a time.")
+
+
 class OfferParameters(Shape):
     """Which offer is asked for."""
 
     shop_code: ShopCode
-    slug: str
+    slug: str = Field(description="The offer's slug, or its product's id.")
 
 
 async def search_offers(request: Request) -> Response:
@@ -97,6 +114,14 @@ async def get_offer(request: Request) -> Response:
     return _ready(await ask(_message(GetOffer, {"shop": shop, "slug": slug}, {"shop": "shop_code"})))
 
 
+async def get_offers_by_sku(request: Request) -> Response:
+    refuse_unread(request.query_params, (), ("sku", sparse.PARAMETER))
+    ask = await asker(request)
+    note_fields(request, SkuOffers)
+    wanted = {"shop": request.path_params["shop_code"], "skus": request.query_params.getlist("sku")}
+    return _ready(await ask(_message(GetOffersBySku, wanted, {"shop": "shop_code", "skus": "sku"})))
+
+
 PLAIN_ROUTES = (
     PlainRoute(
         "GET", "/v1/shops/{shop_code}/offers", search_offers, SearchOffers, FoundOffers, "search", OffersParameters
@@ -109,6 +134,15 @@ PLAIN_ROUTES = (
         OfferSuggestions,
         "search",
         SuggestionsParameters,
+    ),
+    PlainRoute(
+        "GET",
+        "/v1/shops/{shop_code}/offers-by-sku",
+        get_offers_by_sku,
+        GetOffersBySku,
+        SkuOffers,
+        "search",
+        SkusParameters,
     ),
     PlainRoute(
         "GET", "/v1/shops/{shop_code}/offers/{slug}", get_offer, GetOffer, OfferDetails, "search", OfferParameters

@@ -9,6 +9,7 @@ from shared.contracts.search.messages import (
     CheckSearchIndex,
     ExplainOffer,
     GetOffer,
+    GetOffersBySku,
     ListSearchIndexes,
     RebuildSearchIndex,
     SearchOffers,
@@ -37,6 +38,11 @@ async def suggest_offers(message: SuggestOffers, uow: UnitOfWork) -> bytes:
 @answers(GetOffer, scope=_READING)
 async def get_offer(message: GetOffer, uow: UnitOfWork) -> bytes:
     return finding.page(await _reader(uow, message.shop), message.slug)
+
+
+@answers(GetOffersBySku, scope=_READING)
+async def get_offers_by_sku(message: GetOffersBySku, uow: UnitOfWork) -> bytes:
+    return finding.by_sku(await _reader(uow, message.shop), message.skus)
 
 
 @answers(ExplainOffer, scope="search:read")

@@ -103,8 +103,12 @@ class OfferIndex(Protocol):
         """The words as offers spell them, where one is spelled as in none; None when there is nothing better."""
         ...
 
-    def page(self, slug: str) -> bytes | None:
-        """The ready page of one offer."""
+    def page(self, name: str) -> bytes | None:
+        """The ready page of one offer, by its slug or its product's id."""
+        ...
+
+    def with_codes(self, codes: Sequence[str]) -> list[bytes]:
+        """Ready documents of the offers that have one of these SKUs or barcodes, in whatever case."""
         ...
 
     def rest(self) -> None:

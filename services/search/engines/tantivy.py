@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import tantivy
 from tantivy import FieldType, Order, Query
@@ -39,6 +40,8 @@ _ORDERS = {"relevance": "by_rank", "price_asc": "by_price", "price_desc": "by_pr
 # The upper ends of price ranges, in minor units of a currency with two decimals; the same for all, as numbers.
 _PRICE_STEPS = (1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
 _MOST_VALUES = {"brand": 1000, "category": 2000, "options": 5000, "attributes": 5000}
+# So many offers share a barcode, or a SKU that is another's barcode, at most.
+_SHARING = 5
 _KEPT_SUMMARIES = 500
 _KEPT_STATES = 8
 _STATE_SECONDS = 60.0
@@ -146,10 +149,18 @@ class TantivyIndex:
 
     # --- reading
 
-    def page(self, slug: str) -> bytes | None:
+    def page(self, name: str) -> bytes | None:
         searcher = self._state.searcher
-        hits = searcher.search(self._matching.term("slug", slug), 1, count=False).hits
+        hits = searcher.search(self._matching.term("slug", name), 1, count=False).hits
+        if not hits and (product_id := _id_in(name)):
+            whole = without(self._matching.term("key", product_id), self._matching.term("kind", "offer"))
+            hits = searcher.search(whole, 1, count=False).hits
         return _stored(searcher, hits[0][1], "page") if hits else None
+
+    def with_codes(self, codes: Sequence[str]) -> list[bytes]:
+        searcher, words = self._state.searcher, {code.lower() for code in codes}
+        hits = searcher.search(self._matching.one_of("codes", sorted(words)), len(words) * _SHARING, count=False).hits
+        return _documents(searcher, hits)
 
     def search(self, question: Question) -> Found:
         state = self._state_of(question.place)
@@ -264,6 +275,13 @@ class TantivyIndex:
         hits = state.searcher.search(query, first + 1, count=False, order_by_field=name, order=Order.Asc).hits
         page = hits[:first]
         return _documents(state.searcher, page), page[-1][0] if len(hits) > len(page) else None
+
+
+def _id_in(name: str) -> str | None:
+    """A product's id as it is indexed, if `name` is one."""
+    with contextlib.suppress(ValueError):
+        return UUID(name).hex
+    return None
 
 
 # --- what lies in the folder

@@ -70,12 +70,26 @@ def _first_of(reader: Reader, words: str, first: int) -> Question:
     return Question(words, OfferFilter(), "relevance", first, tuning=reader.tuning, pins=pins)
 
 
-def page(reader: Reader, slug: str) -> bytes:
-    """Ready JSON of `OfferDetails`. Raises OfferNotFound."""
-    found = reader.index.page(slug)
+def page(reader: Reader, name: str) -> bytes:
+    """Ready JSON of `OfferDetails`, by slug or product id. Raises OfferNotFound."""
+    found = reader.index.page(name)
     if found is None:
-        raise OfferNotFound(f"The shop sells nothing called '{slug}'.")
+        raise OfferNotFound(f"The shop sells nothing called '{name}'.")
     return found
+
+
+def by_sku(reader: Reader, skus: Sequence[str]) -> bytes:
+    """Ready JSON of `SkuOffers`. A SKU is itself, upper and lower case told apart; its barcode is none."""
+    offers = [orjson.loads(document) for document in reader.index.with_codes(skus)]
+    found = {variant["sku"]: (offer, variant) for offer in offers for variant in offer["variants"]}
+    return orjson.dumps({"items": [_sku_offer(sku, *found.get(sku, (None, None))) for sku in skus]})
+
+
+def _sku_offer(sku: str, offer: Mapping[str, Any] | None, variant: Mapping[str, Any] | None) -> dict[str, Any]:
+    if offer is None or variant is None:
+        sold: dict[str, Any] = {"price": None, "available": False, "available_quantity": 0, "options": {}}
+        return {"sku": sku, "slug": None, "title": None, "image": None, **sold}
+    return {"slug": offer["slug"], "title": offer["title"], "image": offer["image"], **variant}
 
 
 def _answer(reader: Reader, message: SearchOffers, found: Found) -> bytes:

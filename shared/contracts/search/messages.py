@@ -41,13 +41,20 @@ class SuggestOffers(Query[bytes]):
 
 
 class GetOffer(Query[bytes]):
-    """One offer with all its product page shows, as ready JSON of `OfferDetails`.
+    """One offer with all its product page shows, as ready JSON of `OfferDetails`; by its slug, or its product's id.
 
     Raises shop_not_found, offer_not_found.
     """
 
     shop: ShopCode
     slug: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class GetOffersBySku(Query[bytes]):
+    """Price and availability of SKUs in a shop, as ready JSON of `SkuOffers`. Raises shop_not_found."""
+
+    shop: ShopCode
+    skus: Annotated[list[Sku], Field(min_length=1, max_length=100)]
 
 
 class ExplainOffer(Query[OfferExplanation]):

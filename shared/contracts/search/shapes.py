@@ -82,6 +82,25 @@ class Offer(Shape):
     variants: list[OfferVariant]
 
 
+class SkuOffer(Shape):
+    """What a shop sells under a SKU now: for a basket or a wish list. `slug` is null where it sells no such thing."""
+
+    sku: str
+    slug: str | None
+    title: str | None
+    image: OfferImage | None
+    price: Money | None
+    available: bool
+    available_quantity: int
+    options: dict[str, str]
+
+
+class SkuOffers(Shape):
+    """One entry per SKU, in the order asked."""
+
+    items: list[SkuOffer]
+
+
 class OfferTier(Shape):
     """The unit price from `minimum_quantity` on."""
 

@@ -8,7 +8,9 @@ from deploy import topology
 from shared.contracts.catalog.attributes import AttributeDraft, DefineAttribute
 from shared.contracts.catalog.messages import AssignCategory
 from shared.contracts.catalog.shapes import VariantDraft
-from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions
+from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions, SkuOffers
+from shared.identifiers import new_id
+from shared.money import Money
 from tests.doors import Client, caller_of, eventually
 from tests.factories.search import Seller
 
@@ -339,3 +341,34 @@ async def test_what_a_merchant_makes_a_facet_is_one(shop: Seller) -> None:
         "total": 1,
         "facets": {"attributes": [{"code": "material", "values": [oak]}]},
     }
+
+
+@pytest.mark.feature("SEA-3")
+async def test_a_page_is_read_by_its_product_s_id_too(shop: Seller) -> None:
+    by_slug = await shop.get("shops/main/offers/wool-scarf")
+    product_id = by_slug.json()["product_id"]
+    for name in (product_id, product_id.replace("-", "").upper()):
+        assert (await shop.get(f"shops/main/offers/{name}")).content == by_slug.content
+    assert (await shop.get(f"shops/main/offers/{new_id()}")).json()["code"] == "offer_not_found"
+
+
+@pytest.mark.feature("SEA-3")
+async def test_skus_are_priced_for_a_basket(shop: Seller) -> None:
+    skus = ["SCARF-BLUE", "SCARF-RED", "NOTHING", "scarf-blue", "COPPER-KETTLE", "4006381333931"]
+    answer = await shop.get("shops/main/offers-by-sku", sku=skus)
+    items = SkuOffers.model_validate_json(answer.content).items
+    assert [item.sku for item in items] == skus
+    assert [item.slug for item in items] == ["wool-scarf", "wool-scarf", None, None, "copper-kettle", None]
+    assert [item.available for item in items] == [True, False, False, False, True, False]
+    assert items[0].price == Money(amount=1999, currency="USD")
+    assert items[0].options == {"Colour": "Blue"}
+    assert answer.headers["ETag"]
+    for wrong in ([], ["x"] * 101, [""], ["x" * 201]):
+        refused = await shop.get("shops/main/offers-by-sku", sku=wrong)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/query/sku")
+    assert shop.client is not None
+    body = {"query": '{ offersBySku(shop: "main", skus: ["SCARF-BLUE"]) { items { sku slug price { amount } } } }'}
+    told = await shop.client.post("/graphql", json=body, headers=shop.client.speaking_as(shop.caller))
+    assert told.json()["data"]["offersBySku"]["items"] == [
+        {"sku": "SCARF-BLUE", "slug": "wool-scarf", "price": {"amount": 1999}}
+    ]
