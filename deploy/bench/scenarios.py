@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import asyncpg
 
-from deploy.bench import exports, imports, orders
+from deploy.bench import exports, imports, memory, orders
 from deploy.bench.figures import Figure
 from deploy.bench.load import Measured, http, measure
 from deploy.bench.relevance import relevance
-from deploy.bench.system import NobodyWorks, System
+from deploy.bench.system import NobodyWorks, System, running_memory
 
 _JSON = {"Content-Type": "application/json"}
 _WORDS = "wool linen oak brass coffee mug lantern bowl scarf kettle apron basket rope jumper blanket candle".split()
@@ -53,6 +53,33 @@ def graphql_list(system: System) -> Figure:
     body = json.dumps({"query": document, "variables": {"shop": "main"}}).encode()
     request = http("POST", "/graphql", {**system.headers("storefront"), **_JSON}, body)
     return _load("GraphQL list", system, [request])
+
+
+def graphql_search(system: System) -> Figure:
+    """As `storefront_search`: the same list, and no two queries are alike."""
+    document = (
+        'query($query: String, $filter: OfferFilterInput) { offers(shop: "main", first: 20, query: $query,'
+        " filter: $filter) { nodes { slug title brand sku available availableQuantity price { amount currency }"
+        " variants { sku available } } } }"
+    )
+    headers = {**system.headers("storefront"), **_JSON}
+    requests = []
+    for number in range(200):
+        for one in _WORDS:
+            for other in _WORDS[:6]:
+                variables = {"query": f"{one} {other}", "filter": {"priceMin": number}}
+                body = json.dumps({"query": document, "variables": variables}).encode()
+                requests.append(http("POST", "/graphql", headers, body))
+    return _load("GraphQL search, every query new", system, requests, once=True)
+
+
+def graphql_memory(system: System) -> Figure:
+    """Fifty objects with ten in each, of which nothing has to be found: what GraphQL itself takes."""
+    request = http("POST", "/graphql", _JSON, json.dumps({"query": memory.QUERY}).encode())
+    with running_memory(1) as server:
+        measured = measure(server, [request])
+    note = f"{measured.failures} failed: {measured.sample[-200:]}" if measured.failures else ""
+    return Figure("GraphQL, 50 × 10 from memory", measured.per_second, "requests", measured, note)
 
 
 def callback(system: System) -> Figure:
@@ -165,6 +192,8 @@ SCENARIOS: tuple[Callable[[System], Figure], ...] = (
     relevance,
     product_page,
     graphql_list,
+    graphql_search,
+    graphql_memory,
     orders.quote,
     orders.order,
     orders.order_of_one_sku,

@@ -158,15 +158,24 @@ def _serving(port: int) -> psutil.Process | None:
     return ours[-1] if ours else family[0]
 
 
-@contextlib.contextmanager
-def running_bare(workers: int) -> Iterator[Server]:
+def running_bare(workers: int) -> contextlib.AbstractContextManager[Server]:
     """The bare endpoint, under the same server with the same number of workers."""
+    return _running("deploy.bench.bare:app", "/items", workers)
+
+
+def running_memory(workers: int) -> contextlib.AbstractContextManager[Server]:
+    """GraphQL from memory, under the same server."""
+    return _running("deploy.bench.memory:app", "/graphql?query={__typename}", workers)
+
+
+@contextlib.contextmanager
+def _running(app: str, path: str, workers: int) -> Iterator[Server]:
     port = find_free_port()
-    command = [sys.executable, "-m", "uvicorn", "deploy.bench.bare:app", "--host", HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", app, "--host", HOST, "--port", str(port)]
     command += ["--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
     with subprocess.Popen([*command, "--log-level", "warning"]) as process:
         try:
-            _wait(lambda: _answers(f"http://{HOST}:{port}/items"), process)
+            _wait(lambda: _answers(f"http://{HOST}:{port}{path}"), process)
             yield Server(HOST, port, psutil.Process(process.pid))
         finally:
             process.terminate()
