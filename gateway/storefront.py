@@ -17,6 +17,7 @@ from shared.contracts.base import Shape
 from shared.contracts.search.messages import (
     GetOffer,
     GetOffersBySku,
+    ListShopCategories,
     OffersFirst,
     SearchOffers,
     ShopCode,
@@ -31,6 +32,7 @@ from shared.contracts.search.shapes import (
     OfferDetails,
     OfferSort,
     OfferSuggestions,
+    ShopCategories,
     SkuOffers,
 )
 from shared.errors import ValidationFailed
@@ -76,6 +78,13 @@ class SuggestionsParameters(Shape):
     first: int = Field(default=8, ge=1, le=20, description="How many words, categories and brands at most.")
 
 
+class CategoriesParameters(Shape):
+    """Which categories are asked for."""
+
+    shop_code: ShopCode
+    within: str | None = Field(default=None, description="A category's path: itself, and what is below it.")
+
+
 class SkusParameters(Shape):
     """Which SKUs are asked for."""
 
@@ -114,6 +123,14 @@ async def get_offer(request: Request) -> Response:
     return _ready(await ask(_message(GetOffer, {"shop": shop, "slug": slug}, {"shop": "shop_code"})))
 
 
+async def list_shop_categories(request: Request) -> Response:
+    refuse_unread(request.query_params, ("within",), (sparse.PARAMETER,))
+    ask = await asker(request)
+    note_fields(request, ShopCategories)
+    wanted = {"shop": request.path_params["shop_code"], "within": request.query_params.get("within")}
+    return _ready(await ask(_message(ListShopCategories, wanted, {"shop": "shop_code"})))
+
+
 async def get_offers_by_sku(request: Request) -> Response:
     refuse_unread(request.query_params, (), ("sku", sparse.PARAMETER))
     ask = await asker(request)
@@ -134,6 +151,15 @@ PLAIN_ROUTES = (
         OfferSuggestions,
         "search",
         SuggestionsParameters,
+    ),
+    PlainRoute(
+        "GET",
+        "/v1/shops/{shop_code}/categories",
+        list_shop_categories,
+        ListShopCategories,
+        ShopCategories,
+        "search",
+        CategoriesParameters,
     ),
     PlainRoute(
         "GET",

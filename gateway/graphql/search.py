@@ -2,12 +2,13 @@
 
 from gateway.graphql.fields import connection, mutation, query
 from shared.contracts.search import messages, tuning
-from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions, SkuOffers
+from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions, ShopCategories, SkuOffers
 
 FIELDS = (
     connection("offers", messages.SearchOffers, answer=FoundOffers),
     query("offerSuggestions", messages.SuggestOffers, answer=OfferSuggestions),
     query("offer", messages.GetOffer, answer=OfferDetails),
+    query("shopCategories", messages.ListShopCategories, answer=ShopCategories),
     query("offersBySku", messages.GetOffersBySku, answer=SkuOffers),
     query("offerExplanation", messages.ExplainOffer),
     connection("searchIndexes", messages.ListSearchIndexes),

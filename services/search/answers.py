@@ -11,6 +11,7 @@ from shared.contracts.search.messages import (
     GetOffer,
     GetOffersBySku,
     ListSearchIndexes,
+    ListShopCategories,
     RebuildSearchIndex,
     SearchOffers,
     SuggestOffers,
@@ -38,6 +39,11 @@ async def suggest_offers(message: SuggestOffers, uow: UnitOfWork) -> bytes:
 @answers(GetOffer, scope=_READING)
 async def get_offer(message: GetOffer, uow: UnitOfWork) -> bytes:
     return finding.page(await _reader(uow, message.shop), message.slug)
+
+
+@answers(ListShopCategories, scope=_READING)
+async def list_shop_categories(message: ListShopCategories, uow: UnitOfWork) -> bytes:
+    return finding.categories(await _reader(uow, message.shop), message)
 
 
 @answers(GetOffersBySku, scope=_READING)

@@ -8,8 +8,9 @@ import msgspec
 class OfferFields(msgspec.Struct, frozen=True):
     """What an offer is found, filtered and ordered by.
 
-    With US the ASCII unit separator, `categories` are `path<US>name` and `options` `name<US>value`; `attributes`, those
-    that are facets, are `code<US>value<US>label<US>text`, the last two as they are shown. `price` is in minor units.
+    With US the ASCII unit separator, `categories` are `path<US>name<US>position`, `options` `name<US>value`, and
+    `attributes`, those that are facets, `code<US>value<US>label<US>text`, the last two as they are shown. `price` is
+    in minor units.
     """
 
     title: str

@@ -74,9 +74,10 @@ class Seller:
         return await self._asked(service, "SELECT EXISTS (SELECT FROM shops WHERE id = $1)", shop_id)
 
     async def category(
-        self, name: str, *, parent: Category | None = None, shops: Sequence[str] = ("main",)
+        self, name: str, *, parent: Category | None = None, shops: Sequence[str] = ("main",), **fields: Any
     ) -> Category:
-        draft = CategoryDraft(name=name, parent_id=parent and parent.id, shops=[] if parent else list(shops))
+        assigned = [] if parent else list(shops)
+        draft = CategoryDraft(name=name, parent_id=parent and parent.id, shops=assigned, **fields)
         return await self.ask(CreateCategory(draft=draft))
 
     async def sell(

@@ -30,6 +30,7 @@ class KnownCategory:
     slugs: dict[str, str]
     name: str
     names: dict[str, str]
+    position: int
     # Enabled, and within its dates.
     is_open: bool
 
@@ -95,7 +96,8 @@ async def categories_with_ancestors(uow: UnitOfWork, category_ids: Iterable[UUID
     rows = await uow.fetch(
         "WITH RECURSIVE up AS (SELECT c.* FROM categories c WHERE c.id = ANY($1)"
         " UNION SELECT c.* FROM up JOIN categories c ON c.id = up.parent_id)"
-        " SELECT id, parent_id, slug, slugs, name, names, enabled AND (valid_from IS NULL OR valid_from <= $2)"
+        " SELECT id, parent_id, slug, slugs, name, names, position,"
+        " enabled AND (valid_from IS NULL OR valid_from <= $2)"
         " AND (valid_until IS NULL OR valid_until > $2) AS is_open FROM up",
         list(category_ids),
         clock.now(),

@@ -314,7 +314,8 @@ def _category_parts(
     for path in offers.assigned_paths(category_ids, known, setting.assigned):
         names = [_name(category, setting.locales) for category in path]
         slugs = [_slug(category, setting.locales) for category in path]
-        found.append(CategoryPart(id=path[-1].id, slug=slugs[-1], name=names[-1], path=slugs, names=names))
+        positions = [category.position for category in path]
+        found.append(CategoryPart(path[-1].id, slugs[-1], names[-1], slugs, names, positions))
     return sorted(found, key=lambda part: part.path)
 
 

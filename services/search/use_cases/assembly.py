@@ -210,12 +210,17 @@ def _codes(variant: VariantPart) -> list[str]:
 
 
 def _branches(categories: Iterable[CategoryPart]) -> dict[str, None]:
-    """Each category on the way from the root, as path and name."""
+    """Each category on the way from the root, as path, name and position."""
     return {
-        _pair("/".join(category.path[: depth + 1]), name): None
+        SEPARATOR.join(("/".join(category.path[: depth + 1]), name, str(position))): None
         for category in categories
-        for depth, name in enumerate(category.names)
+        for depth, (name, position) in enumerate(zip(category.names, _positions(category), strict=True))
     }
+
+
+def _positions(category: CategoryPart) -> Sequence[int]:
+    """A catalog that is not updated yet knows none."""
+    return category.positions or [0] * len(category.path)
 
 
 def _pair(name: str, value: str) -> str:

@@ -14,7 +14,7 @@ from services.search.errors import CursorOfAnotherSearch, OfferNotFound
 from services.search.repository.shops import KnownShop
 from services.search.use_cases.reading import Reader
 from services.search.use_cases.tuning import pins_of
-from shared.contracts.search.messages import SearchOffers, SuggestOffers
+from shared.contracts.search.messages import ListShopCategories, SearchOffers, SuggestOffers
 from shared.contracts.search.shapes import OfferFilter
 from shared.pagination import InvalidCursor, cursor_for, cursor_values
 
@@ -76,6 +76,47 @@ def page(reader: Reader, name: str) -> bytes:
     if found is None:
         raise OfferNotFound(f"The shop sells nothing called '{name}'.")
     return found
+
+
+def categories(reader: Reader, message: ListShopCategories) -> bytes:
+    """Ready JSON of `ShopCategories`."""
+    key = message.model_dump_json()
+    known = reader.remembered(key)
+    if known is None:
+        counted = reader.index.search(_first_of(reader, "", 1)).facets.categories
+        known = orjson.dumps({"items": _tree(counted, (message.within or "").strip("/"))})
+        reader.remember(key, known)
+    return known
+
+
+def _tree(counts: Mapping[str, int], within: str) -> list[dict[str, Any]]:
+    """Categories from the root down, neighbours in their order; only those of a branch, if one is named."""
+    facets = {facet["path"]: facet for facet in _category_facet(counts)}
+    positions = {term.split("\x1f", 1)[0]: _position(term) for term in counts}
+
+    def steps(path: str) -> list[str]:
+        parts = path.split("/")
+        return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+
+    def order(path: str) -> list[tuple[int, str, str]]:
+        return [(positions[step], facets[step]["name"], step) for step in steps(path)]
+
+    return [
+        {
+            "path": path,
+            "slug": facets[path]["slug"],
+            "name": facets[path]["name"],
+            "parent": path.rpartition("/")[0] or None,
+            "offers": facets[path]["count"],
+            "breadcrumbs": [{"slug": facets[step]["slug"], "name": facets[step]["name"]} for step in steps(path)],
+        }
+        for path in sorted(facets, key=order)
+        if not within or path == within or path.startswith(f"{within}/")
+    ]
+
+
+def _position(term: str) -> int:
+    return int(term.rsplit("\x1f", 1)[1]) if term.count("\x1f") == 2 else 0
 
 
 def by_sku(reader: Reader, skus: Sequence[str]) -> bytes:
@@ -180,7 +221,7 @@ def _category_facet(counts: Mapping[str, int]) -> list[dict[str, Any]]:
     """One entry per path; while names are being changed, old and new count together."""
     facets: dict[str, dict[str, Any]] = {}
     for term, count in sorted(counts.items(), key=lambda item: -item[1]):
-        path, name = term.split("\x1f", 1)
+        path, name = term.split("\x1f")[:2]
         facet = facets.setdefault(path, {"path": path, "slug": path.rsplit("/", 1)[-1], "name": name, "count": 0})
         facet["count"] += count
     return sorted(facets.values(), key=lambda facet: (-facet["count"], facet["path"]))

@@ -16,13 +16,17 @@ from shared.money import Money
 
 @dataclass(frozen=True, slots=True)
 class CategoryPart:
-    """A category as an offer names it: `path` holds the slugs from the root, `names` the localised names along it."""
+    """A category as an offer names it: `path` holds the slugs from the root, `names` the localised names along it.
+
+    `positions` are where each of these stands among its neighbours.
+    """
 
     id: UUID
     slug: str
     name: str
     path: list[str]
     names: list[str]
+    positions: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,14 @@ class GetOffer(Query[bytes]):
     slug: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
+class ListShopCategories(Query[bytes]):
+    """The categories in which a shop sells something, as ready JSON of `ShopCategories`. Raises shop_not_found."""
+
+    shop: ShopCode
+    # A category's path: itself, and what is below it.
+    within: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+
+
 class GetOffersBySku(Query[bytes]):
     """Price and availability of SKUs in a shop, as ready JSON of `SkuOffers`. Raises shop_not_found."""
 

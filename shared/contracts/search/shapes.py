@@ -136,6 +136,26 @@ class Breadcrumb(Shape):
     name: str
 
 
+class ShopCategory(Shape):
+    """A category in which a shop sells something; `offers` counts its whole branch.
+
+    `breadcrumbs` lead to it from the root, itself included; `parent` is the path of the one above, null for a root.
+    """
+
+    path: str
+    slug: str
+    name: str
+    parent: str | None
+    offers: int
+    breadcrumbs: list[Breadcrumb]
+
+
+class ShopCategories(Shape):
+    """The categories of a shop, each before those below it, neighbours by position and name."""
+
+    items: list[ShopCategory]
+
+
 class OfferSeo(Shape):
     title: str
     description: str

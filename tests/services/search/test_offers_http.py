@@ -8,7 +8,7 @@ from deploy import topology
 from shared.contracts.catalog.attributes import AttributeDraft, DefineAttribute
 from shared.contracts.catalog.messages import AssignCategory
 from shared.contracts.catalog.shapes import VariantDraft
-from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions, SkuOffers
+from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions, ShopCategories, SkuOffers
 from shared.identifiers import new_id
 from shared.money import Money
 from tests.doors import Client, caller_of, eventually
@@ -372,3 +372,34 @@ async def test_skus_are_priced_for_a_basket(shop: Seller) -> None:
     assert told.json()["data"]["offersBySku"]["items"] == [
         {"sku": "SCARF-BLUE", "slug": "wool-scarf", "price": {"amount": 1999}}
     ]
+
+
+@pytest.mark.feature("SEA-3", "CAT-2")
+async def test_a_shop_s_categories_come_as_a_tree_in_their_order(shop: Seller) -> None:
+    yard = await shop.category("Yard", position=5)
+    for title, position in (("Pots", 2), ("Tools", 1)):
+        await shop.sell(f"{title} thing", await shop.category(title, parent=yard, position=position))
+    await shop.category("Empty", parent=yard)
+
+    async def within(path: str) -> list[tuple[str, int]]:
+        told = await shop.get("shops/main/categories", within=path)
+        return [(each.path, each.offers) for each in ShopCategories.model_validate_json(told.content).items]
+
+    async def are_there() -> bool:
+        return await within("yard") == [("yard", 2), ("yard/tools", 1), ("yard/pots", 1)]
+
+    await eventually(are_there)
+    everything = (await shop.get("shops/main/categories")).json()["items"]
+    paths = [each["path"] for each in everything]
+    assert paths.index("clothing") < paths.index("clothing/knitwear")
+    assert paths.index("yard") > paths.index("kitchen")
+    [pots] = [each for each in everything if each["path"] == "yard/pots"]
+    assert (pots["parent"], pots["breadcrumbs"]) == (
+        "yard",
+        [{"slug": "yard", "name": "Yard"}, {"slug": "pots", "name": "Pots"}],
+    )
+    assert await within("yar") == []
+    assert shop.client is not None
+    body = {"query": '{ shopCategories(shop: "main", within: "yard/pots") { items { path parent offers } } }'}
+    told = await shop.client.post("/graphql", json=body, headers=shop.client.speaking_as(shop.caller))
+    assert told.json()["data"]["shopCategories"]["items"] == [{"path": "yard/pots", "parent": "yard", "offers": 1}]
