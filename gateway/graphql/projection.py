@@ -8,6 +8,7 @@ says itself what it makes of that.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from graphql import (
     GraphQLSchema,
     GraphQLString,
     Undefined,
+    get_named_type,
     is_enum_type,
     is_leaf_type,
     is_list_type,
@@ -52,11 +54,6 @@ _AS_IT_IS = {
 _EITHER = "@"
 
 
-def _calling(kind: str, expression: str) -> str:
-    """Objects lie in objects of their own kind: JSON in JSON, shapes in shapes."""
-    return expression.replace(_EITHER, kind)
-
-
 class Parsed(msgspec.Struct, gc=False):
     """What `parsing.py` reads JSON as: it has what is selected, under the names of the JSON."""
 
@@ -83,11 +80,12 @@ class _Writer:
     def __init__(self, schema: GraphQLSchema, collect: Collect) -> None:
         self._schema, self._collect = schema, collect
         self._functions: list[str] = []
+        self._objects = 0
         self._known: dict[str, Any] = {"listed": _listed}
 
     def made(self, type_: GraphQLOutputType, field: FieldDetailsList) -> Projection:
         expression = self._value("v", type_, field)
-        text = "\n".join([*self._functions, f"def made(v): return {_calling('s', expression)}"])
+        text = "\n".join([*self._functions, f"def made(v): return {expression.replace(_EITHER, 's')}"])
         # Only names of this module's own making and names out of the schema and the document stand in it.
         exec(compile(text, "<projection>", "exec"), self._known)  # noqa: S102
         made: Projection = self._known["made"]
@@ -106,9 +104,10 @@ class _Writer:
         inner: Any = type_.of_type if is_non_null_type(type_) else type_
         if is_leaf_type(inner):
             return self._leaf(var, inner, is_nullable)
-        written = (
-            self._list(var, inner, field) if is_list_type(inner) else f"{_EITHER}{self._object(inner, field)}({var})"
-        )
+        if is_list_type(inner):
+            written = self._list(var, inner, field)
+        else:
+            written = f"{_EITHER}{self._object(inner, field).number}({var})"
         return f"(None if {var} is None else {written})" if is_nullable else written
 
     def _leaf(self, var: str, type_: Any, is_nullable: bool) -> str:
@@ -128,52 +127,108 @@ class _Writer:
 
     # --- objects, as functions
 
-    def _object(self, type_: Any, field: FieldDetailsList) -> int:
-        """The number of two functions that write an object: `m…` reads mappings, `s…` shapes; each knows the other."""
+    def _object(self, type_: Any, field: FieldDetailsList) -> "_Object":
+        """Two functions that write an object, `m…` from mappings and `s…` from shapes; each knows the other."""
         if not is_object_type(type_):
             raise NotPlain(f"{type_} is one of several types.")
         if type_.is_type_of is not None and not type_.is_type_of({}, None):  # type: ignore[arg-type]
             raise NotPlain(f"{type_} is not read from parsed JSON.")
-        entries, of_mapping, of_shape = [], [], []
-        for number, (key, group) in enumerate(self._collect(type_, field).items()):
+        fitting: set[type] = set()
+        self._objects += 1
+        made = _Object(self._objects, self._name(fitting), self._name(_check(type_, fitting)))
+        for position, (key, group) in enumerate(self._collect(type_, field).items()):
             name = group[0].node.name.value
             if name == "__typename":
-                entries.append(f"{key!r}: {type_.name!r}")
-                continue
-            definition = plain_field(self._schema, type_, name)
-            var = f"v{number}"
-            by_key, by_attribute = self._reading(definition)
-            of_mapping.append(f"    {var} = {by_key}")
-            of_shape.append(f"    {var} = {by_attribute}")
-            entries.append(f"{key!r}: {self._value(var, definition.type, group)}")
-        return self._function(type_, of_mapping, of_shape, "    return {" + ", ".join(entries) + "}")
+                made.entries.append(f"{key!r}: {type_.name!r}")
+            else:
+                self._add(made, f"v{made.number}_{position}", key, plain_field(self._schema, type_, name), group)
+        self._functions += made.functions()
+        return made
 
-    def _function(self, type_: GraphQLObjectType, of_mapping: list[str], of_shape: list[str], returns: str) -> int:
-        number = len(self._functions)
-        fitting: set[type] = set()
-        known, check = self._name(fitting), self._name(_check(type_, fitting))
-        lines = [
-            f"def m{number}(o):",
-            f"    if type(o) is not dict: return s{number}(o)",
-            "    get = o.get",
-            *of_mapping,
-            _calling("m", returns),
-            f"def s{number}(o):",
-            f"    if type(o) not in {known}:",
-            f"        if type(o) is dict: return m{number}(o)",
-            f"        {check}(o)",
-            *of_shape,
-            _calling("s", returns),
-        ]
-        self._functions.append("\n".join(lines))
-        return number
-
-    def _reading(self, field: "PlainField") -> tuple[str, str]:
-        """How a field is read from a mapping, and from a shape."""
+    def _add(self, made: "_Object", var: str, key: str, field: "PlainField", group: FieldDetailsList) -> None:
+        """Write one more field of an object."""
         if field.of_source is None:
-            return f"get({field.python_name!r})", f"o.{field.python_name}"
-        reads = f"{self._name(field.of_source)}(o)"
-        return reads, reads
+            made.read(f"{var} = {made.getter}({field.python_name!r})", f"{var} = {made.source}.{field.python_name}")
+        else:
+            made.read(*[f"{var} = {self._name(field.of_source)}({made.source})"] * 2)
+        inner = _objects_in_list(field.type)
+        if inner is None:
+            made.entries.append(f"{key!r}: {self._value(var, field.type, group)}")
+            return
+        item = self._object(get_named_type(inner), group)
+        made.read(*(item.loop(kind, var, field.type) for kind in ("m", "s")))
+        made.entries.append(f"{key!r}: {var}")
+
+
+class _Object:
+    """The text of what writes one object. Its names are its own, so that it may stand within that of another."""
+
+    def __init__(self, number: int, known: str, check: str) -> None:
+        self.number = number
+        self.source, self.getter = f"o{number}", f"g{number}"
+        self.entries: list[str] = []
+        self._known, self._check = known, check
+        self._of: dict[str, list[str]] = {"m": [f"{self.getter} = {self.source}.get"], "s": []}
+        # Whoever has a loop within does not go into another's: the text would double with every level.
+        self._has_loop = False
+
+    def read(self, of_mapping: str | list[str], of_shape: str | list[str]) -> None:
+        """Add the lines that read a field."""
+        for kind, lines in (("m", of_mapping), ("s", of_shape)):
+            self._has_loop = self._has_loop or isinstance(lines, list)
+            self._of[kind] += lines if isinstance(lines, list) else [lines]
+
+    def functions(self) -> list[str]:
+        number, source = self.number, self.source
+        return [
+            f"def m{number}({source}):",
+            f"    if type({source}) is not dict: return s{number}({source})",
+            *_indented(self._of["m"]),
+            f"    return {self._written('m')}",
+            f"def s{number}({source}):",
+            f"    if type({source}) not in {self._known}:",
+            f"        if type({source}) is dict: return m{number}({source})",
+            f"        {self._check}({source})",
+            *_indented(self._of["s"]),
+            f"    return {self._written('s')}",
+        ]
+
+    def loop(self, kind: str, var: str, type_: GraphQLOutputType) -> list[str]:
+        """Lines that make of `var`, a list of such objects, what is written: a call for each costs an eighth."""
+        is_nullable, listed = not is_non_null_type(type_), f"({var} if type({var}) is list else listed({var}))"
+        item_type = (type_ if is_nullable else type_.of_type).of_type  # type: ignore[union-attr]
+        source, called = self.source, f"{kind}{self.number}({self.source})"
+        otherwise = called if is_non_null_type(item_type) else f"None if {source} is None else {called}"
+        if self._has_loop:
+            lines = [f"{var} = [{otherwise} for {source} in {listed}]"]
+        else:
+            fits = f"type({source}) is dict" if kind == "m" else f"type({source}) in {self._known}"
+            lines = [
+                f"{var}r = []",
+                f"for {source} in {listed}:",
+                f"    if {fits}:",
+                *_indented(_indented([*self._of[kind], f"{var}r.append({self._written(kind)})"])),
+                f"    else: {var}r.append({otherwise})",
+                f"{var} = {var}r",
+            ]
+        return [f"if {var} is not None:", *_indented(lines)] if is_nullable else lines
+
+    def _written(self, kind: str) -> str:
+        """The object, as an expression; what lies in it is of its own kind: JSON in JSON, shapes in shapes."""
+        return ("{" + ", ".join(self.entries) + "}").replace(_EITHER, kind)
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def _objects_in_list(type_: Any) -> Any:
+    """The type of what lies in a list of objects; None for any other type."""
+    inner = type_.of_type if is_non_null_type(type_) else type_
+    if not is_list_type(inner):
+        return None
+    item = inner.of_type.of_type if is_non_null_type(inner.of_type) else inner.of_type
+    return None if is_list_type(item) or is_leaf_type(item) else item
 
 
 @dataclass(frozen=True)
@@ -196,7 +251,7 @@ def plain_field(schema: GraphQLSchema, type_: GraphQLObjectType, name: str) -> P
         of_source = getattr(field.base_resolver.wrapped_func, "of_source", None)
         if of_source is None:
             raise NotPlain(f"{type_}.{name} has a resolver of its own.")
-    if not field.python_name.isidentifier():
+    if not field.python_name.isidentifier() or iskeyword(field.python_name):
         raise NotPlain(f"{field.python_name} is no attribute.")
     return PlainField(definition.type, field.python_name, of_source)
 
