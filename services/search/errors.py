@@ -24,6 +24,10 @@ class SearchTuningChangedSince(PreconditionFailed):
     """Somebody else tuned the shop's search since it was read."""
 
 
+class ReversedPriceRange(ValidationFailed):
+    """The lowest price that is wanted is above the highest."""
+
+
 class ProductsAndCategories(ValidationFailed):
     """A rebuild names categories, and products or SKUs as well: it could mean both, or those that are in both."""
 
@@ -38,6 +42,7 @@ __all__ = [
     "OfferNotFound",
     "PinnedTwice",
     "ProductsAndCategories",
+    "ReversedPriceRange",
     "SearchTuningChangedSince",
     "ShopNotFound",
     "SkuNotFound",

@@ -142,7 +142,9 @@ class TantivyIndex:
     def rest(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.wait_merging_threads()
+            # A writer whose files were taken away has failed before, and has nothing left to wait for.
+            with contextlib.suppress(ValueError):
+                writer.wait_merging_threads()
 
     def close(self) -> None:
         self.rest()

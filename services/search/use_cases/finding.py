@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from services.search.engines.base import FacetCounts, Found, Place, Question
-from services.search.errors import CursorOfAnotherSearch, OfferNotFound
+from services.search.errors import CursorOfAnotherSearch, OfferNotFound, ReversedPriceRange
 from services.search.repository.shops import KnownShop
 from services.search.use_cases.reading import Reader
 from services.search.use_cases.tuning import pins_of
@@ -25,7 +25,11 @@ _LARGEST_PLACE = (1 << 64) - 1
 
 
 def search(reader: Reader, message: SearchOffers) -> bytes:
-    """Ready JSON of `FoundOffers`. Raises InvalidCursor, CursorOfAnotherSearch."""
+    """Ready JSON of `FoundOffers`. Raises InvalidCursor, CursorOfAnotherSearch, ReversedPriceRange."""
+    low, high = message.filter.price_min, message.filter.price_max
+    if low is not None and high is not None and low > high:
+        told = f"No price is at least {low} and at most {high}."
+        raise ReversedPriceRange(told, [{"pointer": "/price_min", "code": "reversed_price_range", "message": told}])
     key = message.model_dump_json()
     known = reader.remembered(key)
     if known is not None:

@@ -21,7 +21,7 @@ class SearchOffers(Query[bytes]):
     """The offers of a shop that match words and filter, as ready JSON of `FoundOffers`.
 
     All words must match, the last one as a beginning; where that finds little, words that are nearly spelled so count,
-    too. Raises shop_not_found, invalid_cursor, cursor_of_another_search.
+    too. Raises shop_not_found, invalid_cursor, cursor_of_another_search, reversed_price_range.
     """
 
     shop: ShopCode

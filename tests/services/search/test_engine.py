@@ -1,6 +1,7 @@
 """The embedded engine alone: words, facets against counting by hand, cursors, and a folder that was left behind."""
 
 import random
+import shutil
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from services.search.engines.base import Found, Question, Tuning
+from services.search.engines.base import Found, IndexUnreadable, Question, Tuning
 from services.search.engines.spelling import mistakes_between
 from services.search.engines.tantivy import TantivyIndex, open_index
 from services.search.models import OfferFields, StoredOffer
@@ -252,6 +253,17 @@ def test_two_filters_of_one_option_are_one(many: tuple[TantivyIndex, list[Stored
     index = many[0]
     found = ask(index, filter=OfferFilter(options=apart))
     assert found.total == ask(index, filter=OfferFilter(options=together)).total > 0
+
+
+@pytest.mark.feature("SEA-2")
+def test_an_index_whose_folder_was_taken_away_says_so_and_closes(tmp_path: Path) -> None:
+    index = index_of(tmp_path, [an_offer(1)])
+    shutil.rmtree(tmp_path / "index")
+    with pytest.raises(IndexUnreadable):
+        index.apply([an_offer(2)], 2)
+    # What was found before is found still, and whoever fills another one can let go of this.
+    assert numbers(ask(index)) == [1]
+    index.close()
 
 
 # --- spelling

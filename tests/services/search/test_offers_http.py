@@ -265,6 +265,13 @@ async def _has(seller: Seller, slug: str) -> bool:
 
 
 @pytest.mark.feature("SEA-2")
+async def test_a_price_range_goes_upwards(shop: Seller) -> None:
+    refused = await shop.get("shops/main/offers", price_min="500", price_max="499")
+    assert (refused.status_code, refused.json()["code"]) == (422, "reversed_price_range")
+    assert (await shop.offers(price_min="1999", price_max="1999"))["total"] == 1
+
+
+@pytest.mark.feature("SEA-2")
 async def test_who_types_is_told_what_it_may_become(shop: Seller) -> None:
     told = (await shop.get("shops/main/offer-suggestions", q="sca")).json()
     OfferSuggestions.model_validate(told)
