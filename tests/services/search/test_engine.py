@@ -259,8 +259,9 @@ def test_two_filters_of_one_option_are_one(many: tuple[TantivyIndex, list[Stored
 def test_an_index_whose_folder_was_taken_away_says_so_and_closes(tmp_path: Path) -> None:
     index = index_of(tmp_path, [an_offer(1)])
     shutil.rmtree(tmp_path / "index")
-    with pytest.raises(IndexUnreadable):
-        index.apply([an_offer(2)], 2)
+    for number in range(2, 6):
+        with pytest.raises(IndexUnreadable):
+            index.apply([an_offer(n) for n in range(number * 1000, number * 1000 + 1000)], number)
     # What was found before is found still, and whoever fills another one can let go of this.
     assert numbers(ask(index)) == [1]
     index.close()
