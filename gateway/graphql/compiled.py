@@ -40,7 +40,8 @@ from strawberry.types.field import StrawberryField
 
 from gateway.graphql.documents import Document
 from gateway.graphql.parsing import reader
-from gateway.graphql.projection import NotPlain, Projection, projection
+from gateway.graphql.plain import NotPlain
+from gateway.graphql.projection import Projection, projection
 from gateway.graphql.reads import Read
 from gateway.graphql.schema import Schema
 from shared.bus.ask import Asker, Bus

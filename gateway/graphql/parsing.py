@@ -12,7 +12,8 @@ import orjson
 from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_leaf_type, is_list_type, is_non_null_type
 from graphql.execution.collect_fields import FieldDetailsList
 
-from gateway.graphql.projection import Collect, Parsed, plain_field
+from gateway.graphql.plain import Collect, plain_field
+from gateway.graphql.projection import Parsed
 
 Read = Callable[[bytes], Any]
 _ITEMS = "items"

@@ -7,8 +7,6 @@ says itself what it makes of that.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from keyword import iskeyword
 from typing import Any
 
 import msgspec
@@ -28,14 +26,13 @@ from graphql import (
     is_non_null_type,
     is_object_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
-from strawberry.types.field import StrawberryField
+from graphql.execution.collect_fields import FieldDetailsList
+
+from gateway.graphql.encoding import encoder
+from gateway.graphql.plain import Collect, NotPlain, PlainField, plain_field
 
 Projection = Callable[[Any], Any]
-# The fields below a field, as graphql-core collects them.
-Collect = Callable[[GraphQLObjectType, FieldDetailsList], GroupedFieldSet]
 
-_DEFINITION = "strawberry-definition"
 # What a scalar writes as it is; whatever else comes is left to the scalar.
 _AS_IT_IS = {
     GraphQLString.name: "type({0}) is str",
@@ -56,10 +53,6 @@ _EITHER = "@"
 
 class Parsed(msgspec.Struct, gc=False):
     """What `parsing.py` reads JSON as: it has what is selected, under the names of the JSON."""
-
-
-class NotPlain(Exception):
-    """The selection has something that is more than plain data."""
 
 
 class Unfit(Exception):
@@ -145,7 +138,7 @@ class _Writer:
         self._functions += made.functions()
         return made
 
-    def _add(self, made: "_Object", var: str, key: str, field: "PlainField", group: FieldDetailsList) -> None:
+    def _add(self, made: "_Object", var: str, key: str, field: PlainField, group: FieldDetailsList) -> None:
         """Write one more field of an object."""
         if field.of_source is None:
             made.read(f"{var} = {made.getter}({field.python_name!r})", f"{var} = {made.source}.{field.python_name}")
@@ -156,7 +149,16 @@ class _Writer:
             made.entries.append(f"{key!r}: {self._value(var, field.type, group)}")
             return
         item = self._object(get_named_type(inner), group)
-        made.read(*(item.loop(kind, var, field.type) for kind in ("m", "s")))
+        of_mapping, of_shape = (item.loop(kind, var, field.type) for kind in ("m", "s"))
+        at_once = encoder(self._schema, field.type, group, self._collect)
+        if at_once is not None:
+            of_shape = [
+                f"{var}f = {self._name(at_once)}({var})",
+                f"if {var}f is not None: {var} = {var}f",
+                "else:",
+                *_indented(of_shape),
+            ]
+        made.read(of_mapping, of_shape)
         made.entries.append(f"{key!r}: {var}")
 
 
@@ -229,31 +231,6 @@ def _objects_in_list(type_: Any) -> Any:
         return None
     item = inner.of_type.of_type if is_non_null_type(inner.of_type) else inner.of_type
     return None if is_list_type(item) or is_leaf_type(item) else item
-
-
-@dataclass(frozen=True)
-class PlainField:
-    """A field that is read by its name, or made by `of_source` of the object and nothing else."""
-
-    type: GraphQLOutputType
-    python_name: str
-    of_source: Projection | None
-
-
-def plain_field(schema: GraphQLSchema, type_: GraphQLObjectType, name: str) -> PlainField:
-    """Raises NotPlain for a field with arguments, or with a resolver of its own."""
-    definition = schema.get_field(type_, name)
-    if definition is None or definition.args or _DEFINITION not in definition.extensions:
-        raise NotPlain(f"{type_}.{name} is not a field of plain data.")
-    field: StrawberryField = definition.extensions[_DEFINITION]
-    of_source = None
-    if field.base_resolver is not None:
-        of_source = getattr(field.base_resolver.wrapped_func, "of_source", None)
-        if of_source is None:
-            raise NotPlain(f"{type_}.{name} has a resolver of its own.")
-    if not field.python_name.isidentifier() or iskeyword(field.python_name):
-        raise NotPlain(f"{field.python_name} is no attribute.")
-    return PlainField(definition.type, field.python_name, of_source)
 
 
 def _completion(type_: Any, is_nullable: bool) -> Projection:

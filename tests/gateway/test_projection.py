@@ -7,7 +7,7 @@ import pytest
 
 from gateway.graphql.app import schema
 from gateway.graphql.compiled import plan
-from shared.contracts.search.shapes import OfferVariant
+from shared.contracts.search.shapes import Offer, OfferVariant
 from shared.money import Money
 from tests.gateway.test_compiled import asking, run
 
@@ -58,6 +58,52 @@ UNFIT = {
     "null for a text": page(variant(sku=None)),
     "another shape": page(variant(), Money(amount=2, currency="USD")),
 }
+
+EVERY_CHARACTER = "".join(chr(each) for each in (*range(0x300), 0x2028, 0x2029, 0xFFFD, 0xFFFF, 0x1F600, 0x10FFFF))
+DIRECT = """{ offers(shop: "main") { nodes { title: slug slug: title variants { sku available } } edges { node { number:
+    availableQuantity variants { title: sku price { amount currency } sku } } } } }"""
+
+
+def offer(**other: Any) -> Offer:
+    fields = dict.fromkeys(Offer.model_fields) | {"slug": "s", "title": "t", "available_quantity": 3}
+    return Offer.model_construct(None, **fields | {"variants": [AS_SHAPE]} | other)
+
+
+OFFERS = {
+    "shapes": [offer(), offer(slug="u")],
+    "mappings": [offer().model_dump()],
+    "mappings among shapes": [offer(), offer().model_dump()],
+    "mappings in shapes": [offer(variants=[AS_SHAPE.model_dump()])],
+    "every character": [offer(title=EVERY_CHARACTER)],
+    "a half of a character": [offer(title="\ud800")],
+    "a tuple": (offer(),),
+    "nothing": [],
+    "null": [None],
+    "null for a text": [offer(title=None)],
+    "null for a list": [offer(variants=None)],
+    "null in a list": [offer(variants=[None])],
+    "a number for a text": [offer(title=7)],
+    "a truth for a number": [offer(available_quantity=True)],
+    "a number beyond 32 bits": [offer(available_quantity=2**31)],
+    "a fraction for a number": [offer(available_quantity=3.0)],
+    "an amount beyond 64 bits": [
+        offer(variants=[AS_SHAPE.model_copy(update={"price": Money.model_construct(amount=2**63, currency="USD")})])
+    ],
+    "another shape": [Money(amount=2, currency="USD")],
+}
+
+
+@pytest.mark.parametrize("items", OFFERS.values(), ids=OFFERS)
+async def test_a_list_that_is_written_at_once_is_written_as_the_ordinary_executor_does(items: Any) -> None:
+    bus = Answering({"items": items, "next": None})
+    answers: list[Any] = []
+    for is_compiled in (True, False):
+        try:
+            answers.append(await run(DIRECT, None, bus, is_compiled=is_compiled))
+        except TypeError as error:
+            # Half a character is no text in any encoding; whoever sends it is told of a defect.
+            answers.append(str(error))
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("answer", FIT.values(), ids=FIT)
