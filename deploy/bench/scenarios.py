@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import asyncpg
 
-from deploy.bench import exports, imports, memory, orders
+from deploy.bench import exports, imports, indexes, memory, orders
 from deploy.bench.figures import Figure
 from deploy.bench.load import Measured, http, measure
 from deploy.bench.relevance import relevance
@@ -204,6 +204,8 @@ SCENARIOS: tuple[Callable[[System], Figure], ...] = (
     imports.import_repeated,
     imports.import_changed,
     exports.export_products,
+    indexes.index_rebuild,
+    indexes.index_catch_up,
     freshness,
 )
 

@@ -134,13 +134,14 @@ async def follow(uow: UnitOfWork, shop_id: UUID, after: int, most: int) -> Follo
         most,
     )
     return Followed(
-        [_stored(row) for row in rows],
+        [stored_offer(row) for row in rows],
         rows[-1]["sequence"] if rows else after,
         [row["changed_at"] for row in rows],
     )
 
 
-def _stored(row: asyncpg.Record) -> StoredOffer:
+def stored_offer(row: asyncpg.Record) -> StoredOffer:
+    """A row of the documents as an engine takes it over."""
     fields = None if row["fields"] is None else _decode(row["fields"])
     return StoredOffer(
         row["product_id"].hex, row["number"], row["slug"], fields, row["document"] or b"", row["page"] or b""
