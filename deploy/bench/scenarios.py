@@ -201,6 +201,7 @@ SCENARIOS: tuple[Callable[[System], Figure], ...] = (
     callback_at_half_the_rate,
     bulk_stock,
     imports.import_first,
+    imports.import_left,
     imports.import_repeated,
     imports.import_changed,
     exports.export_products,
