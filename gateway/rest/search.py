@@ -20,8 +20,10 @@ from shared.contracts.search.messages import (
 )
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
 from shared.contracts.search.tuning import (
+    MOST_BOOSTS,
     MOST_PINS,
     MOST_SYNONYMS,
+    Boost,
     GetSearchTuning,
     PinnedOffers,
     SearchTuning,
@@ -56,11 +58,12 @@ class Tuning(Shape):
 
     synonyms: Annotated[list[Synonym], Field(max_length=MOST_SYNONYMS)] = []
     pins: Annotated[list[PinnedOffers], Field(max_length=MOST_PINS)] = []
+    boosts: Annotated[list[Boost], Field(max_length=MOST_BOOSTS)] = []
 
 
 @router.get("/shops/{shop_code}/search-tuning")
 async def get_search_tuning(shop_code: ShopCode, response: Response, ask: Ask) -> SearchTuning:
-    """Words that mean the same in a shop's search, and offers that come first; its version is the `ETag`."""
+    """Words that mean the same in a shop's search, and what comes first; its version is the `ETag`."""
     return tagged(await ask(GetSearchTuning(shop=shop_code)), response)
 
 
@@ -72,10 +75,8 @@ async def set_search_tuning(
 
     With `If-Match` only if nobody else has tuned it since.
     """
-    command = SetSearchTuning(
-        shop=shop_code, synonyms=tuning.synonyms, pins=tuning.pins, expected_version=expected_version
-    )
-    return tagged(await ask(command), response)
+    given = {name: getattr(tuning, name) for name in Tuning.model_fields}
+    return tagged(await ask(SetSearchTuning(shop=shop_code, expected_version=expected_version, **given)), response)
 
 
 @router.get("/search-indexes")

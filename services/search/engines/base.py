@@ -26,13 +26,15 @@ class Tuning:
     """What a merchant wants found besides, and first. `version` tells one tuning from another.
 
     `others` are phrases that one who looks for a phrase finds, too. Pinned offers are slugs in their order: by query,
-    in lower case with single spaces, and by category, as its path or slug.
+    in lower case with single spaces, and by category, as its path or slug. What is boosted counts so many times.
     """
 
     version: int = 0
     others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pins_of_queries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pins_of_categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    boosted_brands: Mapping[str, float] = field(default_factory=dict)
+    boosted_categories: Mapping[str, float] = field(default_factory=dict)
 
 
 NO_TUNING = Tuning()

@@ -105,6 +105,13 @@ class Matching:
             return []
         return [Query.fuzzy_term_query(self.schema, "codes", code, distance=0, prefix=True)]
 
+    def boosted(self, query: Query, brands: Mapping[str, float], categories: Mapping[str, float]) -> Query:
+        """`query`, with what is of these brands or in these categories counting for more; the greatest factor holds."""
+        promoted = [(self.one_of("brand_key", [brand.casefold()]), factor) for brand, factor in brands.items()]
+        promoted += [(self.one_of("categories", [path]), factor) for path, factor in categories.items()]
+        ways = [Query.boost_query(narrowed(query, [condition]), factor) for condition, factor in promoted]
+        return Query.disjunction_max_query([query, *ways], 0.0) if ways else query
+
     def conditions(self, wanted: OfferFilter) -> dict[str, Query]:
         """The filter's conditions by their facet: `category`, `price`, `option:<name>`, `attribute:<code>` …"""
         found: dict[str, Query] = {}

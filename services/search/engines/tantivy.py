@@ -230,6 +230,10 @@ class TantivyIndex:
         key = (question.words, stage, question.filter.model_dump_json(), question.tuning.version, pins)
         known = state.summaries.get(key)
         if known is None:
+            if question.words.strip():
+                query = self._matching.boosted(
+                    query, question.tuning.boosted_brands, question.tuning.boosted_categories
+                )
             known = self._summed_up(state.searcher, query, question.filter, pins)
             if len(state.summaries) < _KEPT_SUMMARIES:
                 state.summaries[key] = known

@@ -1,20 +1,42 @@
 """How shops' searches are tuned."""
 
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import orjson
 
-from shared.contracts.search.tuning import PinnedOffers, Synonym
+from shared.contracts.search.tuning import Boost, PinnedOffers, Synonym
 from shared.unit_of_work import UnitOfWork
 
-Tuned = tuple[list[Synonym], list[PinnedOffers]]
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What a merchant set, all of it."""
+
+    synonyms: list[Synonym] = field(default_factory=list)
+    pins: list[PinnedOffers] = field(default_factory=list)
+    boosts: list[Boost] = field(default_factory=list)
+
+    def as_stored(self) -> dict[str, Any]:
+        return {
+            "synonyms": [each.model_dump() for each in self.synonyms],
+            "pins": [each.model_dump() for each in self.pins],
+            "boosts": [each.model_dump() for each in self.boosts],
+        }
 
 
 async def get(uow: UnitOfWork, shop_id: UUID) -> Tuned:
-    """Synonyms and pins of a shop; nothing where it was never tuned."""
+    """How a shop is tuned; not at all where it never was."""
     stored = await uow.fetchval("SELECT tuning FROM tunings WHERE shop_id = $1", shop_id)
-    tuning = {"synonyms": [], "pins": []} if stored is None else orjson.loads(stored)
-    return [Synonym(**each) for each in tuning["synonyms"]], [PinnedOffers(**each) for each in tuning["pins"]]
+    if stored is None:
+        return Tuned()
+    tuning = orjson.loads(stored)
+    return Tuned(
+        [Synonym(**each) for each in tuning["synonyms"]],
+        [PinnedOffers(**each) for each in tuning["pins"]],
+        [Boost(**each) for each in tuning.get("boosts", ())],
+    )
 
 
 async def lock_version(uow: UnitOfWork, shop_id: UUID) -> int:
@@ -25,15 +47,12 @@ async def lock_version(uow: UnitOfWork, shop_id: UUID) -> int:
 
 async def put(uow: UnitOfWork, shop_id: UUID, tuned: Tuned) -> int:
     """Keep this instead of what there was. Returns its version."""
-    synonyms, pins = tuned
     await uow.execute(
         "INSERT INTO tunings (organization_id, shop_id, tuning) VALUES ($1, $2, $3)"
         " ON CONFLICT (organization_id, shop_id) DO UPDATE SET tuning = excluded.tuning",
         uow.organization_id,
         shop_id,
-        orjson.dumps(
-            {"synonyms": [each.model_dump() for each in synonyms], "pins": [each.model_dump() for each in pins]}
-        ).decode(),
+        orjson.dumps(tuned.as_stored()).decode(),
     )
     version: int = await uow.fetchval(
         "UPDATE indexes SET tuning_version = tuning_version + 1 WHERE shop_id = $1 RETURNING tuning_version", shop_id

@@ -4,6 +4,7 @@ from services.search.engines.base import NO_TUNING, Tuning
 from services.search.errors import PinnedTwice, SearchTuningChangedSince, ShopNotFound
 from services.search.repository import shops, tunings
 from services.search.repository.shops import KnownShop
+from services.search.repository.tunings import Tuned
 from shared.contracts.search.tuning import GetSearchTuning, PinnedOffers, SearchTuning, SetSearchTuning
 from shared.unit_of_work import UnitOfWork
 
@@ -11,8 +12,8 @@ from shared.unit_of_work import UnitOfWork
 async def get(uow: UnitOfWork, message: GetSearchTuning) -> SearchTuning:
     """Raises ShopNotFound."""
     shop = await _shop(uow, message.shop)
-    synonyms, pins = await tunings.get(uow, shop.id)
-    return SearchTuning(shop=shop.code, version=shop.tuning_version, synonyms=synonyms, pins=pins)
+    tuned = await tunings.get(uow, shop.id)
+    return _shape(shop, shop.tuning_version, tuned)
 
 
 async def put(uow: UnitOfWork, message: SetSearchTuning) -> SearchTuning:
@@ -22,16 +23,21 @@ async def put(uow: UnitOfWork, message: SetSearchTuning) -> SearchTuning:
     version = await tunings.lock_version(uow, shop.id)
     if message.expected_version not in (None, version):
         raise SearchTuningChangedSince(f"The tuning has version {version} now; read it again.")
-    before, _ = await tunings.get(uow, shop.id)
-    version = await tunings.put(uow, shop.id, (message.synonyms, message.pins))
-    uow.audit(
-        "search.tune",
-        "shop",
-        shop.id,
-        before={"synonyms": len(before)},
-        after={"version": version, "synonyms": len(message.synonyms), "pins": len(message.pins)},
-    )
-    return SearchTuning(shop=shop.code, version=version, synonyms=message.synonyms, pins=message.pins)
+    before = await tunings.get(uow, shop.id)
+    tuned = Tuned(message.synonyms, message.pins, message.boosts)
+    new = await tunings.put(uow, shop.id, tuned)
+    uow.audit("search.tune", "shop", shop.id, before=_counted(before, version), after=_counted(tuned, new))
+    return _shape(shop, new, tuned)
+
+
+def _shape(shop: KnownShop, version: int, tuned: Tuned) -> SearchTuning:
+    return SearchTuning(shop=shop.code, version=version, synonyms=tuned.synonyms, pins=tuned.pins, boosts=tuned.boosts)
+
+
+def _counted(tuned: Tuned, version: int) -> dict[str, int]:
+    """As much of a tuning as an audit keeps: it may have thousands of lines."""
+    counts = {name: len(lines) for name, lines in tuned.as_stored().items()}
+    return {"version": version, **counts}
 
 
 async def _shop(uow: UnitOfWork, code: str) -> KnownShop:
@@ -64,17 +70,19 @@ async def of_shop(uow: UnitOfWork, shop: KnownShop) -> Tuning:
     """What a reader of the shop's index is tuned by."""
     if shop.tuning_version == 0:
         return NO_TUNING
-    synonyms, pins = await tunings.get(uow, shop.id)
+    tuned = await tunings.get(uow, shop.id)
     others: dict[str, list[str]] = {}
-    for each in synonyms:
+    for each in tuned.synonyms:
         for word in each.words:
             meant = each.also or each.words
             others.setdefault(word, []).extend(other for other in meant if other != word)
     return Tuning(
         shop.tuning_version,
         {word: tuple(dict.fromkeys(also)) for word, also in others.items()},
-        {normalized(each.query): tuple(each.slugs) for each in pins if each.query},
-        {each.category.strip("/"): tuple(each.slugs) for each in pins if each.category},
+        {normalized(each.query): tuple(each.slugs) for each in tuned.pins if each.query},
+        {each.category.strip("/"): tuple(each.slugs) for each in tuned.pins if each.category},
+        {each.brand: each.factor for each in tuned.boosts if each.brand},
+        {each.category.strip("/"): each.factor for each in tuned.boosts if each.category},
     )
 
 

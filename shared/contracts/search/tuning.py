@@ -1,4 +1,4 @@
-"""How a merchant tunes what a shop's search finds: words that mean the same, and offers that come first."""
+"""How a merchant tunes what a shop's search finds: words that mean the same, and what comes first."""
 
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from shared.contracts.search.messages import ShopCode
 
 MOST_SYNONYMS = 2000
 MOST_PINS = 1000
+MOST_BOOSTS = 10
 
 Term = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Slug = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -54,6 +55,26 @@ class PinnedOffers(Shape):
         return self
 
 
+class Boost(Shape):
+    """What a search finds of a brand, or in a category and below it, counts for `factor` times as much.
+
+    So it comes before what matches about as well, and not before what matches much better. Of several that hold, the
+    greatest counts. Lists without words are in the order of what is featured, in stock and new, whatever is boosted.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"example": {"brand": "Northwind", "factor": 1.5}})
+
+    brand: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    category: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    factor: Annotated[float, Field(gt=1, le=10)]
+
+    @model_validator(mode="after")
+    def _names_one_thing(self) -> "Boost":
+        if (self.brand is None) == (self.category is None):
+            raise ValueError("a boost takes either a brand or a category")
+        return self
+
+
 class SearchTuning(Shape):
     """How the search of one shop is tuned. `version` grows with every change; 0: never tuned."""
 
@@ -61,6 +82,7 @@ class SearchTuning(Shape):
     version: int
     synonyms: list[Synonym]
     pins: list[PinnedOffers]
+    boosts: list[Boost] = []
 
 
 class GetSearchTuning(Query[SearchTuning]):
@@ -78,4 +100,5 @@ class SetSearchTuning(Command[SearchTuning]):
     shop: ShopCode
     synonyms: Annotated[list[Synonym], Field(max_length=MOST_SYNONYMS)] = []
     pins: Annotated[list[PinnedOffers], Field(max_length=MOST_PINS)] = []
+    boosts: Annotated[list[Boost], Field(max_length=MOST_BOOSTS)] = []
     expected_version: int | None = None

@@ -414,6 +414,25 @@ def test_pinned_offers_count_within_the_filter_and_need_not_match(tmp_path: Path
     assert (numbers(only), only.total, only.next) == ([2], 1, None)
 
 
+@pytest.mark.feature("SEA-2")
+def test_what_is_boosted_comes_before_what_matches_as_well(tmp_path: Path) -> None:
+    offers = [
+        an_offer(1, "Wool scarf", brand="Other", categories=["home\x1fHome\x1f0"]),
+        an_offer(2, "Wool scarf", brand="Northwind", categories=["home\x1fHome\x1f0"]),
+        an_offer(3, "Wool scarf", brand="Other", categories=["sale/knit\x1fKnit\x1f0", "sale\x1fSale\x1f0"]),
+        an_offer(4, "Hat", text="goes with a scarf", brand="Northwind"),
+    ]
+    index = index_of(tmp_path, offers)
+    by_brand = Tuning(1, boosted_brands={"NORTHWIND": 1.5})
+    found = ask(index, "scarf", tuning=by_brand)
+    assert (numbers(found)[0], numbers(found)[-1], found.total) == (2, 4, 4)
+    both = Tuning(2, boosted_brands={"northwind": 1.5}, boosted_categories={"sale": 3.0})
+    assert numbers(ask(index, "scarf", tuning=both))[:2] == [3, 2]
+    # Neither the counts nor a list without words know of it.
+    assert found.facets.brands == ask(index, "scarf").facets.brands
+    assert numbers(ask(index, tuning=both)) == numbers(ask(index))
+
+
 # --- attributes
 
 

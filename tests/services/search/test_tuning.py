@@ -36,6 +36,7 @@ async def test_synonyms_and_pins_hold_within_a_second_and_are_told(shop: Seller)
     tuning = {
         "synonyms": [{"words": ["sofa", "Couch"]}, {"words": ["desk"], "also": ["table"]}],
         "pins": [{"query": " Grey  SOFA", "slugs": ["oak-table"]}, {"category": "furniture", "slugs": ["oak-table"]}],
+        "boosts": [{"category": "furniture", "factor": 2.5}],
     }
     answer = await put(shop, tuning)
     assert answer.status_code == 200, answer.text
@@ -51,6 +52,7 @@ async def test_synonyms_and_pins_hold_within_a_second_and_are_told(shop: Seller)
     assert (await shop.slugs(sort="newest"))[-1] == "grey-sofa"
     told = await shop.client.get(PATH, headers=speaking(shop))
     assert (told.json(), told.headers["ETag"]) == (answer.json(), answer.headers["ETag"])
+    assert told.json()["boosts"] == [{"brand": None, "category": "furniture", "factor": 2.5}]
     assert told.json()["synonyms"][0] == {"words": ["sofa", "Couch"], "also": []}
     query = '{ searchTuning(shop: "main") { version synonyms { words also } pins { query category slugs } } }'
     by_graphql = await shop.client.post("/graphql", json={"query": query}, headers=speaking(shop))
@@ -86,7 +88,12 @@ async def test_who_read_an_older_tuning_changes_nothing(shop: Seller) -> None:
         {"pins": [{"query": "q", "slugs": ["a", "a"]}]},
         {"pins": [{"query": "A  b", "slugs": ["a"]}, {"query": "a B", "slugs": ["b"]}]},
         {"pins": [{"category": "/c/", "slugs": ["a"]}, {"category": "c", "slugs": ["b"]}]},
-        {"boosts": []},
+        {"boosts": [{"factor": 2}]},
+        {"boosts": [{"brand": "x", "category": "y", "factor": 2}]},
+        {"boosts": [{"brand": "x", "factor": 1}]},
+        {"boosts": [{"brand": "x", "factor": 10.1}]},
+        {"boosts": [{"brand": "x", "factor": 2}] * 11},
+        {"colours": []},
     ],
 )
 async def test_a_tuning_that_means_nothing_is_refused(shop: Seller, body: dict[str, Any]) -> None:
