@@ -44,6 +44,7 @@ from gateway.graphql.plain import NotPlain
 from gateway.graphql.projection import Projection, projection
 from gateway.graphql.reads import Read
 from gateway.graphql.schema import Schema
+from gateway.graphql.written import Written
 from shared.bus.ask import Asker, Bus
 from shared.bus.envelope import Envelope
 from shared.contracts.base import Message
@@ -58,15 +59,6 @@ _MOST_KNOWN = 8
 _LONGEST_KNOWN = 1000
 
 Question = Message[Any] | CrossdockError
-
-
-@dataclass
-class Written:
-    """What an operation came to, as the ordinary executor has it: `data` is None for one that was not run."""
-
-    data: dict[str, Any] | None
-    errors: list[GraphQLError]
-    extensions: dict[str, Any] | None = None
 
 
 def plan(schema: Schema, document: Document, name: str | None) -> "Plan | None":

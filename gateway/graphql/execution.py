@@ -6,12 +6,14 @@ from typing import Any
 from graphql import GraphQLError, OperationDefinitionNode, OperationType
 from strawberry.types.execution import ExecutionResult
 
-from gateway.graphql.compiled import AskedBefore, Written, plan
+from gateway.graphql.compiled import AskedBefore, plan
 from gateway.graphql.context import Context
 from gateway.graphql.cost import MAX_COST, price
 from gateway.graphql.documents import Document
+from gateway.graphql.introspection import IntrospectedTooOften, introspects
 from gateway.graphql.limits import OperationTooLarge
 from gateway.graphql.schema import Schema
+from gateway.graphql.written import Written
 from shared.errors import Invalid
 
 
@@ -43,7 +45,15 @@ async def execute(
     if cost > MAX_COST:
         sentence = f"The operation may cost {min(cost, 10**12)}; at most {MAX_COST} is answered: ask for fewer at once."
         return Written(None, [GraphQLError(sentence, original_error=OperationTooLarge(sentence))])
-    result = await _executed(schema, document, name, variables, context)
+    if introspects(document, name):
+        try:
+            result = await schema.introspections.answer(
+                document, name, lambda: _executed(schema, document, name, variables, context)
+            )
+        except IntrospectedTooOften as error:
+            return Written(None, [GraphQLError(error.detail, original_error=error)])
+    else:
+        result = await _executed(schema, document, name, variables, context)
     result.extensions = {"cost": {"requested": cost, "limit": MAX_COST}}
     return result
 

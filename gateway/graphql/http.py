@@ -27,12 +27,12 @@ from starlette.types import Receive, Scope, Send
 from strawberry.types.execution import ExecutionResult
 
 from gateway.errors import MalformedJson, MethodNotAllowed, NotAcceptable, UnsupportedMediaType
-from gateway.graphql.compiled import Written
 from gateway.graphql.context import Context
 from gateway.graphql.documents import Document
 from gateway.graphql.execution import chosen, execute, is_subscription
 from gateway.graphql.persisted import Asked, Operations
 from gateway.graphql.schema import Schema
+from gateway.graphql.written import Written
 from gateway.request import asker
 from shared.errors import CrossdockError, InternalError, Invalid
 

@@ -17,6 +17,7 @@ from gateway.graphql.context import Context
 from gateway.graphql.documents import Documents, Prepared
 from gateway.graphql.fields import Declaration, Field, Link, Node
 from gateway.graphql.identifiers import node_parts
+from gateway.graphql.introspection import Introspections
 from gateway.graphql.reads import Read, arguments, readable
 from gateway.graphql.streams import Stream
 from gateway.graphql.types import (
@@ -75,10 +76,11 @@ class PageInfo:
 
 
 class Schema(strawberry.Schema):
-    """strawberry's schema, which fields of Query are plain reads, by name, and the documents asked of it."""
+    """strawberry's schema, with the plain reads among its queries, by name, and what it remembers of what was asked."""
 
     reads: Mapping[str, Read]
     documents: Documents
+    introspections: Introspections
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Errors are logged and worded in one place, `http.py`."""
@@ -113,6 +115,7 @@ def build(modules: Iterable[Sequence[Declaration]], streams: Sequence[Stream] = 
         config=StrawberryConfig(default_resolver=value_of, scalar_map=SCALAR_MAP),
     )
     schema.documents = Documents(schema)
+    schema.introspections = Introspections()
     schema.reads = {each.name: Read(each, registry.id_types) for each in fields if each.kind in ("query", "connection")}
     return schema
 

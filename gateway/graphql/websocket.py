@@ -32,12 +32,12 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.browsers import spend
-from gateway.graphql.compiled import Written
 from gateway.graphql.context import Context
 from gateway.graphql.execution import chosen, execute, is_subscription
 from gateway.graphql.http import entry_of, worded
 from gateway.graphql.persisted import Operations
 from gateway.graphql.schema import Schema
+from gateway.graphql.written import Written
 from gateway.live import LiveEvents, LiveEventsInterrupted, LiveEventsUnavailable, TooSlow
 from gateway.request import asker_for, identities
 from shared.bus.envelope import Caller

@@ -2,14 +2,22 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
-from gateway.graphql import documents
+from gateway.graphql import documents, introspection
 from gateway.graphql.app import schema
+from gateway.graphql.context import Context
 from gateway.graphql.cost import MAX_COST, price
 from gateway.graphql.documents import Documents
+from gateway.graphql.execution import execute
+from gateway.graphql.http import body_of
+from gateway.graphql.schema import Schema, build
+from shared.bus.ask import Asker
 from shared.bus.envelope import Caller
+from shared.bus.local import LocalBus
 from tests.doors import Client
+from tests.gateway.test_graphql_types import FIELDS as LINKED
 
 GRAPHQL = "application/graphql-response+json"
 pytestmark = pytest.mark.feature("GAT-2")
@@ -185,3 +193,67 @@ def test_documents_are_made_once_and_what_they_remember_is_bounded(monkeypatch: 
     for number in range(9):
         known.of(f"{{ a{number}: __typename }}")
     assert known.of("{ __typename }") is not first
+
+
+# --- what is asked about the schema
+
+QUESTION = "{ __schema { types { name kind } } }"
+
+
+def introspected() -> tuple[Schema, Context]:
+    """A schema that nobody asked about, and somebody who asks."""
+    made = build([LINKED])
+    asker = Asker(bus=LocalBus({}), caller=Caller(kind="anonymous"), request_id="r")
+    return made, Context(asker)
+
+
+async def ask(made: Schema, context: Context, text: str, variables: dict[str, Any] | None = None) -> Any:
+    result = await execute(made, made.documents.of(text), None, variables, context)
+    return orjson.loads(body_of(result, context))
+
+
+async def test_the_schema_is_found_out_once_for_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, context = introspected()
+    first = await ask(made, context, QUESTION)
+    assert {"name": "Lamp", "kind": "OBJECT"} in first["data"]["__schema"]["types"]
+    monkeypatch.setattr(made, "execute", None)
+    assert await ask(made, context, QUESTION) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ("query($name: String!) { __type(name: $name) { name } }", [{"name": "Lamp"}, {"name": "Maker"}]),
+        (
+            "query($all: Boolean!) { __schema { queryType { name @include(if: $all) kind } } }",
+            [{"all": True}, {"all": False}],
+        ),
+    ],
+)
+async def test_other_variables_are_other_questions(text: str, variables: list[dict[str, Any]]) -> None:
+    made, context = introspected()
+    answers = [await ask(made, context, text, each) for each in variables]
+    assert answers[0]["data"] != answers[1]["data"]
+
+
+async def test_ever_new_words_are_answered_until_it_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(introspection, "monotonic", lambda: now)
+    made, context = introspected()
+    run = made.execute
+
+    async def slow(*given: Any, **more: Any) -> Any:
+        nonlocal now
+        now += 2.0
+        return await run(*given, **more)
+
+    monkeypatch.setattr(made, "execute", slow)
+    texts = [f"{{ a{number}: __typename __schema {{ types {{ name }} }} }}" for number in range(5)]
+    for text in texts[:2]:
+        assert "data" in await ask(made, context, text)
+    refused = await ask(made, context, texts[2])
+    assert refused["errors"][0]["extensions"]["code"] == "introspected_too_often"
+    wait = refused["errors"][0]["extensions"]["retry_after_seconds"]
+    assert "data" in await ask(made, context, texts[0]), "what is known is still said"
+    now += wait
+    assert "data" in await ask(made, context, texts[2])
