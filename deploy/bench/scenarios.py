@@ -11,6 +11,7 @@ import asyncpg
 
 from deploy.bench import exports, imports, indexes, memory, orders
 from deploy.bench.figures import Figure
+from deploy.bench.freshness import freshness, freshness_under_changes
 from deploy.bench.load import Measured, http, measure
 from deploy.bench.relevance import relevance
 from deploy.bench.system import NobodyWorks, System, running_memory
@@ -167,25 +168,6 @@ async def _copy_and_merge(system: System) -> float:
         await connection.close()
 
 
-def freshness(system: System) -> Figure:
-    """From the answer to a stock write until the product page shows it."""
-    sku, slug = _one_offer(system)
-    seconds = []
-    for number in range(40):
-        wanted = 500_000 + number
-        row = {"sku": sku, "centre": "main", "on_hand": wanted}
-        system.ask("POST", "/v1/stock/bulk", json=[row])
-        started = time.perf_counter()
-        while not _shows(system, slug, sku, wanted):
-            time.sleep(0.002)
-        seconds.append(time.perf_counter() - started)
-    seconds.sort()
-    median, late = seconds[len(seconds) // 2], seconds[int(len(seconds) * 0.95)]
-    return Figure(
-        "stock write to product page", None, "", None, f"p50 {median * 1000:.0f} ms, p95 {late * 1000:.0f} ms"
-    )
-
-
 SCENARIOS: tuple[Callable[[System], Figure], ...] = (
     storefront_list,
     storefront_search,
@@ -208,6 +190,7 @@ SCENARIOS: tuple[Callable[[System], Figure], ...] = (
     indexes.index_rebuild,
     indexes.index_catch_up,
     freshness,
+    freshness_under_changes,
 )
 
 
@@ -215,14 +198,3 @@ def _load(name: str, system: System, requests: list[bytes], *, once: bool = Fals
     measured = measure(system.server, requests, once=once)
     note = f"{measured.failures} failed: {measured.sample[-200:]}" if measured.failures else ""
     return Figure(name, measured.per_second, "requests", measured, note)
-
-
-def _one_offer(system: System) -> tuple[str, str]:
-    item = system.ask("GET", "/v1/shops/main/offers?first=1", party="storefront")["items"][0]
-    return item["variants"][0]["sku"], item["slug"]
-
-
-def _shows(system: System, slug: str, sku: str, wanted: int) -> bool:
-    page = system.ask("GET", f"/v1/shops/main/offers/{slug}", party="storefront")
-    levels = [variant["available_quantity"] for variant in page["variants"] if variant["sku"] == sku]
-    return bool(levels) and abs(levels[0] - wanted) < 100_000 and levels[0] % 1000 >= wanted % 1000
