@@ -5,7 +5,7 @@ from typing import Any
 
 from services.inventory.use_cases import amending, foreseeing, readdressing, reservations, reserving
 from shared.contracts.inventory.amendments import HoldShipments, PrepareAmendment, PreparedAmendment, ShipmentsHeld
-from shared.contracts.inventory.messages import GetReservation, ReserveStock, ShortLines, WeighOrder
+from shared.contracts.inventory.messages import GetReservation, ReserveStock, WeighedOrders, WeighOrders
 from shared.contracts.inventory.shapes import Reservation
 from shared.service import Asked, answers, answers_group
 from shared.unit_of_work import UnitOfWork
@@ -16,8 +16,8 @@ async def reserve_stock(asked: Sequence[Asked[ReserveStock]], uow: UnitOfWork) -
     return await reserving.reserve(uow, asked)
 
 
-@answers(WeighOrder, internal=True)
-async def weigh_order(message: WeighOrder, uow: UnitOfWork) -> ShortLines:
+@answers(WeighOrders, internal=True)
+async def weigh_orders(message: WeighOrders, uow: UnitOfWork) -> WeighedOrders:
     return await foreseeing.weigh(uow, message)
 
 

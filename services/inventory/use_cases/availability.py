@@ -50,11 +50,11 @@ async def _find(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> list[Ava
     goods = await kits.list_units(uow, skus)
     wanted = {*skus, *(sku for units in goods.values() for sku in units)}
     rows = _by_sku(await balances.list_stock_of(uow, sorted(wanted), [s.centre_id for s in serving]), serving)
-    today, splits, by_itself = clock.now().date(), served.rule.splitting == "lines", served.rule.splitting != "never"
+    today, splits = clock.now().date(), served.rule.splitting == "lines"
     items = [
         of_kit(sku, goods[sku], rows, today, splits=splits)
         if sku in goods
-        else of(sku, rows.get(sku, ()), today, splits=splits, by_itself=by_itself)
+        else of(sku, rows.get(sku, ()), today, splits=splits)
         for sku in skus
     ]
     if not serving:
@@ -62,7 +62,7 @@ async def _find(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> list[Ava
     return items
 
 
-def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True, by_itself: bool = True) -> Availability:
+def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True) -> Availability:
     """What `rows`, in the order of preference, make of a SKU. Its policy is the first that is not standard.
 
     Where a line is not split (`splits` is false), no more of it can be sold than one centre has.
@@ -80,7 +80,6 @@ def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True, by_
         restock_date=speaking.restock_date,
         not_sold=weighing.not_sold([rows], today),
         everywhere=None if splits else sum(quantities),
-        by_itself=by_itself,
     )
 
 
@@ -101,8 +100,6 @@ def of_kit(
         restock_date=max((c.restock_date for c in children.values() if c.restock_date), default=None),
         not_sold=weighing.not_sold([rows.get(child, ()) for child in goods], today),
         everywhere=None if splits else _kits(goods, rows, today, splits=True),
-        # Its children may be wanted by other lines, too.
-        by_itself=False,
     )
 
 

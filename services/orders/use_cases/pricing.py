@@ -16,7 +16,7 @@ from services.orders.use_cases.outcomes import outcomes
 from shared.bus.envelope import Caller, ShopNotFound
 from shared.contracts.catalog.messages import PriceLine, PriceLines
 from shared.contracts.catalog.offers import LinePrice
-from shared.contracts.inventory.messages import GetAvailability, ReserveLine, ShortLine, WeighOrder
+from shared.contracts.inventory.messages import GetAvailability, ReserveLine, WeighedOrder, WeighOrders
 from shared.contracts.inventory.shapes import Availability
 from shared.contracts.orders.customers import normalised_email
 from shared.contracts.orders.shapes import CustomerDraft, OrderedLine
@@ -24,7 +24,7 @@ from shared.errors import CrossdockError
 from shared.unit_of_work import UnitOfWork
 
 # Of a basket, by SKU; or why it is not known.
-Shortages = Mapping[str, ShortLine] | CrossdockError
+Weighed = WeighedOrder | CrossdockError
 MOST_UNITS = 1_000_000
 # What one question about availability may hold.
 MOST_SKUS = 1000
@@ -164,14 +164,20 @@ def _parts(skus: Sequence[str]) -> Iterable[Sequence[str]]:
     return (list(skus[start : start + MOST_SKUS]) for start in range(0, len(skus), MOST_SKUS))
 
 
-async def ask_shortages(uow: UnitOfWork, wanted: Sequence[tuple[Basket, Sequence[LinePrice]]]) -> list[Shortages]:
-    """What inventory says each basket falls short of as a whole, by SKU."""
-    asked = [WeighOrder(shop_id=basket.shop.id, lines=to_reserve(basket.lines, prices)) for basket, prices in wanted]
-    answers = await outcomes(uow.ask(message) for message in asked)
-    return [
-        answer if isinstance(answer, CrossdockError) else {line.sku: line for line in answer.lines}
-        for answer in answers
-    ]
+async def ask_wholes(uow: UnitOfWork, wanted: Sequence[tuple[Basket, Sequence[LinePrice]]]) -> list[Weighed]:
+    """What inventory says of each basket as a whole; those of one shop are asked for together."""
+    places: dict[UUID, list[int]] = {}
+    for place, (basket, _) in enumerate(wanted):
+        places.setdefault(basket.shop.id, []).append(place)
+    lines = [to_reserve(basket.lines, prices) for basket, prices in wanted]
+    answers = await outcomes(
+        uow.ask(WeighOrders(shop_id=shop_id, orders=[lines[place] for place in own])) for shop_id, own in places.items()
+    )
+    told: dict[int, Weighed] = {}
+    for own, answer in zip(places.values(), answers, strict=True):
+        said = [answer] * len(own) if isinstance(answer, CrossdockError) else answer.orders
+        told.update(zip(own, said, strict=True))
+    return [told[place] for place in range(len(wanted))]
 
 
 def to_reserve(lines: Sequence[OrderedLine], prices: Sequence[LinePrice]) -> list[ReserveLine]:

@@ -17,14 +17,22 @@ from services.orders.repository.quotes import NewQuote
 from services.orders.settings import settings
 from services.orders.use_cases import pricing
 from services.orders.use_cases.outcomes import Outcomes, raised
-from services.orders.use_cases.pricing import Basket, Known, SellingShop, Shortages
+from services.orders.use_cases.pricing import Basket, Known, SellingShop, Weighed
 from shared import clock
 from shared.bus.envelope import Caller
 from shared.contracts.catalog.offers import LinePrice
-from shared.contracts.inventory.messages import ShortLine
+from shared.contracts.inventory.messages import ShortLine, WeighedOrder
 from shared.contracts.inventory.shapes import Availability
 from shared.contracts.orders.messages import CreateQuote
-from shared.contracts.orders.shapes import CustomerDraft, OrderedLine, Quote, QuoteLine, QuoteProblem, Shortage
+from shared.contracts.orders.shapes import (
+    CustomerDraft,
+    OrderedLine,
+    Quote,
+    QuoteLine,
+    QuoteProblem,
+    QuoteSource,
+    Shortage,
+)
 from shared.errors import CrossdockError
 from shared.identifiers import new_id
 from shared.money import Money
@@ -42,12 +50,12 @@ class _Wanted:
 
 @dataclass
 class _Told:
-    """What the others say of it. `shortages`: what it falls short of as a whole."""
+    """What the others say of it. `whole`: what it falls short of as a whole, or where it would come from."""
 
     wanted: _Wanted
     prices: list[LinePrice] | CrossdockError
     availabilities: list[Availability] | CrossdockError
-    shortages: Shortages = field(default_factory=dict)
+    whole: Weighed = field(default_factory=WeighedOrder)
 
 
 async def quote(uow: UnitOfWork, asked: Sequence[Asked[CreateQuote]]) -> list[Any]:
@@ -81,20 +89,18 @@ def _wanted(asked: Asked[CreateQuote], known: Known) -> _Wanted:
 
 
 async def _ask_of_wholes(uow: UnitOfWork, told: Sequence[_Told]) -> None:
-    """Ask inventory of those that may be short as a whole, though none of their lines is."""
-    doubtful = [(each, prices) for each in told if (prices := _prices_of_doubtful(each)) is not None]
-    if doubtful:
-        shortages = await pricing.ask_shortages(uow, [(each.wanted.basket, prices) for each, prices in doubtful])
-        for (each, _), shortage in zip(doubtful, shortages, strict=True):
-            each.shortages = shortage
+    """Ask inventory about those of which no line is wrong by itself."""
+    sound = [(each, prices) for each in told if (prices := _prices_of_sound(each)) is not None]
+    if sound:
+        wholes = await pricing.ask_wholes(uow, [(each.wanted.basket, prices) for each, prices in sound])
+        for (each, _), whole in zip(sound, wholes, strict=True):
+            each.whole = whole
 
 
-def _prices_of_doubtful(told: _Told) -> list[LinePrice] | None:
-    """The prices of a basket of several lines of which nothing is wrong, and some share goods or a centre."""
+def _prices_of_sound(told: _Told) -> list[LinePrice] | None:
+    """The prices of a basket in which nothing stands in the way of any line."""
     prices, availabilities, lines = told.prices, told.availabilities, told.wanted.basket.lines
-    if isinstance(prices, CrossdockError) or isinstance(availabilities, CrossdockError) or len(lines) < 2:
-        return None
-    if all(availability.by_itself for availability in availabilities):
+    if isinstance(prices, CrossdockError) or isinstance(availabilities, CrossdockError):
         return None
     if any(_problem(*parts)[0] for parts in zip(lines, prices, availabilities, strict=True)):
         return None
@@ -102,9 +108,9 @@ def _prices_of_doubtful(told: _Told) -> list[LinePrice] | None:
 
 
 def _made(told: _Told) -> Quote:
-    prices, availabilities, shortages = raised(told.prices), raised(told.availabilities), raised(told.shortages)
+    prices, availabilities, whole = raised(told.prices), raised(told.availabilities), raised(told.whole)
     basket = told.wanted.basket
-    return _quote(told.wanted.asked.message, basket.shop, basket.lines, prices, availabilities, shortages)
+    return _quote(told.wanted.asked.message, basket.shop, basket.lines, prices, availabilities, whole)
 
 
 def _kept(wanted: _Wanted, quote: Quote) -> NewQuote:
@@ -118,11 +124,13 @@ def _quote(
     lines: Sequence[OrderedLine],
     prices: Sequence[LinePrice],
     availabilities: Sequence[Availability],
-    shortages: Mapping[str, ShortLine],
+    weighed: WeighedOrder,
 ) -> Quote:
     sums = pricing.line_sums(shop, lines, prices)
+    shortages = {line.sku: line for line in weighed.short}
     short = [shortages.get(line.sku) for line in lines]
-    quoted = [_line(shop, *parts) for parts in zip(lines, prices, availabilities, sums, short, strict=True)]
+    sources = [_sources(line.sku, weighed) for line in lines]
+    quoted = [_line(shop, *parts) for parts in zip(lines, prices, availabilities, sums, short, sources, strict=True)]
     charges = Charges(message.discounts, message.taxes, message.shipping)
     whole = totals.of_order(shop.currency, [line for line in sums if line is not None], charges).shape(shop.currency)
     quote_id = new_id()
@@ -144,6 +152,14 @@ def _quote(
     )
 
 
+def _sources(sku: str, weighed: WeighedOrder) -> list[QuoteSource]:
+    return [
+        QuoteSource.known(sku=each.sku, centre=each.centre, quantity=each.quantity, beyond_stock=each.beyond_stock)
+        for each in weighed.sources
+        if each.line_sku == sku
+    ]
+
+
 def _line(
     shop: SellingShop,
     line: OrderedLine,
@@ -151,6 +167,7 @@ def _line(
     availability: Availability,
     whole: LineSum | None,
     short: ShortLine | None,
+    sources: list[QuoteSource],
 ) -> QuoteLine:
     problem, reason, text = _problem(line, price, availability)
     if problem is None and short is not None:
@@ -168,6 +185,7 @@ def _line(
         message=text,
         discounts=line.discounts,
         taxes=line.taxes,
+        sources=sources,
     )
 
 

@@ -106,15 +106,37 @@ class ShortLine(Shape):
     reason: str
 
 
-class ShortLines(Shape):
-    lines: list[ShortLine]
+class SourcedUnits(Shape):
+    """So many units of a SKU that a centre would give for a line; for a kit, of one of its children.
+
+    `beyond_stock` of them are promised and not there.
+    """
+
+    line_sku: str
+    sku: str
+    centre: str
+    quantity: int
+    beyond_stock: int = 0
 
 
-class WeighOrder(Query[ShortLines]):
-    """The lines that reserving all of these together would be refused for now; none where it would not. Internal."""
+class WeighedOrder(Shape):
+    """What becomes of an order as a whole: the lines it would be refused for, or where each of them would come from."""
+
+    short: list[ShortLine] = []
+    sources: list[SourcedUnits] = []
+
+
+class WeighedOrders(Shape):
+    """One entry per order, in the order asked."""
+
+    orders: list[WeighedOrder]
+
+
+class WeighOrders(Query[WeighedOrders]):
+    """What reserving all lines of an order would come to now, for each of these, each as if it were alone. Internal."""
 
     shop_id: UUID
-    lines: list[ReserveLine]
+    orders: list[list[ReserveLine]]
 
 
 # --- fulfilment centres

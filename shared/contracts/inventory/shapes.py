@@ -26,8 +26,7 @@ class Availability(Shape):
 
     With a policy of backorder, preorder or always, `available` holds even when `available_quantity` is 0. `not_sold`:
     no centre sells for the shop, none of them ever held it, or its policy or dates forbid it everywhere.
-    `everywhere` is what all centres have together, where no more can be sold at a time than one has. `by_itself`: other
-    lines of an order take nothing from it; else an order may be short of what each of its lines could have.
+    `everywhere` is what all centres have together, where no more can be sold at a time than one has.
     """
 
     sku: str
@@ -39,7 +38,6 @@ class Availability(Shape):
     restock_date: date | None = None
     not_sold: NotSold | None = None
     everywhere: int | None = None
-    by_itself: bool = True
 
 
 class Availabilities(Shape):

@@ -101,11 +101,24 @@ Shortage = Literal[
 ]
 
 
+class QuoteSource(Shape):
+    """So many units of a SKU that a fulfilment centre, by its code, would give for a line; for a kit, of a child.
+
+    `beyond_stock` of them are promised and not there.
+    """
+
+    sku: str
+    centre: str
+    quantity: int
+    beyond_stock: int = 0
+
+
 class QuoteLine(Shape):
     """What a line costs and whether it can be had. `problem` is null, or the code of what stands in the way.
 
     `total` is what it comes to after its discounts, with added tax. `reason` says why there is not enough, as the
-    refused order would; no_centre: none sells for the shop.
+    refused order would; no_centre: none sells for the shop. `sources` is where it would come from now, by the shop's
+    rule, as long as nothing stands in the way of any line.
     """
 
     sku: str
@@ -120,6 +133,7 @@ class QuoteLine(Shape):
     message: str | None = None
     discounts: list[Discount] = []
     taxes: list[Tax] = []
+    sources: list[QuoteSource] = []
 
 
 class Quote(Shape):

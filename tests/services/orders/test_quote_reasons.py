@@ -167,3 +167,50 @@ async def test_lines_that_share_goods_are_quoted_whole_where_there_is_enough(cli
     lines = [{"sku": "MUG", "quantity": 4}, {"sku": "KIT", "quantity": 3}]
     quoted = (await client.post("/v1/quotes", json={"shop": "main", "lines": lines}, headers=headers)).json()
     assert (quoted["can_be_placed"], [line["problem"] for line in quoted["lines"]]) == (True, [None, None])
+
+
+@pytest.mark.feature("ORD-1", "INV-4")
+async def test_a_quote_names_where_each_line_would_come_from(client: Client, seller: Seller) -> None:
+    """And so the order is reserved."""
+    centre = await seller.ask(CreateFulfilmentCentre(code="store", name="Store", kind="store"))
+    await seller.ask(AssignFulfilmentCentre(centre_id=centre.id, shop="main", preference=200))
+    await seller.stocked({"MUG": 3}, centre="store")
+    await seller.stocked({"NEW": 10})
+    await seller.ask(SetStockPolicy(sku="NEW", centre="main", policy="backorder"))
+    headers = client.speaking_as(seller.storefront())
+
+    async def sources(**wanted: int) -> list[list[tuple[Any, ...]]]:
+        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
+        quoted = (await client.post("/v1/quotes", json={"shop": "main", "lines": lines}, headers=headers)).json()
+        return [
+            [(each["sku"], each["centre"], each["quantity"], each["beyond_stock"]) for each in line["sources"]]
+            for line in quoted["lines"]
+        ]
+
+    assert await sources(MUG=12, NEW=11) == [
+        [("MUG", "main", 10, 0), ("MUG", "store", 2, 0)],
+        [("NEW", "main", 11, 1)],
+    ]
+    # A kit comes from where its children lie; with a line that cannot be served, none is promised anything.
+    assert await sources(KIT=6) == [[("MUG", "main", 10, 0), ("MUG", "store", 2, 0)]]
+    assert await sources(MUG=14, NEW=1) == [[], []]
+    placed = await client.post(
+        "/v1/orders",
+        json=body(lines=[{"sku": "MUG", "quantity": 12}]),
+        headers=headers | {"Idempotency-Key": new_id().hex},
+    )
+    assert placed.status_code == 201, placed.text
+    rows = await seller.rows(
+        "inventory",
+        "SELECT c.code, l.quantity FROM reservation_lines l JOIN fulfilment_centres c ON c.id = l.centre_id"
+        " WHERE l.sku = 'MUG' ORDER BY c.code",
+    )
+    assert [(row["code"], row["quantity"]) for row in rows] == [("main", 10), ("store", 2)]
+    query = (
+        'mutation { createQuote(shop: "main", lines: [{sku: "NEW", quantity: 1}]) {'
+        " ... on Quote { lines { sources { sku centre quantity beyondStock } } } } }"
+    )
+    told = (await client.post("/graphql", json={"query": query}, headers=headers)).json()
+    assert told["data"]["createQuote"]["lines"] == [
+        {"sources": [{"sku": "NEW", "centre": "main", "quantity": 1, "beyondStock": 0}]}
+    ]
