@@ -1,7 +1,7 @@
 """GraphQL of offers and search indexes."""
 
 from gateway.graphql.fields import connection, mutation, query
-from shared.contracts.search import messages, tuning
+from shared.contracts.search import messages, operators, tuning
 from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions, ShopCategories, SkuOffers
 
 FIELDS = (
@@ -16,4 +16,6 @@ FIELDS = (
     mutation("setSearchTuning", tuning.SetSearchTuning),
     mutation("rebuildSearchIndex", messages.RebuildSearchIndex),
     mutation("checkSearchIndex", messages.CheckSearchIndex),
+    query("operatorIndex", operators.GetOperatorIndex),
+    mutation("rebuildOperatorIndex", operators.RebuildOperatorIndex),
 )

@@ -25,6 +25,7 @@ from shared.contracts.orders.lists import (
 )
 from shared.contracts.orders.shapes import OrderStatus, OrderSummary, PaymentStatus, Sku
 from shared.contracts.platform.shapes import Job
+from shared.contracts.search.operators import Words
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["orders"])
@@ -32,6 +33,15 @@ router = APIRouter(prefix="/v1", tags=["orders"])
 Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 Statuses = Annotated[list[OrderStatus] | None, Query(max_length=7, description="In one of these.")]
 PaymentStatuses = Annotated[list[PaymentStatus] | None, Query(max_length=5, description="Paid in one of these ways.")]
+QueryFilter = Annotated[
+    Words | None,
+    Query(
+        alias="q",
+        description="Words, all of which the order has: in its numbers or those of its shipments, the name and e-mail"
+        " address of who ordered, company, city, postal code, SKUs and titles of its lines. The last one may be a"
+        " beginning.",
+    ),
+]
 ShopFilter = Annotated[Word | None, Query(description="Of the shop with this code.")]
 CustomerFilter = Annotated[UUID | None, Query(description="Of this customer.")]
 EmailFilter = Annotated[Email | None, Query(description="Of the customer with this e-mail address.")]
@@ -54,6 +64,7 @@ Sets = Annotated[
 @router.get("/orders")
 async def list_orders(
     ask: Ask,
+    query: QueryFilter = None,
     status: Statuses = None,
     payment_status: PaymentStatuses = None,
     shop: ShopFilter = None,
@@ -75,6 +86,7 @@ async def list_orders(
     """
     return await ask(
         ListOrders(
+            query=query,
             status=status,
             payment_status=payment_status,
             shop=shop,
@@ -96,6 +108,7 @@ async def list_orders(
 @router.get("/orders/counts")
 async def count_orders(
     ask: Ask,
+    query: QueryFilter = None,
     status: Statuses = None,
     payment_status: PaymentStatuses = None,
     shop: ShopFilter = None,
@@ -111,6 +124,7 @@ async def count_orders(
     """How many orders there are for which everything holds that is given, by status and by how they are paid."""
     return await ask(
         CountOrders(
+            query=query,
             status=status,
             payment_status=payment_status,
             shop=shop,

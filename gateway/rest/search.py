@@ -18,6 +18,7 @@ from shared.contracts.search.messages import (
     ShopCode,
     Sku,
 )
+from shared.contracts.search.operators import DocumentKind, GetOperatorIndex, OperatorIndex, RebuildOperatorIndex
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
 from shared.contracts.search.tuning import (
     MOST_BOOSTS,
@@ -123,6 +124,26 @@ async def check_search_indexes(response: Response, ask: Ask, check: Check | None
 async def check_search_index(shop_code: ShopCode, response: Response, ask: Ask, check: Check | None = None) -> Job:
     """Compare the offers of a shop with what their sources say; with `repair` what differs is built anew."""
     return _begun(await ask(CheckSearchIndex(shop=shop_code, repair=(check or Check()).repair)), response)
+
+
+class OperatorRebuild(Shape):
+    """Which documents to build anew; without a kind, all."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"kind": "order"}})
+
+    kind: DocumentKind | None = None
+
+
+@router.get("/operator-index")
+async def get_operator_index(ask: Ask) -> OperatorIndex:
+    """What operators find orders in: how many documents there are, what waits to be built, and what keeps failing."""
+    return await ask(GetOperatorIndex())
+
+
+@router.post("/operator-index/rebuild", status_code=202)
+async def rebuild_operator_index(response: Response, ask: Ask, rebuild: OperatorRebuild | None = None) -> Job:
+    """Build the documents that operators find orders in anew. While that runs, asking again answers the same job."""
+    return _begun(await ask(RebuildOperatorIndex(kind=(rebuild or OperatorRebuild()).kind)), response)
 
 
 def _begun(job: Job, response: Response) -> Job:

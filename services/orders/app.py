@@ -1,7 +1,7 @@
 """Assembles the orders service."""
 
 from services.orders import listeners, tasks
-from services.orders.answers import aftercare, buying, checks, connections, handling, lists, people
+from services.orders.answers import aftercare, buying, checks, connections, handling, lists, parts, people
 from services.orders.use_cases.importing import IMPORTING
 from shared import platform_answers
 from shared.imports.service import importing
@@ -15,6 +15,7 @@ service = Service(
     handling,
     aftercare,
     lists,
+    parts,
     people,
     connections,
     importing(IMPORTING),

@@ -196,3 +196,7 @@ class OnlyForTheWhole(Forbidden):
 
 class ShipmentNotKnown(NotFound):
     """News of a shipment came before that it left: they are told again."""
+
+
+class QueryTooBroad(ValidationFailed):
+    """So many orders have the words that they cannot be counted, or sorted by anything but time."""

@@ -2,6 +2,8 @@
 
 from services.search.repository import shops
 from services.search.use_cases import checking, explaining, finding, rebuilding, tuning
+from services.search.use_cases.operators import finding as operator_finding
+from services.search.use_cases.operators import rebuilding as operator_rebuilding
 from services.search.use_cases.reading import Reader, Readers
 from shared.contracts.base import Page
 from shared.contracts.platform.shapes import Job
@@ -15,6 +17,13 @@ from shared.contracts.search.messages import (
     RebuildSearchIndex,
     SearchOffers,
     SuggestOffers,
+)
+from shared.contracts.search.operators import (
+    FindOrders,
+    FoundIds,
+    GetOperatorIndex,
+    OperatorIndex,
+    RebuildOperatorIndex,
 )
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
 from shared.contracts.search.tuning import GetSearchTuning, SearchTuning, SetSearchTuning
@@ -95,6 +104,21 @@ async def get_search_tuning(message: GetSearchTuning, uow: UnitOfWork) -> Search
 @answers(SetSearchTuning, scope="search:write")
 async def set_search_tuning(message: SetSearchTuning, uow: UnitOfWork) -> SearchTuning:
     return await tuning.put(uow, message)
+
+
+@answers(FindOrders, internal=True)
+async def find_orders(message: FindOrders, uow: UnitOfWork) -> FoundIds:
+    return await operator_finding.find_orders(uow, message)
+
+
+@answers(GetOperatorIndex, scope="search:read")
+async def get_operator_index(message: GetOperatorIndex, uow: UnitOfWork) -> OperatorIndex:
+    return await operator_rebuilding.state(uow)
+
+
+@answers(RebuildOperatorIndex, scope="search:write")
+async def rebuild_operator_index(message: RebuildOperatorIndex, uow: UnitOfWork) -> Job:
+    return await operator_rebuilding.request(uow, message)
 
 
 async def _reader(uow: UnitOfWork, code: str) -> Reader:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.search.repository import marks, products, shops
 from services.search.use_cases.builder import build_soon
+from services.search.use_cases.operators.builder import mark
 from shared.contracts.accounts.events import ShopChanged, ShopRemoved
 from shared.contracts.catalog.events import (
     CategoriesChanged,
@@ -14,6 +15,7 @@ from shared.contracts.catalog.events import (
     VariantsRemoved,
 )
 from shared.contracts.inventory.events import StockChanged
+from shared.contracts.orders.events import CustomerErased, OrderDetailsChanged, OrderLinesChanged, OrderPlaced
 from shared.service import listens
 from shared.unit_of_work import UnitOfWork
 
@@ -86,3 +88,27 @@ async def mark_when_shop_changed(event: ShopChanged, uow: UnitOfWork) -> None:
 async def forget_when_shop_removed(event: ShopRemoved, uow: UnitOfWork) -> None:
     """Drop the shop's offers."""
     await shops.remove(uow, event.shop_id)
+
+
+@listens(OrderPlaced, together=True)
+async def mark_when_orders_placed(events: Sequence[OrderPlaced], uow: UnitOfWork) -> None:
+    """Mark them for operators."""
+    await mark(uow, "order", [event.order_id for event in events])
+
+
+@listens(OrderDetailsChanged, together=True)
+async def mark_when_order_details_changed(events: Sequence[OrderDetailsChanged], uow: UnitOfWork) -> None:
+    """Mark the orders: they are found by something else."""
+    await mark(uow, "order", [event.order_id for event in events])
+
+
+@listens(OrderLinesChanged, together=True)
+async def mark_when_order_lines_changed(events: Sequence[OrderLinesChanged], uow: UnitOfWork) -> None:
+    """Mark the orders: they are found by other goods."""
+    await mark(uow, "order", [event.order.order_id for event in events])
+
+
+@listens(CustomerErased)
+async def mark_when_customer_erased(event: CustomerErased, uow: UnitOfWork) -> None:
+    """Mark all orders of whom nothing may be kept: they are built from what is left of the person."""
+    await mark(uow, "order", event.order_ids)

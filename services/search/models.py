@@ -1,6 +1,7 @@
 """An offer as it lies in the documents and goes to the engines."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import msgspec
 
@@ -37,3 +38,28 @@ class StoredOffer:
     fields: OfferFields | None
     document: bytes
     page: bytes
+
+
+class OperatorEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an operator finds an order or product by.
+
+    `at` is when it was placed or made, in milliseconds of Unix time. `numbers`, given whole, find what has them alone;
+    `codes` are found whole or by their beginning, `words` word by word. `sets` are those it is in. With a `shop` it is
+    only found by who sees that.
+    """
+
+    at: int
+    numbers: list[str] = []
+    codes: list[str] = []
+    words: list[str] = []
+    sets: list[str] = []
+    shop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """A row that a reader follows: an order or product as it is now found, or that it is gone."""
+
+    kind: str
+    id: UUID
+    entry: OperatorEntry | None

@@ -3,9 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from services.search.repository import marks, products
+from services.search.repository import marks, operator_marks, products
 from services.search.use_cases import checking, rebuilding
 from services.search.use_cases.builder import Builder, build_soon
+from services.search.use_cases.operators import rebuilding as operator_rebuilding
+from services.search.use_cases.operators.builder import OperatorBuilder
 from shared.contracts.catalog.messages import FindProductsOfSkus, ListProductIds
 from shared.jobs import RunningJob
 from shared.service import every, performs, runs
@@ -22,12 +24,16 @@ async def build_what_was_left_behind(_payload: dict[str, Any], uow: UnitOfWork) 
     builder = uow.resident(Builder)
     for organization_id, shop_id in await marks.list_left_behind(uow, _LEFT_BEHIND_SECONDS):
         builder.wake(organization_id, shop_id)
+    operator_builder = uow.resident(OperatorBuilder)
+    for organization_id, kind in await operator_marks.list_left_behind(uow, _LEFT_BEHIND_SECONDS):
+        operator_builder.wake(organization_id, kind)
 
 
 @every(_MERGE_SECONDS)
 async def merge_what_nobody_builds(_payload: dict[str, Any], uow: UnitOfWork) -> None:
     """Keep marks from piling up while they wait, say for catalog to come back."""
     await marks.merge(uow)
+    await operator_marks.MARKS.merge(uow)
 
 
 @performs("mark_products_of_skus")
@@ -54,6 +60,12 @@ async def mark_products_of_categories(payload: dict[str, Any], uow: UnitOfWork) 
         uow.defer("mark_products_of_categories", {**payload, "after": str(product_ids[-1])})
 
 
+@performs("fill_operator_documents")
+async def fill_operator_documents(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Build what was there before the documents were, by a job."""
+    await operator_rebuilding.begin(uow, payload["kinds"])
+
+
 @runs(rebuilding.KIND)
 async def rebuild(job: RunningJob) -> None:
     await rebuilding.run(job)
@@ -62,3 +74,8 @@ async def rebuild(job: RunningJob) -> None:
 @runs(checking.KIND)
 async def check(job: RunningJob) -> None:
     await checking.run(job)
+
+
+@runs(operator_rebuilding.KIND)
+async def rebuild_operators(job: RunningJob) -> None:
+    await operator_rebuilding.run(job)

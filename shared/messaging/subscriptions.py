@@ -24,6 +24,7 @@ from shared.contracts.inventory.events import (
 from shared.contracts.orders.events import (
     CustomerErased,
     OrderCancelled,
+    OrderDetailsChanged,
     OrderDueLater,
     OrderLinesChanged,
     OrderMoved,
@@ -57,14 +58,15 @@ SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     ShipmentChanged: ("orders",),
     GoodsReturned: ("orders",),
     BackorderServed: ("orders",),
-    OrderPlaced: ("inventory", "payments"),
+    OrderPlaced: ("inventory", "payments", "search"),
     OrderMoved: ("inventory",),
     OrderCancelled: ("inventory", "payments"),
     OrderDueLater: ("inventory",),
-    OrderLinesChanged: ("inventory",),
+    OrderDetailsChanged: ("search",),
+    OrderLinesChanged: ("inventory", "search"),
     OrderTotalChanged: ("payments",),
     RefundWanted: ("payments",),
-    CustomerErased: ("payments",),
+    CustomerErased: ("payments", "search"),
     PaymentChanged: ("orders",),
 }
 

@@ -147,6 +147,8 @@ async def _tell(uow: UnitOfWork, order: OrderRow, differences: dict[str, Any], r
     told = {name: values for name, values in differences.items() if name not in _PERSONAL}
     await timeline.note(uow, order, "changed", f"Changed: {named}.", reason=reason, **told)
     before, after = ({name: values[side] for name, values in told.items()} for side in ("before", "after"))
+    if len(told) < len(differences):
+        timeline.found_otherwise(uow, order)
     uow.audit(
         "order.change", "order", order.id, before=before, after=after | {"changed": list(differences)}, reason=reason
     )

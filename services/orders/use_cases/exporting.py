@@ -9,7 +9,8 @@ from uuid import UUID
 from services.orders.errors import OrderExportHasNoFile, OrderExportNotFinished
 from services.orders.repository import customers, exports, lists, shops
 from services.orders.repository.lists import Question, Window
-from services.orders.use_cases import listing, reading
+from services.orders.use_cases import finding, listing, reading
+from services.orders.use_cases.finding import FoundOrders
 from shared import clock, jobs
 from shared.bus.envelope import ShopNotFound
 from shared.contracts.orders.lists import OrderExportFile, OrderFilter
@@ -90,9 +91,13 @@ async def run(job: RunningJob) -> None:
 async def _portion(job: RunningJob, file: PartedFile) -> None:
     position = job.checkpoint.get("after")
     after = None if position is None else (datetime.fromisoformat(position[0]), UUID(position[1]))
+    known = await _found(job, after)
     uow = job.unit_of_work()
     try:
-        found = await lists.list_ids(uow, _question(job), after, PORTION)
+        question = _question(job)
+        if known is not None:
+            known.narrow(question)
+        found = await lists.list_ids(uow, question, after, PORTION)
         orders = await reading.list_whole(uow, [row["id"] for row in found])
         statuses = await exports.payment_statuses(uow, [row["id"] for row in found])
     finally:
@@ -100,20 +105,39 @@ async def _portion(job: RunningJob, file: PartedFile) -> None:
     rows = await asyncio.to_thread(_rows, orders, statuses)
     if rows:
         await file.put(job, file.form.part(HEADINGS, rows))
+    goes_on = None if known is None else known.goes_on
     async with job.step():
-        job.checkpoint["is_read"] = len(found) < PORTION
+        job.checkpoint["is_read"] = len(found) < PORTION and goes_on is None
         if found:
-            job.checkpoint["after"] = [found[-1]["placed_at"].isoformat(), str(found[-1]["id"])]
             file.count(job)
+        if len(found) == PORTION:
+            goes_on = found[-1]["placed_at"], found[-1]["id"]
+        if goes_on is not None:
+            job.checkpoint["after"] = [goes_on[0].isoformat(), str(goes_on[1])]
         job.count("orders", len(orders))
         job.count("rows", len(rows))
         job.done += len(orders)
 
 
+async def _found(job: RunningJob, after: finding.Position | None) -> FoundOrders | None:
+    """Some more of the orders that have the words; None where none were asked for."""
+    return await finding.find(
+        job.unit_of_work(), _asked(job), _windows(job), most=PORTION, after=after, oldest_first=True
+    )
+
+
+def _asked(job: RunningJob) -> OrderFilter:
+    return OrderFilter.model_validate(job.parameters["filter"])
+
+
+def _windows(job: RunningJob) -> list[Window] | None:
+    windows = job.parameters["windows"]
+    return None if windows is None else [_window(kept) for kept in windows]
+
+
 def _question(job: RunningJob) -> Question:
     parameters = job.parameters
-    windows = None if parameters["windows"] is None else [_window(kept) for kept in parameters["windows"]]
-    question = lists.question_of(OrderFilter.model_validate(parameters["filter"]), windows)
+    question = lists.question_of(_asked(job), _windows(job))
     question.where("o.placed_at <= {}", datetime.fromisoformat(parameters["asked_at"]))
     if parameters["shop_ids"] is not None:
         question.where("o.shop_id = ANY({})", [UUID(shop_id) for shop_id in parameters["shop_ids"]])

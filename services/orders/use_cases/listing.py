@@ -3,13 +3,16 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
 from services.orders.repository import customers, lists, shops
-from services.orders.repository.lists import Question, Window
+from services.orders.repository.lists import Question, Sorting, Window
+from services.orders.use_cases import finding
+from services.orders.use_cases.finding import FoundOrders
 from shared import clock
 from shared.contracts.base import Page
 from shared.contracts.orders.lists import CountOrders, ListOrders, OrderCounts, OrderFilter
@@ -21,23 +24,81 @@ from shared.unit_of_work import UnitOfWork
 Days = tuple[date, date]
 
 
+# With words: how many of those that have them are looked at together, and how often for one page.
+_FOUND_AT_ONCE = 1000
+_MOST_LOOKS = 5
+
+
 async def list_page(uow: UnitOfWork, message: ListOrders) -> Page[OrderSummary]:
-    """Raises CustomerNotFound, InvalidCursor."""
+    """Raises CustomerNotFound, InvalidCursor, QueryTooBroad."""
+    sorting = lists.SORTINGS[message.sort]
+    position = _position(message, sorting)
+    if message.query is not None and message.query.strip():
+        return await _list_found(uow, message, sorting, position)
     if message.customer_id is not None:
         await customers.get(uow, message.customer_id)
     question = await _shown(uow, message)
-    sorting = lists.SORTINGS[message.sort]
-    position = cursor_values(message.after, 2)
     if position is not None:
-        value = _total(position[0]) if sorting.column == "total" else cursor_time(position[0])
-        sorting.after(question, value, cursor_id(position[1]))
+        sorting.after(question, *position)
     rows = await lists.list_summaries(uow, question, sorting, message.first + 1)
-    page = rows[: message.first]
-    following = None
-    if len(rows) > message.first:
-        last = page[-1][sorting.column]
-        following = cursor_for(last if isinstance(last, int) else last.isoformat(), str(page[-1]["id"]))
+    return _page(rows, message.first, sorting)
+
+
+async def _list_found(
+    uow: UnitOfWork, message: ListOrders, sorting: Sorting, position: tuple[Any, UUID] | None
+) -> Page[OrderSummary]:
+    """Of the orders that have the words, those for which the rest holds, too.
+
+    By the time of placing search goes along, some thousand at a time; for any other order it must know all at once.
+    """
+    async with uow.beforehand() as earlier:
+        if message.customer_id is not None:
+            await customers.get(earlier, message.customer_id)
+        windows = await windows_of(earlier, message)
+    rows: list[asyncpg.Record] = []
+    for _ in range(_MOST_LOOKS):
+        found = await _found(uow, message, windows, sorting, position)
+        async with uow.beforehand() as earlier:
+            question = _narrowed(earlier, message, windows, found)
+            if position is not None:
+                sorting.after(question, *position)
+            rows += await lists.list_summaries(earlier, question, sorting, message.first + 1 - len(rows))
+        if len(rows) > message.first or found is None or found.goes_on is None:
+            return _page(rows, message.first, sorting)
+        position = found.goes_on
+    return Page(items=[_summary(row) for row in rows], next=_cursor(*position))  # type: ignore[misc]
+
+
+async def _found(
+    uow: UnitOfWork,
+    message: ListOrders,
+    windows: list[Window] | None,
+    sorting: Sorting,
+    position: tuple[Any, UUID] | None,
+) -> FoundOrders | None:
+    if sorting.column != "placed_at":
+        return await finding.find_all(uow, message, windows)
+    return await finding.find(
+        uow, message, windows, most=_FOUND_AT_ONCE, after=position, oldest_first=not sorting.descends
+    )
+
+
+def _position(message: ListOrders, sorting: Sorting) -> tuple[Any, UUID] | None:
+    values = cursor_values(message.after, 2)
+    if values is None:
+        return None
+    value = _total(values[0]) if sorting.column == "total" else cursor_time(values[0])
+    return value, cursor_id(values[1])
+
+
+def _page(rows: Sequence[asyncpg.Record], first: int, sorting: Sorting) -> Page[OrderSummary]:
+    page = rows[:first]
+    following = _cursor(page[-1][sorting.column], page[-1]["id"]) if len(rows) > first else None
     return Page(items=[_summary(row) for row in page], next=following)
+
+
+def _cursor(value: int | datetime, order_id: UUID) -> str:
+    return cursor_for(value if isinstance(value, int) else value.isoformat(), str(order_id))
 
 
 def _total(value: str | int) -> int:
@@ -53,9 +114,13 @@ def _summary(row: asyncpg.Record) -> OrderSummary:
 
 
 async def count(uow: UnitOfWork, message: CountOrders) -> OrderCounts:
+    """Raises QueryTooBroad."""
+    async with uow.beforehand() as earlier:
+        windows = await windows_of(earlier, message)
+    found = await finding.find_all(uow, message, windows)
     by_status: dict[str, int] = defaultdict(int)
     by_payment_status: dict[str, int] = defaultdict(int)
-    for row in await lists.count(uow, await _shown(uow, message)):
+    for row in await lists.count(uow, _narrowed(uow, message, windows, found)):
         by_status[row["status"]] += row["orders"]
         by_payment_status[row["payment_status"]] += row["orders"]
     return OrderCounts(total=sum(by_status.values()), by_status=by_status, by_payment_status=by_payment_status)
@@ -63,7 +128,15 @@ async def count(uow: UnitOfWork, message: CountOrders) -> OrderCounts:
 
 async def _shown(uow: UnitOfWork, asked: OrderFilter) -> Question:
     """The orders a filter means, of those that the caller may see."""
-    question = lists.question_of(asked, await windows_of(uow, asked))
+    return _narrowed(uow, asked, await windows_of(uow, asked), None)
+
+
+def _narrowed(
+    uow: UnitOfWork, asked: OrderFilter, windows: Sequence[Window] | None, found: FoundOrders | None
+) -> Question:
+    question = lists.question_of(asked, windows)
+    if found is not None:
+        found.narrow(question)
     lists.shown_to(question, uow, own_only=not uow.caller.holds("orders:read"))
     return question
 

@@ -22,6 +22,8 @@ async def note(uow: UnitOfWork, event: ShipmentShipped) -> None:
     await orders.add(uow, _row(order, event))
     before = order.status
     await goods.follow(uow, order, lines, "shipped", _told(event), shipment_id=str(event.shipment_id))
+    if event.tracking_numbers:
+        timeline.found_otherwise(uow, order)
     if before in ("cancelled", "returned", "pending") or beyond or strangers:
         detail = f"goods left ({event.number}) that were not to leave as the order stood: it was {before}."
         timeline.alert(uow, order, "shipment", "error", "Goods left against the order", detail)
@@ -43,6 +45,8 @@ async def note_changed(uow: UnitOfWork, event: ShipmentChanged) -> None:
     row.shipment = known.model_copy(update=news).model_dump(mode="json")
     text = f"Shipment {event.number} is {event.state}." if event.state != known.state else None
     await timeline.note(uow, order, "shipment", text or f"Shipment {event.number} is followed otherwise.")
+    if event.tracking_numbers != known.tracking_numbers:
+        timeline.found_otherwise(uow, order)
 
 
 _CHANGING = {"state", "carrier", "service", "tracking_numbers", "tracking_url", "delivered_at", "version"}

@@ -6,7 +6,7 @@ from services.orders.models import OrderRow
 from services.orders.models.records import TimelineRow
 from services.orders.repository import orders
 from shared.bus.envelope import Caller
-from shared.contracts.orders.events import OrderMoved
+from shared.contracts.orders.events import OrderDetailsChanged, OrderMoved
 from shared.contracts.platform.events import AlertCleared, AlertRaised
 from shared.contracts.platform.shapes import Severity
 from shared.unit_of_work import UnitOfWork
@@ -53,6 +53,12 @@ async def moved(
             version=order.version,
         )
     )
+
+
+def found_otherwise(uow: UnitOfWork, order: OrderRow) -> None:
+    """Announce that a changed order is found by something else than before."""
+    changed = OrderDetailsChanged(order_id=order.id, number=order.number, shop_id=order.shop_id, version=order.version)
+    uow.record(changed)
 
 
 def alert(uow: UnitOfWork, order: OrderRow, what: str, severity: Severity, title: str, detail: str) -> None:

@@ -33,8 +33,12 @@ class Place:
         """The folder of one edition of a shop's index."""
         return self.folder / organization_id.hex / shop_id.hex / edition
 
+    def of_organization(self, organization_id: UUID, edition: str) -> Path:
+        """The folder of one edition of an organization's index."""
+        return self.folder / organization_id.hex / edition
+
     def remove_others(self, edition: Path) -> None:
-        """Remove a shop's folders but this one."""
+        """Remove the folders of a shop, or organization, but this one."""
         if edition.parent.exists():
             for folder in edition.parent.iterdir():
                 if folder != edition:

@@ -108,7 +108,7 @@ class TantivyIndex:
             self._index.register_tokenizer("codes", analysis.codes)
             self._index.register_tokenizer("spelled", analysis.spelled)
             self._writer: tantivy.IndexWriter | None = None
-            self._state = _State(self._index.searcher(), _read_sequence(folder))
+            self._state = _State(self._index.searcher(), read_sequence(folder))
         except (ValueError, OSError) as error:
             raise IndexUnreadable(str(error)) from error
         self._earlier: OrderedDict[int, tuple[float, _State]] = OrderedDict()
@@ -135,7 +135,7 @@ class TantivyIndex:
                 self._writer.add_document(_offer_document(offer, offer.fields))
                 self._writer.add_document(_page_document(offer))
         self._writer.commit()
-        _write_sequence(self._folder, sequence)
+        write_sequence(self._folder, sequence)
         self._index.reload()
         self._state = _State(self._index.searcher(), sequence)
 
@@ -304,13 +304,13 @@ def open_index(folder: Path, locale: str, *, afresh: bool = False) -> TantivyInd
         return TantivyIndex(folder, locale)
 
 
-def _read_sequence(folder: Path) -> int:
+def read_sequence(folder: Path) -> int:
     with contextlib.suppress(FileNotFoundError, ValueError):
         return int((folder / "sequence").read_text())
     return 0
 
 
-def _write_sequence(folder: Path, sequence: int) -> None:
+def write_sequence(folder: Path, sequence: int) -> None:
     """After the commit: killed in between, rows are taken over twice, which changes nothing."""
     beside = folder / "sequence.new"
     beside.write_text(str(sequence))

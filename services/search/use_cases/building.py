@@ -1,13 +1,10 @@
-"""From marks to documents: ask catalog and inventory, assemble, write what came out differently.
+"""From marks to offers' documents: ask catalog and inventory, assemble, write what came out differently.
 
-Nothing is locked while others are asked. Instead each build takes a version after it has read the marks and before it
-asks: of two builds of one product, whoever took the greater version asked later and knows more, so a document is only
-ever replaced by one with a greater version, and only marks of a smaller version go.
+How builds of the same product at the same time get on with each other: `batches.py`.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,15 +12,13 @@ from uuid import UUID
 from services.search.errors import CatalogIsBehind
 from services.search.repository import documents, marks, products, shops
 from services.search.repository.documents import Row, Standing
-from services.search.repository.marks import Mark
 from services.search.use_cases.assembly import AssembledOffer, Assembly, assemble
+from services.search.use_cases.batches import Units, Work, is_passing, reading, take_version
 from shared import clock
-from shared.bus.answering import translated
 from shared.contracts.catalog.messages import GetOfferParts
 from shared.contracts.catalog.offers import ProductPart
 from shared.contracts.inventory.messages import GetAvailability
 from shared.contracts.inventory.shapes import Availability
-from shared.errors import CrossdockError
 from shared.unit_of_work import UnitOfWork
 
 # What catalog tells at once, and inventory.
@@ -31,7 +26,7 @@ BATCH = 200
 _SKUS_AT_ONCE = 1000
 _NOTHING = Assembly(None, None)
 
-Units = Callable[[], UnitOfWork]
+__all__ = ["Units", "is_passing", "take_version"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,54 +45,17 @@ async def build_due(units: Units, shop_id: UUID, *, leaves_loads: bool = False) 
     With `leaves_loads` bulk work by the thousand waits for as long as more of it arrives: a file's products would
     otherwise be built once with their texts and prices and again with their stock, beside the import that makes them.
     """
-    async with _reading(units) as uow:
+    async with reading(units) as uow:
         with_bulk = not (leaves_loads and await marks.is_load_arriving(uow, shop_id))
         due = await marks.list_due(uow, shop_id, BATCH, with_bulk=with_bulk)
     if due:
-        await _build(units, shop_id, due)
+        await _WORK.build(units, shop_id, due)
     return len(due)
-
-
-async def _build(units: Units, shop_id: UUID, due: Sequence[Mark]) -> None:
-    """Build these marks; when they fail together, find out which one is to blame, so that it holds up none."""
-    version = await take_version(units)
-    try:
-        built = await gather(units, shop_id, {mark.product_id: mark.marked_at for mark in due})
-    except Exception as error:
-        named = translated(error, "building offers", shop_id.hex)
-        if is_passing(named):
-            raise
-        await _build_apart(units, shop_id, due, version, named)
-        return
-    async with _writing(units) as uow:
-        await write(uow, shop_id, built, version)
-        await marks.settle(uow, shop_id, [mark.product_id for mark in due], version)
-        await _leave_for_later(uow, shop_id, built)
-
-
-async def _build_apart(units: Units, shop_id: UUID, due: Sequence[Mark], version: int, error: CrossdockError) -> None:
-    if len(due) == 1:
-        async with _writing(units) as uow:
-            await marks.note_failure(uow, shop_id, due[0].product_id, version, f"{error.code}: {error.detail}")
-        return
-    for part in (due[: len(due) // 2], due[len(due) // 2 :]):
-        await _build(units, shop_id, part)
-
-
-def is_passing(error: CrossdockError) -> bool:
-    """Whether asking again later may well succeed."""
-    return error.status in (503, 504)
-
-
-async def take_version(units: Units) -> int:
-    """The version of what is about to be asked."""
-    async with _reading(units) as uow:
-        return await marks.next_version(uow)
 
 
 async def gather(units: Units, shop_id: UUID, changed: dict[UUID, datetime]) -> list[Built]:
     """What becomes of these products in a shop, as things are now. Raises what asking raises."""
-    async with _reading(units) as uow:
+    async with reading(units) as uow:
         needed = await shops.get_version(uow, shop_id)
     parts = await units().ask(GetOfferParts(shop_id=shop_id, product_ids=list(changed)))
     if (parts.shop_version or 0) < needed:
@@ -213,24 +171,4 @@ def _digest(offer: AssembledOffer, fields: bytes) -> bytes:
     return digest.digest()
 
 
-# --- transactions
-
-
-@asynccontextmanager
-async def _reading(units: Units) -> AsyncIterator[UnitOfWork]:
-    uow = units()
-    try:
-        yield uow
-    finally:
-        await uow.rollback()
-
-
-@asynccontextmanager
-async def _writing(units: Units) -> AsyncIterator[UnitOfWork]:
-    uow = units()
-    try:
-        yield uow
-        await uow.commit()
-    except BaseException:
-        await uow.rollback()
-        raise
+_WORK: Work[UUID, Built] = Work(marks.MARKS, gather, write, _leave_for_later)

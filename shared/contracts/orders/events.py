@@ -66,6 +66,15 @@ class OrderTotalChanged(Event):
     version: int
 
 
+class OrderDetailsChanged(Event):
+    """Another person, another place, or other ways to follow its goods: what an order is found by."""
+
+    order_id: UUID
+    number: str
+    shop_id: UUID
+    version: int
+
+
 class RefundWanted(Event):
     """Money came in, or stays in, for an order that will not be fulfilled."""
 

@@ -11,6 +11,7 @@ from shared.contracts.orders.customers import Email
 from shared.contracts.orders.messages import Moment
 from shared.contracts.orders.shapes import OrderStatus, OrderSummary, PaymentStatus, Sku
 from shared.contracts.platform.shapes import Job
+from shared.contracts.search.operators import Words
 from shared.pagination import First
 
 OrderSort = Literal["latest", "oldest", "highest_total", "lowest_total", "last_changed"]
@@ -32,6 +33,10 @@ Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")
 class OrderFilter(Shape):
     """Which orders: those that everything holds for that is given.
 
+    `query` are words, all of which the order has: in its numbers, those of its shipments, the names and the e-mail
+    address of who ordered, company, city, postal code, SKUs and titles of its lines. The last word may be a beginning;
+    a number that is given whole finds what has it alone. What changed is found so within a second.
+
     `status` and `payment_status` take several, any of which may hold. `shop` is a shop's code; `number_prefix` is how
     the number begins; `sku` is in one of the lines. `from_time` is inclusive, `to_time` is not. `sets` are days of
     placing in the time zone of each order's shop: `today`, `yesterday`, `last_week` (Monday to Sunday before this
@@ -42,6 +47,7 @@ class OrderFilter(Shape):
         json_schema_extra={"example": {"status": ["complete"], "shop": "main", "sets": ["2026-03"]}}
     )
 
+    query: Words | None = None
     status: Annotated[list[OrderStatus], Field(min_length=1, max_length=7)] | None = None
     payment_status: Annotated[list[PaymentStatus], Field(min_length=1, max_length=5)] | None = None
     shop: Word | None = None
@@ -75,7 +81,9 @@ class OrderExportFile(Shape):
 class ListOrders(OrderFilter, Query[Page[OrderSummary]]):
     """Orders by any combination of what can be asked of them. A storefront sees those it placed itself.
 
-    Pages follow each other without doubling or leaving out, also while orders come in.
+    Pages follow each other without doubling or leaving out, also while orders come in. With a `query` and filters that
+    hold for few of what the words find, a page may be shorter than asked for while there is a `next`. Refused with a
+    `query` whose words are in more than 10,000 orders, sorted by anything but when they were placed: `query_too_broad`.
     """
 
     sort: OrderSort = "latest"
@@ -84,7 +92,10 @@ class ListOrders(OrderFilter, Query[Page[OrderSummary]]):
 
 
 class CountOrders(OrderFilter, Query[OrderCounts]):
-    """How many orders there are of which all that holds, by status and by how they are paid."""
+    """How many orders there are of which all that holds, by status and by how they are paid.
+
+    Refused with a `query` whose words are in more than 10,000 orders: `query_too_broad` (422).
+    """
 
 
 class StartOrderExport(Command[Job]):

@@ -503,7 +503,7 @@ async def test_single_changes_are_built_before_bulk_work(sources: Sources) -> No
     await sources.hear(ProductsChanged(product_ids=bulk))
     await sources.hear(ProductsChanged(product_ids=[single.id]))
     due = await sources.inside(marks.list_due, sources.shop.id, 1)
-    assert [mark.product_id for mark in due] == [single.id]
+    assert [mark.id for mark in due] == [single.id]
 
 
 @pytest.mark.feature("SEA-4")

@@ -1,0 +1,1 @@
+"""What operators find: documents of orders and products, built, followed, rebuilt and asked."""

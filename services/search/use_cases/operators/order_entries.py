@@ -1,0 +1,35 @@
+"""From what orders tells of an order to what it is found by."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.search.models import OperatorEntry
+from services.search.use_cases.batches import Units
+from shared.contracts.orders.parts import GetOrderParts, ListOrderIds, OrderPart
+
+
+async def ask(units: Units, order_ids: Sequence[UUID]) -> dict[UUID, OperatorEntry]:
+    """The entries of those that there are. Raises what asking raises."""
+    parts = await units().ask(GetOrderParts(order_ids=list(order_ids)))
+    return {part.id: entry_of(part) for part in parts.orders}
+
+
+async def list_ids(units: Units, after: UUID | None, most: int) -> list[UUID]:
+    """A page of all orders' ids. Raises what asking raises."""
+    return (await units().ask(ListOrderIds(after=after, first=most))).ids
+
+
+def entry_of(part: OrderPart) -> OperatorEntry:
+    numbers = [part.number, part.external_number, part.external_id, *part.tracking_numbers]
+    codes = [part.email, *(line.sku for line in part.lines)]
+    return OperatorEntry(
+        at=int(part.placed_at.timestamp() * 1000),
+        numbers=_each_once(numbers),
+        codes=_each_once(codes),
+        words=_each_once([*part.words, *(line.title for line in part.lines)]),
+        shop=part.shop_id.hex,
+    )
+
+
+def _each_once(texts: Sequence[str | None]) -> list[str]:
+    return list(dict.fromkeys(text for text in texts if text))
