@@ -1,7 +1,7 @@
 """Messages in."""
 
 from services.search.repository import shops
-from services.search.use_cases import checking, explaining, finding, rebuilding, tuning
+from services.search.use_cases import browsing, checking, explaining, finding, rebuilding, tuning
 from services.search.use_cases.operators import finding as operator_finding
 from services.search.use_cases.operators import rebuilding as operator_rebuilding
 from services.search.use_cases.reading import Reader, Readers
@@ -47,17 +47,17 @@ async def suggest_offers(message: SuggestOffers, uow: UnitOfWork) -> bytes:
 
 @answers(GetOffer, scope=_READING)
 async def get_offer(message: GetOffer, uow: UnitOfWork) -> bytes:
-    return finding.page(await _reader(uow, message.shop), message.slug)
+    return browsing.page(await _reader(uow, message.shop), message.slug)
 
 
 @answers(ListShopCategories, scope=_READING)
 async def list_shop_categories(message: ListShopCategories, uow: UnitOfWork) -> bytes:
-    return finding.categories(await _reader(uow, message.shop), message)
+    return browsing.categories(await _reader(uow, message.shop), message)
 
 
 @answers(GetOffersBySku, scope=_READING)
 async def get_offers_by_sku(message: GetOffersBySku, uow: UnitOfWork) -> bytes:
-    return finding.by_sku(await _reader(uow, message.shop), message.skus)
+    return browsing.by_sku(await _reader(uow, message.shop), message.skus)
 
 
 @answers(ExplainOffer, scope="search:read")
