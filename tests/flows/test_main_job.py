@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from statistics import mean
+from typing import Any
 
 import httpx
 import pytest
@@ -68,3 +69,16 @@ def test_the_judged_queries_find_what_was_looked_for(system: System) -> None:
     scores = score_all(system)
     assert mean(scores.values()) > 0.97, sorted(scores.items(), key=lambda scored: scored[1])[:10]
     assert min(scores.values()) > 0.5
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize("sort", ["relevance", "price_asc", "price_desc", "newest"])
+def test_every_offer_is_reached_by_paging(system: System, sort: str) -> None:
+    """As files leave them: made in one moment, some at one price."""
+    slugs: list[str] = []
+    page: dict[str, Any] = {"next": ""}
+    while page["next"] is not None:
+        parameters = {"first": 7, "sort": sort, **({"after": page["next"]} if page["next"] else {})}
+        page = system.ask("GET", "/v1/shops/main/offers", party="storefront", params=parameters)
+        slugs += [offer["slug"] for offer in page["items"]]
+    assert len(slugs) == len(set(slugs)) == page["total"] > 50

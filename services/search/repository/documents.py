@@ -75,7 +75,8 @@ async def write(
         " changed_at FROM unnest($4::uuid[], $5::int[], $6::bigint[], $7::text[], $8::bytea[], $9::bytea[],"
         "   $10::bytea[], $11::bytea[], $12::timestamptz[])"
         "   AS r (product_id, number, sequence, slug, content, fields, document, page, changed_at)"
-        " ON CONFLICT (organization_id, shop_id, product_id) DO UPDATE SET sequence = excluded.sequence,"
+        " ON CONFLICT (organization_id, shop_id, product_id) DO UPDATE SET number = excluded.number,"
+        " sequence = excluded.sequence,"
         " built_from = excluded.built_from, is_deleted = excluded.is_deleted, slug = excluded.slug,"
         " content = excluded.content, fields = excluded.fields, document = excluded.document, page = excluded.page,"
         " changed_at = excluded.changed_at",

@@ -290,6 +290,29 @@ async def test_what_catalog_does_not_know_of_a_shop_yet_is_waited_for(sources: S
         assert await sources.marked() == set()
 
 
+@pytest.mark.feature("SEA-2", "SEA-4")
+async def test_every_offer_has_a_number_of_its_own_that_stays(sources: Sources) -> None:
+    """Also those that were no offers when they were first heard of, as products are whose stock comes later."""
+    products = [sources.has(f"P{n}", stock=0) for n in range(3)]
+    await sources.hear(ProductsChanged(product_ids=[product.id for product in products]))
+    await sources.build()
+    assert await sources.offers() == {}
+    for n in range(3):
+        sources.has_stock(f"P{n}", 5)
+    await sources.hear(StockChanged(skus=["P0", "P1", "P2"]))
+    await sources.build()
+    read = "SELECT slug, number FROM documents WHERE NOT is_deleted"
+    numbers = {row["slug"]: row["number"] for row in await sources.rows(read)}
+    assert len(set(numbers.values()) - {0}) == 3
+    sources.has_stock("P1", 0)
+    await sources.hear(StockChanged(skus=["P1"]))
+    await sources.build()
+    sources.has_stock("P1", 7)
+    await sources.hear(StockChanged(skus=["P1"]))
+    await sources.build()
+    assert {row["slug"]: row["number"] for row in await sources.rows(read)} == numbers
+
+
 @pytest.mark.feature("SEA-4")
 async def test_a_lost_wake_up_is_found_by_the_clock(sources: Sources) -> None:
     product = sources.has("A")
