@@ -59,11 +59,11 @@ async def mark_when_categories_changed(event: CategoriesChanged, uow: UnitOfWork
 
 @listens(StockChanged, together=True)
 async def mark_when_stock_changed(events: Sequence[StockChanged], uow: UnitOfWork) -> None:
-    """Mark the products of these SKUs, each once; those never seen here are looked up by a task."""
+    """Mark the products of these SKUs for their stock, each once; SKUs never seen here are looked up by a task."""
     skus = list(dict.fromkeys(sku for event in events for sku in event.skus))
     known = await products.product_ids_of(uow, skus)
     if known:
-        build_soon(uow, await marks.leave(uow, list(known.values())))
+        build_soon(uow, await marks.leave(uow, list(known.values()), of_stock=True))
     unknown = [sku for sku in skus if sku not in known]
     if unknown:
         uow.defer("mark_products_of_skus", {"skus": unknown})

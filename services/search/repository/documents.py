@@ -3,6 +3,7 @@
 Its rows are wide, and its statistics behind while it fills: sets are looked up one by one, by key (OFFSET 0).
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,10 @@ _decode = msgspec.json.Decoder(OfferFields).decode
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is to be written of one product: its offer, or (document None) that it has none."""
+    """What is to be written of one product: its offer, or (document None) that it has none.
+
+    `content` is a digest of all that readers see; `basis` what was seen of its stock, see `patching`.
+    """
 
     product_id: UUID
     slug: str
@@ -29,17 +33,47 @@ class Row:
     document: bytes | None
     page: bytes | None
     changed_at: datetime
+    basis: bytes | None
+
+    @classmethod
+    def of(
+        cls,
+        product_id: UUID,
+        slug: str,
+        ready: tuple[bytes, bytes, bytes] | None,
+        changed_at: datetime,
+        basis: bytes | None,
+    ) -> "Row":
+        """A row of what is `ready`: fields, document and page."""
+        if ready is None:
+            return cls(product_id, "", b"", None, None, None, changed_at, basis)
+        fields, document, page = ready
+        digest = hashlib.blake2b(page, digest_size=16)
+        digest.update(document)
+        digest.update(fields)
+        return cls(product_id, slug, digest.digest(), fields, document, page, changed_at, basis)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the documents say of a product now."""
+    """What the documents say of a product now: as catalog told it at `built_from`, its stock as of `stock_from`."""
 
     number: int
     sequence: int
     built_from: int
+    stock_from: int
     is_deleted: bool
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document as it lies here: `ready` are fields, document and page; None where there is no offer."""
+
+    product_id: UUID
+    slug: str
+    basis: bytes | None
+    ready: tuple[bytes, bytes, bytes] | None
 
 
 async def lock_index(uow: UnitOfWork, shop_id: UUID) -> asyncpg.Record | None:
@@ -56,7 +90,7 @@ async def lock_index(uow: UnitOfWork, shop_id: UUID) -> asyncpg.Record | None:
 async def standings(uow: UnitOfWork, shop_id: UUID, product_ids: Sequence[UUID]) -> dict[UUID, Standing]:
     rows = await uow.fetch(
         "SELECT d.* FROM unnest($2::uuid[]) AS asked (id) CROSS JOIN LATERAL ("
-        "  SELECT product_id, number, sequence, built_from, is_deleted, content FROM documents"
+        "  SELECT product_id, number, sequence, built_from, stock_from, is_deleted, content FROM documents"
         "  WHERE shop_id = $1 AND product_id = asked.id OFFSET 0) d",
         shop_id,
         list(product_ids),
@@ -64,44 +98,86 @@ async def standings(uow: UnitOfWork, shop_id: UUID, product_ids: Sequence[UUID])
     return {row["product_id"]: Standing(*list(row.values())[1:]) for row in rows}
 
 
+async def list_bases(uow: UnitOfWork, shop_id: UUID, product_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """What was seen of their stock when they were built; without those of which that is not known."""
+    rows = await uow.fetch(
+        "SELECT d.* FROM unnest($2::uuid[]) AS asked (id) CROSS JOIN LATERAL ("
+        "  SELECT product_id, basis FROM documents"
+        "  WHERE shop_id = $1 AND product_id = asked.id AND basis IS NOT NULL OFFSET 0) d",
+        shop_id,
+        list(product_ids),
+    )
+    return {row["product_id"]: row["basis"] for row in rows}
+
+
+async def list_stored(uow: UnitOfWork, shop_id: UUID, product_ids: Sequence[UUID]) -> list[Stored]:
+    rows = await uow.fetch(
+        "SELECT d.* FROM unnest($2::uuid[]) AS asked (id) CROSS JOIN LATERAL ("
+        "  SELECT product_id, slug, basis, fields, document, page FROM documents"
+        "  WHERE shop_id = $1 AND product_id = asked.id OFFSET 0) d",
+        shop_id,
+        list(product_ids),
+    )
+    return [_kept(row) for row in rows]
+
+
+def _kept(row: asyncpg.Record) -> Stored:
+    ready = None if row["document"] is None else (row["fields"], row["document"], row["page"])
+    return Stored(row["product_id"], row["slug"], row["basis"], ready)
+
+
 async def write(
-    uow: UnitOfWork, shop_id: UUID, rows: Sequence[Row], numbers: Sequence[int], sequences: Sequence[int], built: int
+    uow: UnitOfWork,
+    shop_id: UUID,
+    rows: Sequence[Row],
+    numbers: Sequence[int],
+    sequences: Sequence[int],
+    built_from: Sequence[int],
+    stock_from: int,
 ) -> None:
-    """Put rows in the place of what was there, each with its number and sequence."""
+    """Put rows in the place of what was there, each with its number, its sequence and when catalog was asked."""
     await uow.execute(
-        "INSERT INTO documents (organization_id, shop_id, product_id, number, sequence, built_from, is_deleted, slug,"
-        " content, fields, document, page, changed_at)"
-        " SELECT $1, $2, product_id, number, sequence, $3, document IS NULL, slug, content, fields, document, page,"
-        " changed_at FROM unnest($4::uuid[], $5::int[], $6::bigint[], $7::text[], $8::bytea[], $9::bytea[],"
-        "   $10::bytea[], $11::bytea[], $12::timestamptz[])"
-        "   AS r (product_id, number, sequence, slug, content, fields, document, page, changed_at)"
+        "INSERT INTO documents (organization_id, shop_id, product_id, number, sequence, built_from, stock_from,"
+        " is_deleted, slug, content, fields, document, page, changed_at, basis)"
+        " SELECT $1, $2, product_id, number, sequence, built_from, $3, document IS NULL, slug, content, fields,"
+        " document, page, changed_at, basis FROM unnest($4::uuid[], $5::int[], $6::bigint[], $7::bigint[], $8::text[],"
+        "   $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[], $13::timestamptz[], $14::bytea[]) AS r (product_id,"
+        "   number, sequence, built_from, slug, content, fields, document, page, changed_at, basis)"
         " ON CONFLICT (organization_id, shop_id, product_id) DO UPDATE SET number = excluded.number,"
-        " sequence = excluded.sequence,"
-        " built_from = excluded.built_from, is_deleted = excluded.is_deleted, slug = excluded.slug,"
-        " content = excluded.content, fields = excluded.fields, document = excluded.document, page = excluded.page,"
-        " changed_at = excluded.changed_at",
+        " sequence = excluded.sequence, built_from = excluded.built_from, stock_from = excluded.stock_from,"
+        " is_deleted = excluded.is_deleted,"
+        " slug = excluded.slug, content = excluded.content, fields = excluded.fields, document = excluded.document,"
+        " page = excluded.page, changed_at = excluded.changed_at, basis = excluded.basis",
         uow.organization_id,
         shop_id,
-        built,
+        stock_from,
         [row.product_id for row in rows],
         numbers,
         sequences,
+        built_from,
         [row.slug for row in rows],
         [row.content for row in rows],
         [row.fields for row in rows],
         [row.document for row in rows],
         [row.page for row in rows],
         [row.changed_at for row in rows],
+        [row.basis for row in rows],
     )
 
 
-async def note_unchanged(uow: UnitOfWork, shop_id: UUID, product_ids: Sequence[UUID], built: int) -> None:
-    """Remember that these were built anew and came out the same."""
+async def note_unchanged(
+    uow: UnitOfWork, shop_id: UUID, rows: Sequence[Row], built_from: Sequence[int], stock_from: int
+) -> None:
+    """Remember that these were built anew and came out the same, if from something else."""
     await uow.execute(
-        "UPDATE documents SET built_from = $3 WHERE shop_id = $1 AND product_id = ANY($2)",
+        "UPDATE documents d SET built_from = r.built_from, stock_from = $3, basis = r.basis"
+        " FROM unnest($2::uuid[], $4::bigint[], $5::bytea[]) AS r (product_id, built_from, basis)"
+        " WHERE d.shop_id = $1 AND d.product_id = ANY($2) AND d.product_id = r.product_id",
         shop_id,
-        list(product_ids),
-        built,
+        [row.product_id for row in rows],
+        stock_from,
+        built_from,
+        [row.basis for row in rows],
     )
 
 

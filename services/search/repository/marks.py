@@ -12,17 +12,21 @@ __all__ = ["MARKS", "next_version"]
 
 # What changes so many products at once is bulk work: single changes are built before it.
 _BULK = 100
-MARKS: MarkTable[UUID] = MarkTable("marks", "shop_id", "product_id")
-list_due, settle, note_failure, merge = MARKS.list_due, MARKS.settle, MARKS.note_failure, MARKS.merge
+MARKS: MarkTable[UUID] = MarkTable("marks", "shop_id", "product_id", part="of_stock")
+list_due, settle, settle_part = MARKS.list_due, MARKS.settle, MARKS.settle_part
+note_failure, merge = MARKS.note_failure, MARKS.merge
 
 
-async def leave(uow: UnitOfWork, product_ids: Sequence[UUID], shop_ids: Sequence[UUID] | None = None) -> list[UUID]:
-    """Mark products in these shops, or in all. Returns the shops."""
+async def leave(
+    uow: UnitOfWork, product_ids: Sequence[UUID], shop_ids: Sequence[UUID] | None = None, *, of_stock: bool = False
+) -> list[UUID]:
+    """Mark products in these shops, or in all; `of_stock` where only stock changed. Returns the shops."""
     rows = await uow.fetch(
-        f"{_MARK} unnest($4::uuid[]) AS p (id) {_WHERE}",
+        f"{_MARK} unnest($5::uuid[]) AS p (id) {_WHERE}",
         uow.organization_id,
         len(product_ids) > _BULK,
         None if shop_ids is None else list(shop_ids),
+        of_stock,
         list(set(product_ids)),
     )
     return [row["shop_id"] for row in rows]
@@ -35,13 +39,14 @@ async def leave_all(uow: UnitOfWork, shop_ids: Sequence[UUID] | None = None) -> 
         uow.organization_id,
         True,
         None if shop_ids is None else list(shop_ids),
+        False,
     )
     return [row["shop_id"] for row in rows]
 
 
 _MARK = (
-    "WITH marked AS (INSERT INTO marks (organization_id, shop_id, product_id, is_bulk)"
-    " SELECT $1::uuid, s.id, p.id, $2::boolean FROM shops s CROSS JOIN"
+    "WITH marked AS (INSERT INTO marks (organization_id, shop_id, product_id, is_bulk, of_stock)"
+    " SELECT $1::uuid, s.id, p.id, $2::boolean, $4::boolean FROM shops s CROSS JOIN"
 )
 _WHERE = (
     "WHERE NOT s.is_removed AND ($3::uuid[] IS NULL OR s.id = ANY($3)) RETURNING shop_id)"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+import msgspec
 import orjson
 
 from services.search.models import OfferFields
-from services.search.use_cases.conditions import Subject, judge, subject_of
+from services.search.use_cases.conditions import SeenStock, Subject, judge, seen_of, subject_of
 from shared.contracts.catalog.offers import AttributePart, CategoryPart, ProductPart, VariantPart
 from shared.contracts.inventory.shapes import Availability
 from shared.money import Money
@@ -34,25 +35,38 @@ class AssembledOffer:
     fields: OfferFields
 
 
+class JudgedVariant(msgspec.Struct, frozen=True, array_like=True):
+    """What was seen of a variant's stock, and what became of it: whether it is listed, and can be bought."""
+
+    seen: SeenStock
+    is_listed: bool
+    can_be_bought: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """What became of a product: its offer, or None; and when (UTC) a date will change that by itself."""
+    """What became of a product: its offer, or None; and when (UTC) a date will change that by itself.
+
+    `judged` are all its variants in their order, also those that are not sold.
+    """
 
     offer: AssembledOffer | None
     changes_at: datetime | None
+    judged: list[JudgedVariant]
 
 
 def assemble(product: ProductPart, stock: Mapping[str, Availability], today: date) -> Assembly:
     """What a shop shows of `product` on one day (UTC). A SKU without an entry in `stock` has none."""
     subjects = subjects_of(product, stock, today)
-    shown, listed = [], []
+    shown, listed, judged = [], [], []
     for subject in subjects:
         is_shown, is_listed = judge(subject)
         if is_shown:
             shown.append(subject)
         if is_listed:
             listed.append(subject)
-    return Assembly(_offer(product, listed, shown) if shown else None, _next_change(subjects, today))
+        judged.append(JudgedVariant(seen_of(subject.stock, today), is_listed, subject.can_be_bought))
+    return Assembly(_offer(product, listed, shown) if shown else None, _next_change(subjects, today), judged)
 
 
 def subjects_of(product: ProductPart, stock: Mapping[str, Availability], today: date) -> list[Subject]:
@@ -236,7 +250,12 @@ def _options(shown: Iterable[Subject]) -> dict[str, list[str]]:
 
 
 def _quantity(subject: Subject) -> int:
-    return max(subject.stock.available_quantity, 0) if subject.can_be_bought else 0
+    return quantity_shown(subject.stock, can_be_bought=subject.can_be_bought)
+
+
+def quantity_shown(stock: Availability, *, can_be_bought: bool) -> int:
+    """How much of a variant an offer says there is."""
+    return max(stock.available_quantity, 0) if can_be_bought else 0
 
 
 def _price(subject: Subject) -> dict[str, Any] | None:

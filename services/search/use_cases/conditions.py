@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import msgspec
+
 from shared.contracts.catalog.offers import PriceTier, ProductPart, VariantPart
-from shared.contracts.inventory.shapes import Availability
+from shared.contracts.inventory.shapes import Availability, StockPolicy
 from shared.contracts.search.shapes import VariantAvailability
 
 BUYABLE: frozenset[VariantAvailability] = frozenset({"in_stock", "backorder", "preorder"})
@@ -55,6 +57,40 @@ def _availability(variant: VariantPart, stock: Availability, price: PriceTier | 
     if policy in ("backorder", "preorder") and stock.available_quantity <= 0:
         return "out_of_stock" if variant.backorder == "deny" else policy
     return "in_stock"
+
+
+class SeenStock(msgspec.Struct, frozen=True, array_like=True):
+    """All that conditions and offers see of a SKU's stock on one day (UTC), except how much of it there is.
+
+    While that is the same of each variant, the same variants are sold, shown and listed, and the same one speaks for
+    the offer. Who lets a condition or an offer see more of stock says so here.
+    """
+
+    sku: str
+    policy: StockPolicy
+    is_available: bool
+    is_empty: bool
+    available_from: date | None
+    available_until: date | None
+    restock_date: date | None
+    has_begun: bool
+    has_ended: bool
+
+
+def seen_of(stock: Availability, today: date) -> SeenStock:
+    """What is seen of it on that day."""
+    begins, ends = stock.available_from, stock.available_until
+    return SeenStock(
+        stock.sku,
+        stock.policy,
+        stock.available,
+        stock.available_quantity <= 0,
+        begins,
+        ends,
+        stock.restock_date,
+        begins is None or begins <= today,
+        ends is not None and ends < today,
+    )
 
 
 @dataclass(frozen=True, slots=True)
