@@ -6,7 +6,7 @@ would rather read all of a tenant's rows (measured after an import of 20,000 row
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -21,18 +21,26 @@ Texts = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class KnownCategory:
-    """A category as offers need it."""
+class Place:
+    """Where in the tree a category stands, and whether it is enabled and within its dates."""
 
     id: UUID
     parent_id: UUID | None
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCategory(Place):
+    """A category as offers need it."""
+
     slug: str
     slugs: dict[str, str]
     name: str
     names: dict[str, str]
     position: int
-    # Enabled, and within its dates.
-    is_open: bool
+
+
+P = TypeVar("P", bound=Place)
 
 
 async def list_products(uow: UnitOfWork, product_ids: list[UUID]) -> list[asyncpg.Record]:
@@ -94,11 +102,7 @@ async def category_ids_of_products(uow: UnitOfWork, product_ids: list[UUID]) -> 
 async def categories_with_ancestors(uow: UnitOfWork, category_ids: Iterable[UUID]) -> dict[UUID, KnownCategory]:
     """These categories and everything above them."""
     rows = await uow.fetch(
-        "WITH RECURSIVE up AS (SELECT c.* FROM categories c WHERE c.id = ANY($1)"
-        " UNION SELECT c.* FROM up JOIN categories c ON c.id = up.parent_id)"
-        " SELECT id, parent_id, slug, slugs, name, names, position,"
-        " enabled AND (valid_from IS NULL OR valid_from <= $2)"
-        " AND (valid_until IS NULL OR valid_until > $2) AS is_open FROM up",
+        f"{_UP} SELECT {_PLACE}, slug, slugs, name, names, position FROM up",  # noqa: S608
         list(category_ids),
         clock.now(),
     )
@@ -108,7 +112,23 @@ async def categories_with_ancestors(uow: UnitOfWork, category_ids: Iterable[UUID
     }
 
 
-def path_of(category_id: UUID, known: Mapping[UUID, KnownCategory]) -> list[KnownCategory]:
+async def places_with_ancestors(uow: UnitOfWork, category_ids: Iterable[UUID]) -> dict[UUID, Place]:
+    """Where these categories stand, and everything above them."""
+    rows = await uow.fetch(f"{_UP} SELECT {_PLACE} FROM up", list(category_ids), clock.now())  # noqa: S608
+    return {row["id"]: Place(*row.values()) for row in rows}
+
+
+_UP = (
+    "WITH RECURSIVE up AS (SELECT c.* FROM categories c WHERE c.id = ANY($1)"
+    " UNION SELECT c.* FROM up JOIN categories c ON c.id = up.parent_id)"
+)
+_PLACE = (
+    "id, parent_id, enabled AND (valid_from IS NULL OR valid_from <= $2)"
+    " AND (valid_until IS NULL OR valid_until > $2) AS is_open"
+)
+
+
+def path_of(category_id: UUID, known: Mapping[UUID, P]) -> list[P]:
     """A category with what stands above it, from the root down."""
     path = []
     step: UUID | None = category_id
@@ -118,9 +138,7 @@ def path_of(category_id: UUID, known: Mapping[UUID, KnownCategory]) -> list[Know
     return path[::-1]
 
 
-def assigned_paths(
-    category_ids: Iterable[UUID], known: Mapping[UUID, KnownCategory], assigned: set[UUID]
-) -> list[list[KnownCategory]]:
+def assigned_paths(category_ids: Iterable[UUID], known: Mapping[UUID, P], assigned: set[UUID]) -> list[list[P]]:
     """The paths of those categories that a shop sells: open all the way, and assigned themselves or from above."""
     paths = [path_of(category_id, known) for category_id in category_ids]
     return [path for path in paths if all(c.is_open for c in path) and any(c.id in assigned for c in path)]
@@ -132,9 +150,12 @@ async def assigned_category_ids(uow: UnitOfWork, shop_id: UUID) -> set[UUID]:
 
 
 async def variants_by_sku(uow: UnitOfWork, skus: list[str]) -> dict[str, asyncpg.Record]:
+    """Variants as lines need them, each with what its product is called and where that stands."""
     rows = await uow.fetch(
         "SELECT v.id, v.sku, v.product_id, v.option_values, v.weight_grams, v.tax_class, v.price_on_request,"
-        " v.order_minimum, v.order_maximum, v.order_step, p.title, p.status FROM unnest($1::text[]) AS asked (sku)"
+        " v.order_minimum, v.order_maximum, v.order_step, p.title, p.status,"
+        " ARRAY(SELECT c.category_id FROM product_categories c WHERE c.product_id = v.product_id ORDER BY 1)"
+        " AS category_ids FROM unnest($1::text[]) AS asked (sku)"
         " CROSS JOIN LATERAL (SELECT * FROM variants v WHERE v.sku = asked.sku OFFSET 0) v"
         " CROSS JOIN LATERAL (SELECT * FROM products p WHERE p.id = v.product_id OFFSET 0) p",
         skus,

@@ -42,7 +42,7 @@ class PriceTerms:
 async def list_terms(uow: UnitOfWork, line: Sequence[KnownShop]) -> list[ListTerms]:
     """Every price list of a shop and its ancestors."""
     rows = await uow.fetch(
-        f"SELECT {_LIST} FROM price_lists WHERE shop_id = ANY($1::uuid[])",  # noqa: S608
+        f"SELECT {LIST} FROM price_lists WHERE shop_id = ANY($1::uuid[])",  # noqa: S608
         [shop.id for shop in line],
     )
     return [ListTerms(**row) for row in rows]
@@ -53,7 +53,7 @@ async def list_terms_in_force(
 ) -> list[ListTerms]:
     """Those of `list_terms` that can count for a customer group at a moment."""
     rows = await uow.fetch(
-        f"SELECT {_LIST} FROM price_lists WHERE shop_id = ANY($1::uuid[]) AND currency = $2"  # noqa: S608
+        f"SELECT {LIST} FROM price_lists WHERE shop_id = ANY($1::uuid[]) AND currency = $2"  # noqa: S608
         " AND (customer_group IS NULL OR customer_group = $3)"
         " AND (starts_at IS NULL OR starts_at <= $4) AND (ends_at IS NULL OR ends_at > $4)",
         [shop.id for shop in line],
@@ -64,7 +64,7 @@ async def list_terms_in_force(
     return [ListTerms(**row) for row in rows]
 
 
-_LIST = "id, shop_id, name, currency, customer_group, starts_at, ends_at, created_at"
+LIST = "id, shop_id, name, currency, customer_group, starts_at, ends_at, created_at"
 
 
 async def price_terms(

@@ -89,20 +89,20 @@ async def list_roots(uow: UnitOfWork) -> list[KnownShop]:
 
 async def list_line(uow: UnitOfWork, shop_id: UUID) -> list[KnownShop]:
     """A shop and its ancestors, nearest first; empty when it is not known. A circle ends where it closes."""
-    rows = await uow.fetch(_LINE, shop_id)
+    rows = await uow.fetch(_LIST_LINE, shop_id)
     return [KnownShop(**row) for row in rows]
 
 
-_LINE = f"""
+LINE = f"""
 WITH RECURSIVE line AS (
     SELECT {_COLUMNS}, 0 AS distance, ARRAY[id] AS seen FROM shops WHERE id = $1 AND NOT is_removed
     UNION ALL
     SELECT s.id, s.code, s.currency, s.locale, s.parent_id, s.strict_pricing, s.version, distance + 1, seen || s.id
     FROM line JOIN shops s ON s.id = line.parent_id WHERE NOT s.is_removed AND s.id <> ALL (seen)
 )
-SELECT {_COLUMNS}, EXISTS (SELECT FROM channel_products c WHERE c.channel_id = line.id) AS has_content
-FROM line ORDER BY distance
 """  # noqa: S608
+LINE_COLUMNS = f"{_COLUMNS}, EXISTS (SELECT FROM channel_products c WHERE c.channel_id = line.id) AS has_content"
+_LIST_LINE = f"{LINE} SELECT {LINE_COLUMNS} FROM line ORDER BY distance"  # noqa: S608
 
 
 def barred(line: Sequence[KnownShop]) -> dict[UUID, str]:

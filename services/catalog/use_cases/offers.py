@@ -17,7 +17,7 @@ import orjson
 from services.catalog.errors import TooManyProducts
 from services.catalog.models.attributes import Definition, plain_part
 from services.catalog.models.media import together
-from services.catalog.repository import attributes, channel_content, offers, price_terms, shops
+from services.catalog.repository import attributes, channel_content, offers, price_terms, terms_of_sale
 from services.catalog.repository.offers import KnownCategory, Texts
 from services.catalog.repository.price_terms import PriceTerms
 from services.catalog.repository.products import dimensions_of, weight_of
@@ -135,7 +135,8 @@ async def price_lines(uow: UnitOfWork, asked: PriceLines) -> list[LinePrice]:
     product_ids = {row["product_id"] for row in stored.values()}
     views = await channel_offers.views_of(uow, setting.line, product_ids)
     found = channel_offers.shown_rows(stored, views)
-    sold = await _sold_product_ids(uow, setting, product_ids, views)
+    places = {row["product_id"]: row["category_ids"] for row in stored.values()}
+    sold = await _sold_product_ids(uow, setting, channel_offers.shown_places(places, views))
     variant_ids = [row["id"] for row in found.values()]
     prices = await price_terms.price_terms(uow, list(setting.standing.ranks), variant_ids)
     priced = [_line_price(line, found.get(line.sku), sold, prices, setting) for line in asked.lines]
@@ -143,20 +144,18 @@ async def price_lines(uow: UnitOfWork, asked: PriceLines) -> list[LinePrice]:
 
 
 async def _setting(uow: UnitOfWork, shop_id: UUID, situation: Situation) -> _Setting | None:
-    line = await shops.list_line(uow, shop_id)
-    if not line:
+    terms = await terms_of_sale.find(uow, shop_id, situation.customer_group, situation.at)
+    if terms is None:
         return None
-    lists = await price_terms.list_terms_in_force(uow, line, situation.customer_group, situation.at)
-    assigned = await offers.assigned_category_ids(uow, await shops.assigning_shop(uow, line))
-    return _Setting(line[0], price_resolution.stand(line, lists, situation), assigned, line)
+    standing = price_resolution.stand(terms.line, terms.lists, situation)
+    return _Setting(terms.line[0], standing, terms.assigned, terms.line)
 
 
 async def _sold_product_ids(
-    uow: UnitOfWork, setting: _Setting, product_ids: set[UUID], views: channel_offers.Views
+    uow: UnitOfWork, setting: _Setting, memberships: Mapping[UUID, Sequence[UUID]]
 ) -> set[UUID]:
-    places = await offers.category_ids_of_products(uow, list(product_ids))
-    memberships = channel_offers.shown_places(places, views)
-    categories = await offers.categories_with_ancestors(uow, _all(memberships.values()))
+    """Those of these products, each with its categories, that the shop sells as far as these decide."""
+    categories = await offers.places_with_ancestors(uow, set(_all(memberships.values())))
     return {
         product_id
         for product_id, category_ids in memberships.items()

@@ -1,0 +1,46 @@
+"""How a shop sells: its line, the price lists that can count and the categories assigned to it, in one statement."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.catalog.repository.price_terms import LIST, ListTerms
+from services.catalog.repository.shops import LINE, LINE_COLUMNS, KnownShop
+from shared.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class TermsOfSale:
+    """`line` is the shop and its ancestors, as `shops.list_line` has them; `lists` as `list_terms_in_force`.
+
+    `assigned` are the categories of the nearest shop of the line that has any.
+    """
+
+    line: list[KnownShop]
+    lists: list[ListTerms]
+    assigned: set[UUID]
+
+
+async def find(uow: UnitOfWork, shop_id: UUID, customer_group: str | None, at: datetime) -> TermsOfSale | None:
+    """How a shop sells to a customer group at a moment; None when it is not known."""
+    rows = await uow.fetch(_FIND, shop_id, customer_group, at)
+    if not rows:
+        return None
+    return TermsOfSale(
+        [KnownShop(*list(row.values())[:-2]) for row in rows],
+        [ListTerms(*terms) for row in rows for terms in row["lists"]],
+        set(next((row["assigned"] for row in rows if row["assigned"]), ())),
+    )
+
+
+_FIND = f"""{LINE}
+SELECT {LINE_COLUMNS},
+    ARRAY(SELECT a.category_id FROM shop_categories a WHERE a.shop_id = line.id) AS assigned,
+    ARRAY(
+        SELECT ROW({LIST}) FROM price_lists
+        WHERE shop_id = line.id AND currency = (SELECT first.currency FROM line first WHERE first.distance = 0)
+        AND (customer_group IS NULL OR customer_group = $2)
+        AND (starts_at IS NULL OR starts_at <= $3) AND (ends_at IS NULL OR ends_at > $3)
+    ) AS lists
+FROM line ORDER BY distance
+"""  # noqa: S608
