@@ -56,10 +56,17 @@ class Analysis:
 
     def words(self, text: str) -> list[str]:
         """The words of `text` in order, each once; or its pairs of letters, and letters that stand alone."""
+        said = prepared(text)
         if self.is_unspaced:
-            runs = (self.plain.analyze(run) for run in _RUN.findall(prepared(text)))
-            return list(dict.fromkeys(word for run in runs for word in run if len(word) > 1 or len(run) == 1))
-        return list(dict.fromkeys(self.plain.analyze(prepared(text))))
+            said = " ".join(part for run in _RUN.findall(said) for part in (_pairs_in(run) or [run]))
+        return list(dict.fromkeys(self.plain.analyze(said)))
+
+    def indexed(self, text: str) -> str:
+        """`text` as the analyzers take it from an offer: without spaces of its own, in pairs and single letters."""
+        said = prepared(text)
+        if not self.is_unspaced:
+            return said
+        return " ".join(part for run in _RUN.findall(said) for part in (*_pairs_in(run), *_letters_in(run)))
 
     def spelled_words(self, text: str) -> list[str]:
         """As `words`, with the marks of their letters."""
@@ -74,7 +81,7 @@ class Analysis:
 def analysis_of(language: str) -> Analysis:
     """The analyzers of `language`, a locale's first part: `de` of `de-AT`."""
     if language in _UNSPACED:
-        return Analysis(_pairs(), _pairs(), _codes(), _spelled(), is_unspaced=True)
+        return Analysis(_analyzer(None), _analyzer(None), _codes(), _spelled(), is_unspaced=True)
     stemmer = _STEMMERS.get(language)
     return Analysis(_analyzer(None), _analyzer(stemmer), _codes(), _spelled())
 
@@ -91,10 +98,16 @@ def _analyzer(stemmer: str | None) -> tantivy.TextAnalyzer:
     return builder.filter(tantivy.Filter.ascii_fold()).build()
 
 
-def _pairs() -> tantivy.TextAnalyzer:
-    """Single letters as well, for whoever looks for one."""
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.ngram(min_gram=1, max_gram=2))
-    return builder.filter(tantivy.Filter.lowercase()).filter(tantivy.Filter.ascii_fold()).build()
+def _pairs_in(run: str) -> list[str]:
+    """Letters two by two; a Latin word is one as it is."""
+    if run.isascii():
+        return [run]
+    return [run[at : at + 2] for at in range(len(run) - 1)]
+
+
+def _letters_in(run: str) -> list[str]:
+    """For whoever looks for a single letter."""
+    return [] if run.isascii() else list(run)
 
 
 def _spelled() -> tantivy.TextAnalyzer:

@@ -11,7 +11,7 @@ from shared.contracts.search.shapes import OfferFilter
 
 # More words than these only make a query slow: they are left out.
 _MOST_WORDS = 16
-_SHORTEST_BEGINNING = 2
+_SHORTEST_BEGINNING = 1
 _SHORTEST_CODE = 3
 # What a word of this length may differ by. Words with digits (sizes, models, codes) must be right.
 _DISTANCES = ((8, 2), (4, 1))

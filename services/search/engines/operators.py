@@ -21,7 +21,7 @@ from services.search.engines.tantivy import read_sequence, write_sequence
 from services.search.models import OperatorEntry, StoredEntry
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 1
+VERSION = 2
 _WRITER_BYTES = 30_000_000
 # More words than these only make a query slow: they are left out.
 _MOST_WORDS = 16
@@ -30,6 +30,7 @@ _SHORTEST_CODE = 3
 _LAST_MOMENT = (1 << 63) - 1
 # What is written without spaces between words: Thai to Khmer, kana, Han, Hangul.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_PAIRS = analysis_of("ja")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class OperatorIndex:
         self._folder = folder
         self._schema = _schema()
         # No language: no stems.
-        self._spaced, self._unspaced = analysis_of(""), analysis_of("ja")
+        self._spaced, self._unspaced = analysis_of(""), _PAIRS
         folder.mkdir(parents=True, exist_ok=True)
         try:
             self._index = tantivy.Index(self._schema, path=str(folder))
@@ -239,7 +240,7 @@ def _document(stored: StoredEntry, entry: OperatorEntry) -> tantivy.Document:
         document.add_text("words", prepared(text))
     for text in entry.words:
         if _UNSPACED.search(text):
-            document.add_text("pairs", prepared(text))
+            document.add_text("pairs", _PAIRS.indexed(text))
     for name in entry.sets:
         document.add_text("sets", name)
     document.add_unsigned("at", max(entry.at, 0))

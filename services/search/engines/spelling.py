@@ -38,16 +38,21 @@ class Spelling:
     def correction(self, text: str) -> str | None:
         """`text` with each word that no offer has replaced by the nearest one that some have; None: nothing better."""
         words = self.matching.analysis.spelled_words(text)
-        corrected = [self._nearest(word) or word for word in words]
+        right = [word for word in words if self._is_written(word)]
+        corrected = [word if word in right else self._nearest(word, right) or word for word in words]
         return " ".join(corrected) if corrected != words else None
 
-    def _nearest(self, word: str) -> str | None:
-        """By fewest mistakes, then by most offers."""
+    def _nearest(self, word: str, others: Sequence[str]) -> str | None:
+        """Of words that stand beside the others, or else of all: by fewest mistakes, then by most offers."""
         distance = allowed_distance(word)
-        if distance == 0 or self._is_written(word):
+        if distance == 0:
             return None
         near = Query.fuzzy_term_query(self.matching.schema, _FIELD, word, distance=distance)
-        written = self.searcher.terms_with_prefix(_FIELD, "", filter_query=near, limit=_COMPARED)
+        beside = Query.boolean_query([(Occur.Must, near), (Occur.Must, self._all(others))])
+        return self._best(word, distance, beside) or (self._best(word, distance, near) if others else None)
+
+    def _best(self, word: str, distance: int, within: Query) -> str | None:
+        written = self.searcher.terms_with_prefix(_FIELD, "", filter_query=within, limit=_COMPARED)
         ranked = [
             (mistakes, -count, other)
             for other, count in written

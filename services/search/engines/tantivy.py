@@ -18,7 +18,7 @@ from uuid import UUID
 import tantivy
 from tantivy import FieldType, Order, Query
 
-from services.search.engines.analysis import analysis_of, language_of, prepared
+from services.search.engines.analysis import Analysis, analysis_of, language_of, prepared
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Place, Question, Tuning
 from services.search.engines.matching import Matching, Phrases, narrowed, option_key, with_others, without
 from services.search.engines.spelling import Spelling
@@ -26,7 +26,7 @@ from services.search.models import OfferFields, StoredOffer
 from shared.contracts.search.shapes import OfferFilter, OfferSort
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 5
+VERSION = 6
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
@@ -132,7 +132,7 @@ class TantivyIndex:
         for offer in offers:
             self._writer.delete_documents_by_term("key", offer.product_id)
             if offer.fields is not None:
-                self._writer.add_document(_offer_document(offer, offer.fields))
+                self._writer.add_document(_offer_document(offer, offer.fields, self._matching.analysis))
                 self._writer.add_document(_page_document(offer))
         self._writer.commit()
         write_sequence(self._folder, sequence)
@@ -317,17 +317,17 @@ def write_sequence(folder: Path, sequence: int) -> None:
     os.replace(beside, folder / "sequence")
 
 
-def _offer_document(offer: StoredOffer, fields: OfferFields) -> tantivy.Document:
+def _offer_document(offer: StoredOffer, fields: OfferFields, analysis: Analysis) -> tantivy.Document:
     document = tantivy.Document()
     document.add_text("key", offer.product_id)
     document.add_text("offer_slug", offer.slug)
     document.add_text("kind", "offer")
     document.add_text("kind", "available" if fields.is_available else "unavailable")
-    title, names = prepared(fields.title), prepared(f"{fields.title} {fields.names}")
-    document.add_text("title", title)
-    document.add_text("names", names)
-    document.add_text("spelled", names)
-    document.add_text("text", f"{names} {prepared(fields.text)}")
+    written = f"{fields.title} {fields.names}"
+    document.add_text("title", analysis.indexed(fields.title))
+    document.add_text("names", analysis.indexed(written))
+    document.add_text("spelled", prepared(written))
+    document.add_text("text", analysis.indexed(f"{written} {fields.text}"))
     for code in fields.codes:
         document.add_text("codes", code)
     if fields.brand:

@@ -5,23 +5,23 @@ Who finds little or nothing is helped on: with the words as offers spell them, a
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
 from services.search.engines.base import Found, Place, Question
 from services.search.errors import CursorOfAnotherSearch, ReversedPriceRange
-from services.search.repository.shops import KnownShop
 from services.search.use_cases.facets import category_facet, facets_of, values_of
 from services.search.use_cases.reading import Reader
 from services.search.use_cases.tuning import pins_of
 from shared.contracts.search.messages import SearchOffers, SuggestOffers
-from shared.contracts.search.shapes import OfferFilter
+from shared.contracts.search.shapes import OfferFilter, WordsMatched
 from shared.pagination import InvalidCursor, cursor_for, cursor_values
 
 _OFFERS_SUGGESTED = 4
 _OFFERS_INSTEAD = 4
 _CATEGORIES_INSTEAD = 10
+_STAGES = frozenset(get_args(WordsMatched))
 _LARGEST_PLACE = (1 << 64) - 1
 
 
@@ -40,7 +40,7 @@ def search(reader: Reader, message: SearchOffers) -> bytes:
         filter=message.filter,
         sort=message.sort,
         first=message.first,
-        place=_place(reader.shop, message),
+        place=_place(reader, message),
         tuning=reader.tuning,
         pins=pins_of(reader.tuning, message.query or "", message.filter.category),
     )
@@ -81,7 +81,7 @@ def _answer(reader: Reader, message: SearchOffers, found: Found) -> bytes:
     return _joined(
         found.documents,
         "items",
-        next=None if found.next is None else _cursor(shop, message, found.next),
+        next=None if found.next is None else _cursor(reader, message, found.next),
         total=found.total,
         facets=facets_of(found.facets, shop.currency),
         matched=found.stage,
@@ -98,7 +98,12 @@ def _joined(documents: Sequence[bytes], name: str, **rest: Any) -> bytes:
 def _correction(reader: Reader, words: str, found: Found) -> str | None:
     """Only asked where words had to be taken loosely, or found nothing: elsewhere they are spelled as offers are."""
     is_loose = found.stage in ("nearly", "any") or found.total == 0
-    return reader.index.correction(words) if is_loose and words.strip() else None
+    if not is_loose or not words.strip():
+        return None
+    meant = reader.index.correction(words)
+    # A correction that finds nothing, or has to be taken loosely itself, is none.
+    better = None if meant is None else reader.index.search(first_of(reader, meant, 1))
+    return meant if better is not None and better.total and better.stage not in ("nearly", "any") else None
 
 
 def _nothing_found(reader: Reader, message: SearchOffers) -> bytes:
@@ -115,11 +120,11 @@ def _nothing_found(reader: Reader, message: SearchOffers) -> bytes:
 # --- cursors
 
 
-def _cursor(shop: KnownShop, message: SearchOffers, place: Place) -> str:
-    return cursor_for(_digest(shop, message), place.behind, place.stage, place.sequence, place.pinned)
+def _cursor(reader: Reader, message: SearchOffers, place: Place) -> str:
+    return cursor_for(_digest(reader, message), place.behind, place.stage, place.sequence, place.pinned)
 
 
-def _place(shop: KnownShop, message: SearchOffers) -> Place | None:
+def _place(reader: Reader, message: SearchOffers) -> Place | None:
     values = cursor_values(message.after, 5)
     if values is None:
         return None
@@ -128,13 +133,14 @@ def _place(shop: KnownShop, message: SearchOffers) -> Place | None:
         isinstance(behind, int) and isinstance(sequence, int) and isinstance(stage, str) and isinstance(pinned, int)
     ):
         raise InvalidCursor("The cursor is not one that this collection gave out.")
-    if digest != _digest(shop, message):
+    if digest != _digest(reader, message):
         raise CursorOfAnotherSearch("The cursor was given out for another search; begin at its first page.")
-    if not (0 <= behind <= _LARGEST_PLACE and pinned >= 0):
+    if not (0 <= behind <= _LARGEST_PLACE and pinned >= 0 and isinstance(stage, str) and stage in _STAGES):
         raise InvalidCursor("The cursor is not one that this collection gave out.")
     return Place(behind, stage, sequence, pinned)
 
 
-def _digest(shop: KnownShop, message: SearchOffers) -> str:
+def _digest(reader: Reader, message: SearchOffers) -> str:
+    """What a cursor belongs to: the shop, what was asked, and how the shop was tuned then."""
     asked = message.model_dump_json(include={"query", "filter", "sort"})
-    return hashlib.blake2b(f"{shop.id}{asked}".encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b(f"{reader.shop.id}{reader.tuning.version}{asked}".encode(), digest_size=6).hexdigest()

@@ -314,6 +314,14 @@ def test_a_word_that_no_offer_has_is_corrected(goods: TantivyIndex, typed: str, 
     assert goods.correction(typed) == meant
 
 
+@pytest.mark.feature("SEA-2")
+def test_of_words_that_are_as_near_the_one_beside_the_others_is_meant(tmp_path: Path) -> None:
+    titles = ("Bread knife", "Breed guide", "Breed atlas", "Breed")
+    index = index_of(tmp_path, [an_offer(number, title) for number, title in enumerate(titles)])
+    assert index.correction("brexd") == "breed"
+    assert index.correction("brexd knife") == "bread knife"
+
+
 @given(strategies.text("abc", max_size=6), strategies.text("abc", max_size=6))
 @pytest.mark.feature("SEA-2")
 def test_mistakes_are_counted_as_they_are_defined(one: str, other: str) -> None:
@@ -478,6 +486,9 @@ JAPANESE = ("ウールのセーター", "雨傘 大", "綿のシャツ", "ｳｰ
         ("傘", {1}),
         ("雨傘大", set()),
         ("wool", {4}),
+        # A Latin word is found whole, not by letters that others have, too.
+        ("loow", set()),
+        ("olow", set()),
         ("ＷＯＯＬ靴下", {4}),
         ("シャツ綿", set()),
     ],

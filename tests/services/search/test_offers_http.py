@@ -317,6 +317,8 @@ async def test_who_finds_nothing_is_helped_on(shop: Seller) -> None:
     assert nothing["did_you_mean"] is None
     assert {offer["slug"] for offer in nothing["nothing_found"]["offers"]} >= {"wool-scarf", "copper-kettle"}
     assert {category["path"] for category in nothing["nothing_found"]["categories"]} >= {"clothing", "kitchen"}
+    # Words that together are in no offer are no correction.
+    assert (await shop.offers(q="kettel sweatre"))["did_you_mean"] is None
     unknown = await shop.offers(q="xylophone")
     assert (unknown["total"], unknown["matched"], unknown["nothing_found"]["without_filter"]) == (0, "any", 0)
     assert (await shop.offers(q="SCARF-RED"))["matched"] == "code"
