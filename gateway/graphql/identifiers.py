@@ -74,15 +74,15 @@ def own_ids(name: str, value: Any, types: Mapping[str, str]) -> Any:
     return value
 
 
-def edge_cursor(page_after: str | None, position: int) -> str:
-    """The cursor of the `position`th edge (from 1) of the page after `page_after`.
+def edge_cursor(page_after: str | None, position: int, asked: str) -> str:
+    """The cursor of the `position`th edge (from 1) of the page after `page_after` of what was `asked`.
 
     Services give a cursor only for a page's end; one inside a page is found again by asking for just so many.
     """
-    return base64.urlsafe_b64encode(orjson.dumps([_INNER, page_after, position])).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps([_INNER, page_after, position, asked])).decode().rstrip("=")
 
 
-def inner_position(cursor: str | None) -> tuple[str | None, int] | None:
+def inner_position(cursor: str | None) -> tuple[str | None, int, str] | None:
     """What `edge_cursor` was made of, or None for a service's own cursor. Raises InvalidCursor."""
     if cursor is None:
         return None
@@ -91,8 +91,8 @@ def inner_position(cursor: str | None) -> tuple[str | None, int] | None:
     except (ValueError, binascii.Error):
         raise InvalidCursor("The cursor is not one that this collection gave out.") from None
     match values:
-        case [str(mark), None | str() as after, int(position)] if mark == _INNER and 0 < position <= 1000:
-            return after, position
+        case [str(mark), None | str() as after, int(position), str(asked)] if mark == _INNER and 0 < position <= 1000:
+            return after, position, asked
     return None
 
 

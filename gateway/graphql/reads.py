@@ -1,6 +1,7 @@
 """Reads: root fields of plain data, each one `ask`; the ordinary executor and the compiled path answer them alike."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ from gateway.graphql.types import plain, value_of
 from shared.bus.ask import Asker
 from shared.contracts.base import Message
 from shared.errors import ValidationFailed
+from shared.pagination import InvalidCursor
 from shared.validation import entries_of
 
 
@@ -31,8 +33,12 @@ class Read:
         return self.field.kind == "connection"
 
     def message(self, given: Mapping[str, Any]) -> Message[Any]:
-        """The question that these arguments make. Raises ValidationFailed, InvalidNodeId."""
-        message: Message[Any] = arguments(self.field, given, self.id_types)
+        """The question that these arguments make. Raises ValidationFailed, InvalidNodeId.
+
+        Null for an argument that is never null is as if it were not given: clients send it for a variable without a
+        value.
+        """
+        message: Message[Any] = arguments(self.field, given, self.id_types, takes_nulls=True)
         return message
 
     async def answer(self, ask: Asker, message: Message[Any], read: Callable[[bytes], Any] = orjson.loads) -> Any:
@@ -45,10 +51,13 @@ class Read:
         return readable(await ask(message), read)
 
 
-def arguments(field: Field | Stream, given: Mapping[str, Any], types: Mapping[str, str]) -> Any:
+def arguments(
+    field: Field | Stream, given: Mapping[str, Any], types: Mapping[str, str], *, takes_nulls: bool = False
+) -> Any:
     """A field's arguments as the shape that has them; `types` by what their ids are called.
 
-    Raises ValidationFailed, with a pointer to each argument that is wrong, and InvalidNodeId.
+    With `takes_nulls` a null that the shape refuses is left out. Raises ValidationFailed, with a pointer to each
+    argument that is wrong, and InvalidNodeId.
     """
     names = {field.argument(name): name for name in field.message.model_fields}
     values = {
@@ -59,8 +68,29 @@ def arguments(field: Field | Stream, given: Mapping[str, Any], types: Mapping[st
     try:
         return field.message.model_validate(values)
     except ValidationError as error:
+        if takes_nulls and (fewer := _without_refused_nulls(values, error)) is not None:
+            return arguments(field, {field.argument(name): value for name, value in fewer.items()}, types)
         errors = entries_of(error, field.message)
         raise ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors) from None
+
+
+def _without_refused_nulls(values: Any, error: ValidationError) -> Any:
+    """The values without those nulls that were refused; None where none was."""
+    refused = [each["loc"] for each in error.errors(include_url=False) if each["input"] is None]
+    for loc in refused:
+        values = _without(values, loc)
+    return values if refused else None
+
+
+def _without(value: Any, path: Sequence[str | int]) -> Any:
+    """`value` but for what lies at `path`, where there is anything."""
+    step, rest = path[0], path[1:]
+    if isinstance(value, Mapping) and step in value:
+        others = {name: item for name, item in value.items() if name != step}
+        return {**others, step: _without(value[step], rest)} if rest else others
+    if isinstance(value, list) and isinstance(step, int) and rest:
+        return [_without(item, rest) if place == step else item for place, item in enumerate(value)]
+    return value
 
 
 def readable(answer: Any, read: Callable[[bytes], Any] = orjson.loads) -> Any:
@@ -77,8 +107,10 @@ class Connected:
     Cursors are made when they are asked for: most clients read nodes.
     """
 
-    def __init__(self, answer: Any, items: list[Any], after: str | None, *, has_previous: bool) -> None:
-        self.nodes = items
+    def __init__(
+        self, question: Message[Any], answer: Any, items: list[Any], after: str | None, *, has_previous: bool
+    ) -> None:
+        self.nodes, self._question = items, question
         self._answer, self._after, self._has_previous = answer, after, has_previous
         self._next: str | None = value_of(answer, "next") if items else None
 
@@ -102,7 +134,11 @@ class Connected:
         """Of the `position`th edge, from 1. A page's end is the service's own."""
         if position == len(self.nodes) and self._next is not None:
             return self._next
-        return edge_cursor(self._after, position)
+        return edge_cursor(self._after, position, self._asked)
+
+    @cached_property
+    def _asked(self) -> str:
+        return _digest(self._question)
 
 
 class Edge:
@@ -122,11 +158,19 @@ async def _page(ask: Asker, message: Message[Any], read: Callable[[bytes], Any])
     """One page, from wherever its cursor points: a page's end, or an edge inside a page."""
     after = getattr(message, "after", None)
     inner = inner_position(after)
+    if inner is not None and inner[2] != _digest(message):
+        raise InvalidCursor("The cursor was given out for another question; begin at its first page.")
     if inner is not None:
         skipped = readable(await ask(message.model_copy(update={"after": inner[0], "first": inner[1]})), read)
         after = value_of(skipped, "next")
         message = message.model_copy(update={"after": after})
         if after is None:
-            return Connected(skipped, [], None, has_previous=True)
+            return Connected(message, skipped, [], None, has_previous=True)
     answer = readable(await ask(message), read)
-    return Connected(answer, value_of(answer, "items"), after, has_previous=after is not None)
+    return Connected(message, answer, value_of(answer, "items"), after, has_previous=after is not None)
+
+
+def _digest(question: Message[Any]) -> str:
+    """What an edge's cursor belongs to: all that is asked but for the page."""
+    asked = question.model_dump_json(exclude={"after", "first"})
+    return hashlib.blake2b(f"{question.wire_name}{asked}".encode(), digest_size=6).hexdigest()

@@ -412,3 +412,37 @@ async def test_a_shop_s_categories_come_as_a_tree_in_their_order(shop: Seller) -
     body = {"query": '{ shopCategories(shop: "main", within: "yard/pots") { items { path parent offers } } }'}
     told = await shop.client.post("/graphql", json=body, headers=shop.client.speaking_as(shop.caller))
     assert told.json()["data"]["shopCategories"]["items"] == [{"path": "yard/pots", "parent": "yard", "offers": 1}]
+
+
+async def _asked(shop: Seller, query: str, **variables: Any) -> dict[str, Any]:
+    assert shop.client is not None
+    body = {"query": query, "variables": variables}
+    answer = await shop.client.post("/graphql", json=body, headers=shop.client.speaking_as(shop.caller))
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+@pytest.mark.feature("GAT-2", "SEA-2")
+async def test_null_for_an_argument_that_is_never_null_is_as_if_it_were_not_given(shop: Seller) -> None:
+    """Clients send it for a variable that has no value."""
+    plain = await _asked(shop, '{ offers(shop: "main") { total } }')
+    for arguments in (
+        "filter: null, first: null, sort: null, query: null, after: null",
+        "filter: {category: null, options: null, priceMin: null}",
+    ):
+        assert await _asked(shop, f'{{ offers(shop: "main", {arguments}) {{ total }} }}') == plain
+    query = 'query ($n: Int, $f: OfferFilterInput) { offers(shop: "main", first: $n, filter: $f) { total } }'
+    assert await _asked(shop, query, n=None, f={"brand": None}) == plain
+    refused = await _asked(shop, '{ offers(shop: "main", first: 0, filter: null) { total } }')
+    assert refused["errors"]
+
+
+@pytest.mark.feature("GAT-2", "SEA-2")
+async def test_an_edge_s_cursor_belongs_to_its_question(shop: Seller) -> None:
+    first = await _asked(shop, '{ offers(shop: "main", sort: PRICE_ASC, first: 3) { edges { cursor node { slug } } } }')
+    cursor, slugs = first["data"]["offers"]["edges"][1]["cursor"], first["data"]["offers"]["edges"]
+    query = 'query ($c: String) { offers(shop: "main", sort: %s, first: 1, after: $c) { nodes { slug } } }'
+    told = await _asked(shop, query % "PRICE_ASC", c=cursor)
+    assert told["data"]["offers"]["nodes"] == [{"slug": slugs[2]["node"]["slug"]}]
+    refused = await _asked(shop, query % "PRICE_DESC", c=cursor)
+    assert refused["errors"][0]["extensions"]["code"] == "invalid_cursor"
