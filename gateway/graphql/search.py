@@ -16,6 +16,8 @@ FIELDS = (
     mutation("setSearchTuning", tuning.SetSearchTuning),
     mutation("rebuildSearchIndex", messages.RebuildSearchIndex),
     mutation("checkSearchIndex", messages.CheckSearchIndex),
+    query("productSets", operators.SuggestProductSets),
+    query("productSetCount", operators.CountProductSet),
     query("operatorIndex", operators.GetOperatorIndex),
     mutation("rebuildOperatorIndex", operators.RebuildOperatorIndex),
 )

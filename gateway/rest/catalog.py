@@ -10,6 +10,7 @@ from gateway.rest.preconditions import ExpectedVersion, tagged
 from shared.contracts.base import Page
 from shared.contracts.catalog import messages
 from shared.contracts.catalog.history import HistoryEntry, ListProductHistory
+from shared.contracts.catalog.product_sets import MOST_SETS, ProductSet, Words
 from shared.contracts.catalog.shapes import (
     Product,
     ProductChange,
@@ -17,10 +18,29 @@ from shared.contracts.catalog.shapes import (
     ProductStatus,
     ProductText,
 )
+from shared.contracts.search.operators import CountedProducts, CountProductSet, SuggestedSets, SuggestProductSets
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["catalog"])
 
+ProductWords = Annotated[
+    Words | None,
+    Query(
+        alias="q",
+        description="Words, all of which the product has: in its titles, brand, type, tags, SKUs, barcodes and the"
+        " maker's numbers. The last one may be a beginning.",
+    ),
+]
+ProductSetFilter = Annotated[
+    list[ProductSet],
+    Query(
+        alias="set",
+        max_length=MOST_SETS,
+        description="In this set, and in each further one: `with:` or `without:` and a field (barcode, brand, category,"
+        " description, image, mpn, price, product_type, seo, tags, weight), `brand:`, `type:`, `tag:`, `size:`,"
+        " `colour:` and a value, `status:active`, `stock:in`, `stock:low`, `stock:out`.",
+    ),
+]
 After = Annotated[str | None, Query(description="The `next` of the page before.")]
 
 
@@ -30,6 +50,8 @@ After = Annotated[str | None, Query(description="The `next` of the page before."
 @router.get("/products")
 async def list_products(
     ask: Ask,
+    query: ProductWords = None,
+    sets: ProductSetFilter = [],  # noqa: B006
     status: ProductStatus | None = None,
     slug: str | None = None,
     sku: str | None = None,
@@ -37,10 +59,41 @@ async def list_products(
     first: First = 50,
     after: After = None,
 ) -> Page[Product]:
-    """Your products with their variants, newest first."""
+    """Your products with their variants, newest first: those that everything holds for that is given."""
     return await ask(
-        messages.ListProducts(status=status, slug=slug, sku=sku, category_id=category_id, first=first, after=after)
+        messages.ListProducts(
+            query=query,
+            sets=sets,
+            status=status,
+            slug=slug,
+            sku=sku,
+            category_id=category_id,
+            first=first,
+            after=after,
+        )
     )
+
+
+@router.get("/product-sets")
+async def suggest_product_sets(
+    ask: Ask,
+    typed: Annotated[str, Query(max_length=100, description="What somebody typed, like `re` or `brand:no`.")] = "",
+    query: ProductWords = None,
+    sets: ProductSetFilter = [],  # noqa: B006
+    first: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> SuggestedSets:
+    """Sets of products that somebody who types may mean, each with how many of the products meant so far it holds."""
+    return await ask(SuggestProductSets(typed=typed, query=query, sets=sets, first=first))
+
+
+@router.get("/product-sets/count")
+async def count_product_set(
+    ask: Ask,
+    query: ProductWords = None,
+    sets: ProductSetFilter = [],  # noqa: B006
+) -> CountedProducts:
+    """How many products have the words and are in all of the sets."""
+    return await ask(CountProductSet(query=query, sets=sets))
 
 
 @router.get("/products/{product_id}")

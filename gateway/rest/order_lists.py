@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 from gateway import files
 from gateway.request import Ask, CurrentCaller
 from shared.contracts.base import Page
+from shared.contracts.catalog.product_sets import Words
 from shared.contracts.orders.customers import Email
 from shared.contracts.orders.lists import (
     MOST_SETS,
@@ -25,7 +26,6 @@ from shared.contracts.orders.lists import (
 )
 from shared.contracts.orders.shapes import OrderStatus, OrderSummary, PaymentStatus, Sku
 from shared.contracts.platform.shapes import Job
-from shared.contracts.search.operators import Words
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["orders"])

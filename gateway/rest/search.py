@@ -136,13 +136,16 @@ class OperatorRebuild(Shape):
 
 @router.get("/operator-index")
 async def get_operator_index(ask: Ask) -> OperatorIndex:
-    """What operators find orders in: how many documents there are, what waits to be built, and what keeps failing."""
+    """What operators find orders and products in: how many documents there are, how many wait to be built or fail."""
     return await ask(GetOperatorIndex())
 
 
 @router.post("/operator-index/rebuild", status_code=202)
 async def rebuild_operator_index(response: Response, ask: Ask, rebuild: OperatorRebuild | None = None) -> Job:
-    """Build the documents that operators find orders in anew. While that runs, asking again answers the same job."""
+    """Build the documents that operators find orders and products in anew.
+
+    While that runs, asking again answers the same job.
+    """
     return _begun(await ask(RebuildOperatorIndex(kind=(rebuild or OperatorRebuild()).kind)), response)
 
 

@@ -19,11 +19,17 @@ from shared.contracts.search.messages import (
     SuggestOffers,
 )
 from shared.contracts.search.operators import (
+    CountedProducts,
+    CountProductSet,
     FindOrders,
+    FindProducts,
     FoundIds,
+    FoundProducts,
     GetOperatorIndex,
     OperatorIndex,
     RebuildOperatorIndex,
+    SuggestedSets,
+    SuggestProductSets,
 )
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
 from shared.contracts.search.tuning import GetSearchTuning, SearchTuning, SetSearchTuning
@@ -109,6 +115,21 @@ async def set_search_tuning(message: SetSearchTuning, uow: UnitOfWork) -> Search
 @answers(FindOrders, internal=True)
 async def find_orders(message: FindOrders, uow: UnitOfWork) -> FoundIds:
     return await operator_finding.find_orders(uow, message)
+
+
+@answers(FindProducts, internal=True)
+async def find_products(message: FindProducts, uow: UnitOfWork) -> FoundProducts:
+    return await operator_finding.find_products(uow, message)
+
+
+@answers(CountProductSet, scope="catalog:read")
+async def count_product_set(message: CountProductSet, uow: UnitOfWork) -> CountedProducts:
+    return await operator_finding.count_products(uow, message)
+
+
+@answers(SuggestProductSets, scope="catalog:read")
+async def suggest_product_sets(message: SuggestProductSets, uow: UnitOfWork) -> SuggestedSets:
+    return await operator_finding.suggest_sets(uow, message)
 
 
 @answers(GetOperatorIndex, scope="search:read")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.search.repository import marks, products, shops
+from services.search.repository import marks, operator_documents, products, shops
 from services.search.use_cases.builder import build_soon
 from services.search.use_cases.operators.builder import mark
 from shared.contracts.accounts.events import ShopChanged, ShopRemoved
@@ -25,6 +25,7 @@ async def mark_when_products_changed(event: ProductsChanged, uow: UnitOfWork) ->
     """Mark them in every shop."""
     await products.note(uow, event.product_ids)
     build_soon(uow, await marks.leave(uow, event.product_ids))
+    await mark(uow, "product", event.product_ids)
 
 
 @listens(PricesChanged)
@@ -32,6 +33,7 @@ async def mark_when_prices_changed(event: PricesChanged, uow: UnitOfWork) -> Non
     """Mark them in the shop and those that inherit from it, or everywhere."""
     family = None if event.shop_id is None else await shops.list_family(uow, event.shop_id)
     build_soon(uow, await marks.leave(uow, event.product_ids, family))
+    await mark(uow, "product", event.product_ids)
 
 
 @listens(ChannelContentChanged)
@@ -55,6 +57,7 @@ async def mark_when_categories_changed(event: CategoriesChanged, uow: UnitOfWork
         uow.defer("mark_products_of_categories", {"category_ids": [str(id_) for id_ in event.category_ids]})
     else:
         build_soon(uow, await marks.leave_all(uow))
+        await mark(uow, "product", await operator_documents.list_ids(uow, "product"), is_bulk=True)
 
 
 @listens(StockChanged, together=True)
@@ -64,6 +67,7 @@ async def mark_when_stock_changed(events: Sequence[StockChanged], uow: UnitOfWor
     known = await products.product_ids_of(uow, skus)
     if known:
         build_soon(uow, await marks.leave(uow, list(known.values()), of_stock=True))
+        await mark(uow, "product", list(known.values()))
     unknown = [sku for sku in skus if sku not in known]
     if unknown:
         uow.defer("mark_products_of_skus", {"skus": unknown})

@@ -7,7 +7,7 @@ from services.search.repository import marks, operator_marks, products
 from services.search.use_cases import checking, rebuilding
 from services.search.use_cases.builder import Builder, build_soon
 from services.search.use_cases.operators import rebuilding as operator_rebuilding
-from services.search.use_cases.operators.builder import OperatorBuilder
+from services.search.use_cases.operators.builder import OperatorBuilder, mark
 from shared.contracts.catalog.messages import FindProductsOfSkus, ListProductIds
 from shared.jobs import RunningJob
 from shared.service import every, performs, runs
@@ -45,6 +45,7 @@ async def mark_products_of_skus(payload: dict[str, Any], uow: UnitOfWork) -> Non
     answer = await uow.ask(FindProductsOfSkus(skus=payload["skus"]))
     if answer.product_ids:
         build_soon(uow, await marks.leave(uow, list(answer.product_ids.values())))
+        await mark(uow, "product", list(answer.product_ids.values()))
 
 
 @performs("mark_products_of_categories")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.catalog.repository import offers as repository
-from services.catalog.use_cases import offers
+from services.catalog.use_cases import finding, offers
 from shared.contracts.catalog.messages import (
     FindProductsOfSkus,
     GetOfferParts,
@@ -13,6 +13,7 @@ from shared.contracts.catalog.messages import (
     SkuProducts,
 )
 from shared.contracts.catalog.offers import LinePrices, OfferParts
+from shared.contracts.catalog.product_sets import GetProductsFound, ProductsFound
 from shared.service import Asked, answers, answers_group
 from shared.unit_of_work import UnitOfWork
 
@@ -33,6 +34,11 @@ async def list_product_ids(message: ListProductIds, uow: UnitOfWork) -> ProductI
 @answers(FindProductsOfSkus, internal=True)
 async def find_products_of_skus(message: FindProductsOfSkus, uow: UnitOfWork) -> SkuProducts:
     return SkuProducts(product_ids=await repository.product_ids_by_sku(uow, message.skus))
+
+
+@answers(GetProductsFound, internal=True)
+async def get_products_found(message: GetProductsFound, uow: UnitOfWork) -> ProductsFound:
+    return await finding.tell(uow, message.product_ids)
 
 
 @answers_group(PriceLines, internal=True, at_once=2)

@@ -1,7 +1,7 @@
 """Products: read and written."""
 
 from services.catalog.repository import products as repository
-from services.catalog.use_cases import products
+from services.catalog.use_cases import finding, products
 from shared.contracts.base import Page
 from shared.contracts.catalog.messages import (
     ArchiveProduct,
@@ -16,26 +16,14 @@ from shared.contracts.catalog.messages import (
     UpdateProduct,
 )
 from shared.contracts.catalog.shapes import Product, ProductText
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, cursor_values
 from shared.service import answers
 from shared.unit_of_work import UnitOfWork
 
 
 @answers(ListProducts, scope="catalog:read")
 async def list_products(message: ListProducts, uow: UnitOfWork) -> Page[Product]:
-    position = cursor_values(message.after, 1)
-    ids = await repository.list_ids(
-        uow,
-        status=message.status,
-        slug=message.slug,
-        sku=message.sku,
-        category_id=message.category_id,
-        before=cursor_id(position[0]) if position else None,
-        first=message.first + 1,
-    )
-    page = ids[: message.first]
-    next_cursor = cursor_for(str(page[-1])) if len(ids) > message.first else None
-    return Page(items=await repository.list_whole(uow, page), next=next_cursor)
+    return await finding.list_page(uow, message)
 
 
 @answers(GetProduct, scope="catalog:read")

@@ -171,19 +171,21 @@ async def list_ids(
     category_id: UUID | None,
     before: UUID | None,
     first: int,
+    among: Sequence[UUID] | None = None,
 ) -> list[UUID]:
     """Ids of products, newest first; without a condition where None."""
     rows = await uow.fetch(
         "SELECT p.id FROM products p WHERE ($1::text IS NULL OR p.status = $1) AND ($2::text IS NULL OR p.slug = $2)"
         " AND ($3::text IS NULL OR p.id = (SELECT v.product_id FROM variants v WHERE v.sku = $3))"
         " AND ($4::uuid IS NULL OR p.id IN (SELECT c.product_id FROM product_categories c WHERE c.category_id = $4))"
-        " AND ($5::uuid IS NULL OR p.id < $5) ORDER BY p.id DESC LIMIT $6",
+        " AND ($5::uuid IS NULL OR p.id < $5) AND ($7::uuid[] IS NULL OR p.id = ANY($7)) ORDER BY p.id DESC LIMIT $6",
         status,
         slug,
         sku,
         category_id,
         before,
         first,
+        among,
     )
     return [row["id"] for row in rows]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from services.inventory.repository import standings
 from services.inventory.use_cases import adjusting, availability, explaining, lists, stock
 from shared.contracts.base import Page
 from shared.contracts.inventory.ledger import (
@@ -18,11 +19,14 @@ from shared.contracts.inventory.messages import (
     CountedStock,
     CountStock,
     GetAvailability,
+    GetStockStandings,
     ListStock,
     ListStockMovements,
     ReadStock,
     SetStockPolicy,
     StockPortion,
+    StockStanding,
+    StockStandings,
     UpdateStock,
 )
 from shared.contracts.inventory.shapes import StockLevel, StockMovement, StockUpdated
@@ -33,6 +37,11 @@ from shared.unit_of_work import UnitOfWork
 @answers_group(GetAvailability, internal=True, at_once=2)
 async def get_availability(asked: Sequence[Asked[GetAvailability]], uow: UnitOfWork) -> list[Any]:
     return await availability.get_together(uow, [each.message for each in asked])
+
+
+@answers(GetStockStandings, internal=True)
+async def get_stock_standings(message: GetStockStandings, uow: UnitOfWork) -> StockStandings:
+    return StockStandings(items=[StockStanding(**row) for row in await standings.list_standings(uow, message.skus)])
 
 
 @answers(ReadStock, internal=True)

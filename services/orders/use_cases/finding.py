@@ -48,7 +48,9 @@ async def find(
         from_times.append(min(window.from_time for window in windows))
         to_times.append(max(window.to_time for window in windows))
     if after is not None:
-        (from_times if oldest_first else to_times).append(after[0])
+        # Of the moment that a look ended with none is left: it would be told whole again, however many those are.
+        is_behind = not oldest_first and after[1] == _FIRST
+        (from_times if oldest_first else to_times).append(after[0] - _MILLISECOND if is_behind else after[0])
     shop_ids = uow.caller.shop_ids
     found = await uow.ask(
         FindOrders(

@@ -64,7 +64,8 @@ def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     for name in ("key", "kind", "shop"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("sets", tokenizer_name="raw", index_option="basic", fast=True)
+    builder.add_text_field("sets", tokenizer_name="codes", index_option="basic")
+    builder.add_text_field("labels", tokenizer_name="raw", index_option="basic", fast=True)
     builder.add_text_field("numbers", tokenizer_name="codes", index_option="basic")
     builder.add_text_field("codes", tokenizer_name="codes", index_option="basic")
     builder.add_text_field("words", tokenizer_name="plain", index_option="basic")
@@ -162,7 +163,7 @@ class OperatorIndex:
     def set_counts(self, question: OperatorQuestion, most: int) -> dict[str, int]:
         """How many of what is meant are in which set."""
         searcher = self._state[0]
-        terms = {"sets": {"terms": {"field": "sets", "size": most}}}
+        terms = {"sets": {"terms": {"field": "labels", "size": most}}}
         counted: Any = searcher.aggregate(self._query(searcher, question), terms)
         return {bucket["key"]: bucket["doc_count"] for bucket in counted["sets"]["buckets"]}
 
@@ -170,7 +171,7 @@ class OperatorIndex:
 
     def _query(self, searcher: tantivy.Searcher, question: OperatorQuestion) -> Query:
         parts = [self._term("kind", question.kind)]
-        parts += [self._one_of("sets", names) for names in question.sets]
+        parts += [self._one_of("sets", map(self._set, names)) for names in question.sets]
         if question.shops is not None:
             parts.append(self._one_of("shop", question.shops))
         if question.from_at is not None or question.to_at is not None:
@@ -181,7 +182,7 @@ class OperatorIndex:
             parts.append(Query.range_query(self._schema, "at", FieldType.Unsigned, first, last))
         if question.words.strip():
             parts.append(self._matching(searcher, question))
-        without = [(Occur.MustNot, self._term("sets", name)) for name in question.without]
+        without = [(Occur.MustNot, self._term("sets", self._set(name))) for name in question.without]
         return Query.boolean_query([*((Occur.Must, part) for part in parts), *without])
 
     def _matching(self, searcher: tantivy.Searcher, question: OperatorQuestion) -> Query:
@@ -216,6 +217,10 @@ class OperatorIndex:
             ways.append(self._beginning("codes", word))
         return _any(ways)
 
+    def _set(self, name: str) -> str:
+        """What a set is known by, whatever the case of its letters."""
+        return next(iter(self._spaced.codes.analyze(prepared(name))), "")
+
     def _beginning(self, field: str, word: str) -> Query:
         return Query.fuzzy_term_query(self._schema, field, word, distance=0, prefix=True)
 
@@ -242,7 +247,8 @@ def _document(stored: StoredEntry, entry: OperatorEntry) -> tantivy.Document:
         if _UNSPACED.search(text):
             document.add_text("pairs", _PAIRS.indexed(text))
     for name in entry.sets:
-        document.add_text("sets", name)
+        document.add_text("sets", prepared(name))
+        document.add_text("labels", name)
     document.add_unsigned("at", max(entry.at, 0))
     document.add_bytes("id", stored.id.bytes)
     return document

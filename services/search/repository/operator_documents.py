@@ -134,6 +134,12 @@ async def list_followed(uow: UnitOfWork, organization_ids: Sequence[UUID]) -> li
 # --- filling anew
 
 
+async def list_ids(uow: UnitOfWork, kind: DocumentKind) -> list[UUID]:
+    """What has a document."""
+    rows = await uow.fetch("SELECT id FROM operator_documents WHERE kind = $1 AND entry IS NOT NULL", kind)
+    return [row["id"] for row in rows]
+
+
 async def note_rebuilt(uow: UnitOfWork) -> None:
     """Let every reader fill its index anew from the documents."""
     await uow.execute("UPDATE operator_indexes SET generation = generation + 1, rebuilt_at = now()")

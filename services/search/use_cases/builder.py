@@ -31,6 +31,9 @@ class Builders(ABC, Generic[S]):
     Being woken is only a hint, and may be lost: the marks are found by the clock as well.
     """
 
+    # How many times as long as offers' the pause is in which changes gather.
+    pauses = 1
+
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -66,7 +69,7 @@ class Builders(ABC, Generic[S]):
         while built := await self._build_batch(unit, scope):
             if built < building.BATCH:
                 # What changes now will change again: an order's goods, a scanner's shelf. Others are built meanwhile.
-                await asyncio.sleep(search_settings().build_pause_seconds)
+                await asyncio.sleep(search_settings().build_pause_seconds * self.pauses)
 
     async def _build_batch(self, unit: Units, scope: S) -> int:
         async with self._room:

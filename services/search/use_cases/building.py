@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from services.search.errors import CatalogIsBehind
-from services.search.repository import documents, marks, products, shops
+from services.search.repository import documents, marks, operator_marks, products, shops
 from services.search.repository.documents import Row, Standing
 from services.search.repository.mark_table import Mark
 from services.search.use_cases import patching
@@ -238,6 +238,7 @@ async def _note_products(uow: UnitOfWork, built: Sequence[Built], version: int) 
     if moved:
         # Stock that changed while the SKU was still noted as another product's may have passed this one by.
         await marks.leave(uow, moved)
+        await operator_marks.leave(uow, "product", moved)
 
 
 async def _leave_for_later(uow: UnitOfWork, shop_id: UUID, built: Sequence[Built]) -> None:

@@ -9,6 +9,7 @@ from shared.contracts.base import Command, Page, Query, Shape
 from shared.contracts.catalog.categories import Category, CategoryChange, CategoryDraft
 from shared.contracts.catalog.offers import LinePrices, OfferParts
 from shared.contracts.catalog.pricing import Price, PriceChanges, PriceDraft, PriceList, PriceListDraft
+from shared.contracts.catalog.product_sets import ProductSets, Words
 from shared.contracts.catalog.shapes import Product, ProductChange, ProductDraft, ProductStatus, ProductText
 from shared.pagination import First
 
@@ -68,8 +69,17 @@ class PriceLines(Query[LinePrices]):
 
 
 class ListProducts(Query[Page[Product]]):
-    """Products, newest first. `slug` and `sku` find the one that has it."""
+    """Products, newest first. `slug` and `sku` find the one that has it.
 
+    `query` are words, all of which the product has: in its titles, brand, type, tags, SKUs, barcodes and the maker's
+    numbers; the last may be a beginning. `sets` intersect: `with:image`, `without:price` (barcode, brand, category,
+    description, image, mpn, price, product_type, seo, tags, weight; what is a variant's own, all of them must have),
+    `brand:…`, `type:…`, `tag:…`, `size:…`, `colour:…`, `status:active`, `stock:in`, `stock:low`, `stock:out`. With
+    these, what changed shows within a second, and a page may be shorter than asked for while there is a `next`.
+    """
+
+    query: Words | None = None
+    sets: ProductSets = []
     status: ProductStatus | None = None
     slug: str | None = None
     category_id: UUID | None = None

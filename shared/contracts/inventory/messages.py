@@ -74,6 +74,26 @@ class CountStock(Query[CountedStock]):
     skus: list[str] | None = None
 
 
+class StockStanding(Shape):
+    """What can be sold of a SKU in all centres together, and whether one of them came down to its warning level."""
+
+    sku: str
+    available: int
+    is_low: bool
+
+
+class StockStandings(Shape):
+    """Of those SKUs that there is any stock of."""
+
+    items: list[StockStanding]
+
+
+class GetStockStandings(Query[StockStandings]):
+    """How much there is of these SKUs (up to 1,000) in all. Internal: search asks."""
+
+    skus: Annotated[list[str], Field(max_length=1000)]
+
+
 class ReserveLine(Shape):
     """`in_stock_only`: nothing is promised beyond what is there, whatever the stock's policy (*always* goods are).
 

@@ -7,11 +7,11 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field
 
 from shared.contracts.base import Command, Page, Query, Shape
+from shared.contracts.catalog.product_sets import Words
 from shared.contracts.orders.customers import Email
 from shared.contracts.orders.messages import Moment
 from shared.contracts.orders.shapes import OrderStatus, OrderSummary, PaymentStatus, Sku
 from shared.contracts.platform.shapes import Job
-from shared.contracts.search.operators import Words
 from shared.pagination import First
 
 OrderSort = Literal["latest", "oldest", "highest_total", "lowest_total", "last_changed"]

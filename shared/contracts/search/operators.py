@@ -7,12 +7,12 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from shared.contracts.base import Command, Query, Shape
+from shared.contracts.catalog.product_sets import MOST_SETS, ProductSets, Words
 from shared.contracts.platform.shapes import Job
 
-DocumentKind = Literal["order"]
+DocumentKind = Literal["order", "product"]
 KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 MOST_FOUND = 10_000
-Words = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00]*$")]
 
 
 class FoundIds(Shape):
@@ -37,6 +37,63 @@ class FindOrders(Query[FoundIds]):
     to_time: datetime | None = None
     oldest_first: bool = False
     most: Annotated[int, Field(ge=1, le=MOST_FOUND)] = 1000
+
+
+class FoundProducts(Shape):
+    """Which were found, newest first; with more than asked for, all of those that are not less than `reaches_to`."""
+
+    ids: list[UUID]
+    total: int
+    reaches_to: UUID | None = None
+
+
+class FindProducts(Query[FoundProducts]):
+    """The products that have the words and are in all of the sets, newest first. Internal: catalog asks.
+
+    All words must be there, the last one also as a beginning: in titles, brand, type, tags, SKUs, barcodes and the
+    maker's numbers. `before` leaves out those whose ids are not less.
+    """
+
+    query: Words = ""
+    sets: Annotated[list[str], Field(max_length=MOST_SETS + 1)] = []
+    before: UUID | None = None
+    most: Annotated[int, Field(ge=1, le=MOST_FOUND)] = 1000
+
+
+class CountedProducts(Shape):
+    """How many products there are."""
+
+    total: int
+
+
+class CountProductSet(Query[CountedProducts]):
+    """How many products have the words and are in all of the sets."""
+
+    query: Words | None = None
+    sets: ProductSets = []
+
+
+class SuggestedSet(Shape):
+    """A set that holds some of what is meant, and how many."""
+
+    set: str
+    count: int
+
+
+class SuggestedSets(Shape):
+    sets: list[SuggestedSet]
+
+
+class SuggestProductSets(Query[SuggestedSets]):
+    """Sets that somebody who typed so far may mean, among the products that have the words and are in all of the sets.
+
+    `typed` begins a word of the set's value, or is `brand:` (or another name) and the beginning; the larger come first.
+    """
+
+    typed: Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00]*$")] = ""
+    query: Words | None = None
+    sets: ProductSets = []
+    first: Annotated[int, Field(ge=1, le=100, strict=False)] = 20
 
 
 class OperatorDocuments(Shape):

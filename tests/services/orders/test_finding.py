@@ -128,7 +128,10 @@ async def test_an_erased_person_is_not_found_any_more(client: Client, seller: Se
         await finds(client, seller.caller, words)
     await finds(client, seller.caller, order["number"], order)
     uow = seller.process.surroundings.unit_of_work("search", service_envelope("search", seller.organization_id))
-    entries = [row["entry"].decode().lower() for row in await uow.fetch("SELECT entry FROM operator_documents")]
+    entries = [
+        row["entry"].decode().lower()
+        for row in await uow.fetch("SELECT entry FROM operator_documents WHERE kind = 'order'")
+    ]
     await uow.rollback()
     assert len(entries) == 1
     assert not any(trace in entries[0] for trace in ("hopper", "navy", "malm", "harbour", "211 19"))
@@ -246,6 +249,45 @@ async def test_odd_words(client: Client, seller: Seller, words: str, status: int
         assert answer.json()["items"] == []
 
 
+async def test_pages_go_on_behind_orders_of_one_moment(
+    client: Client, seller: Seller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_FOUND_AT_ONCE", 2)
+    orders = [await place(client, seller.storefront()) for _ in range(7)]
+    uow = seller.process.surroundings.unit_of_work("orders", service_envelope("orders", seller.organization_id))
+    await uow.execute("UPDATE orders SET placed_at = '2026-03-01' WHERE number <> $1", orders[0]["number"])
+    await uow.execute("UPDATE orders SET placed_at = '2026-02-28' WHERE number = $1", orders[0]["number"])
+    await uow.commit()
+    headers = client.speaking_as(seller.caller)
+    assert (await client.post("/v1/operator-index/rebuild", headers=headers)).status_code == 202
+    # Known by its new moment, each of them is.
+    await finds(client, seller.caller, "ada", orders[0], to="2026-02-28T12:00:00Z")
+
+    async def known() -> bool:
+        return len((await page(client, seller.caller, q="ada", to="2026-03-02T00:00:00Z"))["items"]) == 7
+
+    await eventually(known)
+    numbers = [order["number"] for order in (await page(client, seller.caller))["items"]]
+    for sort, expected in (("latest", numbers), ("oldest", numbers[::-1])):
+        # The first is of another moment than all others; none of those is in its set.
+        assert await walk(client, seller.caller, q="ada", sort=sort) == expected
+        only = await walk(client, seller.caller, q="ada", sort=sort, set="2026-02")
+        assert only == [orders[0]["number"]]
+        by_number = await walk(client, seller.caller, q="ada", sort=sort, number=orders[0]["number"])
+        assert by_number == [orders[0]["number"]]
+
+
+async def walk(client: Client, caller: Caller, **parameters: Any) -> list[str]:
+    seen: list[str] = []
+    for _ in range(20):
+        answer = await page(client, caller, first=2, **parameters)
+        seen += [order["number"] for order in answer["items"]]
+        if answer["next"] is None:
+            return seen
+        parameters["after"] = answer["next"]
+    raise AssertionError(f"no end after {seen}")
+
+
 @pytest.mark.parametrize("days", [["2001"], ["2001", "2002"]])
 async def test_words_and_days_that_exclude_each_other_find_nothing(
     client: Client, seller: Seller, days: list[str]
@@ -265,8 +307,10 @@ async def test_the_index_is_told_and_rebuilt_through_both_doors(client: Client, 
     order = await place(client, seller.storefront())
     await finds(client, seller.caller, "ada", order)
     uow = seller.process.surroundings.unit_of_work("search", service_envelope("search", seller.organization_id))
-    await uow.execute("UPDATE operator_documents SET entry = '{\"at\":1}', sequence = sequence + 1")
-    await uow.execute("UPDATE operator_indexes SET sequence = sequence + 1")
+    await uow.execute(
+        "UPDATE operator_documents SET entry = '{\"at\":1}', sequence = sequence + 9 WHERE kind = 'order'"
+    )
+    await uow.execute("UPDATE operator_indexes SET sequence = sequence + 9")
     await uow.commit()
     await finds(client, seller.caller, "ada")
     headers = client.speaking_as(seller.caller)
@@ -295,4 +339,4 @@ async def test_the_index_is_told_and_rebuilt_through_both_doors(client: Client, 
         await client.get("/v1/operator-index", headers=client.speaking_as(caller_of(new_id(), "catalog:read")))
     ).status_code == 403
     stranger = await page(client, caller_of(new_id()), "operator-index")
-    assert [kind["documents"] for kind in stranger["kinds"]] == [0]
+    assert [kind["documents"] for kind in stranger["kinds"]] == [0, 0]

@@ -660,6 +660,32 @@ async def _merge(sources: Sources) -> None:
     await uow.commit()
 
 
+@pytest.mark.feature("SYN-13")
+async def test_whatever_products_are_found_by_marks_them_for_operators(sources: Sources) -> None:
+    product, other = sources.has("A"), sources.has("B")
+    heard: list[tuple[Event, set[UUID]]] = [
+        (ProductsChanged(product_ids=[product.id, other.id]), {product.id, other.id}),
+        (PricesChanged(product_ids=[product.id], shop_id=new_id()), {product.id}),
+        # Whose a SKU is, is known once an offer of it was built.
+        (StockChanged(skus=["A", "NOBODY-S"]), {product.id}),
+        (CategoriesChanged(category_ids=[new_id()], is_confined=True), set()),
+    ]
+    await sources.hear(ProductsChanged(product_ids=[product.id, other.id]))
+    await sources.build()
+    for event, marked in heard:
+        await sources.change("DELETE FROM operator_marks")
+        await sources.hear(event)
+        rows = await sources.rows("SELECT kind, id FROM operator_marks")
+        assert {(row["kind"], row["id"]) for row in rows} == {("product", id_) for id_ in marked}, event
+    # A SKU that was never seen is looked up: in an organization without shops, all are.
+    await sources.change("DELETE FROM operator_marks")
+    await sources.change("DELETE FROM skus")
+    await sources.inside(
+        lambda uow: topology.named("search")[0].tasks["mark_products_of_skus"].function({"skus": ["B"]}, uow)
+    )
+    assert [row["id"] for row in await sources.rows("SELECT id FROM operator_marks")] == [other.id]
+
+
 @pytest.mark.feature("SEA-4")
 async def test_an_earlier_build_never_says_whose_a_sku_is_after_a_later_one(sources: Sources) -> None:
     first, second = sources.has("A"), sources.has("B")

@@ -14,6 +14,9 @@ from shared.unit_of_work import UnitOfWork
 class OperatorBuilder(Builders[DocumentKind]):
     """Builds the documents of orders and products."""
 
+    # Every sale changes stock, and hardly one a document: within half a second they are looked at together.
+    pauses = 3
+
     async def build_due(self, units: Units, scope: DocumentKind) -> int:
         return await building.build_due(units, scope)
 

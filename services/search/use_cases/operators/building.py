@@ -10,7 +10,7 @@ from services.search.repository import operator_documents
 from services.search.repository.operator_documents import OperatorRow
 from services.search.repository.operator_marks import MARKS
 from services.search.use_cases.batches import Units, Work, reading
-from services.search.use_cases.operators import order_entries
+from services.search.use_cases.operators import order_entries, product_entries
 from shared.contracts.search.operators import DocumentKind
 from shared.unit_of_work import UnitOfWork
 
@@ -25,7 +25,10 @@ class Source:
     list_ids: Callable[[Units, UUID | None, int], Awaitable[list[UUID]]]
 
 
-SOURCES: dict[DocumentKind, Source] = {"order": Source(order_entries.ask, order_entries.list_ids)}
+SOURCES: dict[DocumentKind, Source] = {
+    "order": Source(order_entries.ask, order_entries.list_ids),
+    "product": Source(product_entries.ask, product_entries.list_ids),
+}
 
 
 async def build_due(units: Units, kind: DocumentKind) -> int:

@@ -1,0 +1,32 @@
+"""What products are found by, in one statement for some hundred of them. Rows are looked up one by one, by index."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from shared.unit_of_work import UnitOfWork
+
+
+async def list_found_by(uow: UnitOfWork, product_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+    """Those of these products that there are; `variants` is JSON."""
+    return await uow.fetch(_LIST, list(product_ids))
+
+
+_LIST = """
+SELECT p.*, t.titles, v.variants, c.has_category FROM unnest($1::uuid[]) AS asked (id) CROSS JOIN LATERAL (
+    SELECT id, status, title, brand, product_type, tags, options, description_html <> '' AS has_description,
+        images <> '[]' AS has_image, coalesce(seo_title, seo_description) IS NOT NULL AS has_seo
+    FROM products WHERE id = asked.id OFFSET 0) p
+CROSS JOIN LATERAL (
+    SELECT array_agg(title ORDER BY locale) FILTER (WHERE title IS NOT NULL) AS titles
+    FROM product_texts WHERE product_id = p.id) t
+CROSS JOIN LATERAL (
+    SELECT json_agg(json_build_object('sku', sku, 'barcode', barcode, 'barcodes', barcodes, 'mpn', mpn,
+        'options', option_values, 'has_weight', weight_grams IS NOT NULL,
+        'has_price', price_on_request OR EXISTS (SELECT FROM prices WHERE variant_id = v.id)) ORDER BY position, sku)
+        AS variants
+    FROM variants v WHERE product_id = p.id) v
+CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM product_categories WHERE product_id = p.id) AS has_category) c
+"""

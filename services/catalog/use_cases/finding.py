@@ -1,0 +1,116 @@
+"""Products by their words and sets: told to search what they are found by, and asked of it which have them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.catalog.repository import found_by
+from services.catalog.repository import products as repository
+from shared.contracts.base import Page
+from shared.contracts.catalog.messages import ListProducts
+from shared.contracts.catalog.product_sets import ProductFound, ProductsFound, VariantFound
+from shared.contracts.catalog.shapes import Product
+from shared.contracts.search.operators import FindProducts
+from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.unit_of_work import UnitOfWork
+
+# How many of those that are found are looked at together, and how often for one page.
+_FOUND_AT_ONCE = 1000
+_MOST_LOOKS = 5
+# What merchants call the options that are sizes and colours, whatever their language.
+_SIZES = frozenset(("size", "sizes", "größe", "grösse", "taille", "talla", "maat", "taglia", "storlek", "サイズ"))
+_COLOURS = frozenset(("colour", "color", "farbe", "couleur", "kleur", "colore", "färg", "カラー", "色"))
+
+
+# --- asking
+
+
+async def list_page(uow: UnitOfWork, message: ListProducts) -> Page[Product]:
+    """Raises InvalidCursor."""
+    position = cursor_values(message.after, 1)
+    before = cursor_id(position[0]) if position else None
+    if not message.sets and not (message.query and message.query.strip()):
+        ids = await _list_ids(uow, message, before, None, message.first + 1)
+        return await _page(uow, message, ids)
+    ids = []
+    for _ in range(_MOST_LOOKS):
+        found = await uow.ask(_question(message, before))
+        async with uow.beforehand() as earlier:
+            ids += await _list_ids(earlier, message, before, found.ids, message.first + 1 - len(ids))
+        before = found.reaches_to
+        if len(ids) > message.first or before is None:
+            return await _page(uow, message, ids)
+    return Page(items=await repository.list_whole(uow, ids), next=cursor_for(str(before)))
+
+
+def _question(message: ListProducts, before: UUID | None) -> FindProducts:
+    # Search knows the status too: what has another one need not be told.
+    sets = [*message.sets, *([f"status:{message.status}"] if message.status else [])]
+    return FindProducts(query=message.query or "", sets=sets, before=before, most=_FOUND_AT_ONCE)
+
+
+async def _list_ids(
+    uow: UnitOfWork, message: ListProducts, before: UUID | None, among: Sequence[UUID] | None, first: int
+) -> list[UUID]:
+    return await repository.list_ids(
+        uow,
+        status=message.status,
+        slug=message.slug,
+        sku=message.sku,
+        category_id=message.category_id,
+        before=before,
+        among=among,
+        first=first,
+    )
+
+
+async def _page(uow: UnitOfWork, message: ListProducts, ids: Sequence[UUID]) -> Page[Product]:
+    page = list(ids[: message.first])
+    following = cursor_for(str(page[-1])) if len(ids) > message.first else None
+    return Page(items=await repository.list_whole(uow, page), next=following)
+
+
+# --- telling
+
+
+async def tell(uow: UnitOfWork, product_ids: Sequence[UUID]) -> ProductsFound:
+    return ProductsFound(products=[_told(row) for row in await found_by.list_found_by(uow, product_ids)])
+
+
+def _told(row: asyncpg.Record) -> ProductFound:
+    variants = orjson.loads(row["variants"] or b"[]")
+    return ProductFound(
+        id=row["id"],
+        status=row["status"],
+        titles=list(dict.fromkeys([row["title"], *(row["titles"] or ())])),
+        brand=row["brand"],
+        product_type=row["product_type"],
+        tags=row["tags"],
+        has=[name for name, has in _fields(row, variants) if has],
+        variants=[_variant(each, row["options"]) for each in variants],
+    )
+
+
+def _fields(row: asyncpg.Record, variants: Sequence[dict[str, Any]]) -> Iterator[tuple[str, bool]]:
+    for name in ("brand", "product_type", "tags"):
+        yield name, bool(row[name])
+    for name in ("category", "description", "image", "seo"):
+        yield name, row[f"has_{name}"]
+    yield "barcode", all(each["barcode"] or each["barcodes"] for each in variants)
+    yield "mpn", all(each["mpn"] for each in variants)
+    for name in ("price", "weight"):
+        yield name, all(each[f"has_{name}"] for each in variants)
+
+
+def _variant(variant: dict[str, Any], options: Sequence[str]) -> VariantFound:
+    values = {name.casefold().strip(): value for name, value in zip(options, variant["options"], strict=False)}
+    codes = [variant["barcode"], *variant["barcodes"], variant["mpn"]]
+    return VariantFound(
+        sku=variant["sku"],
+        codes=list(dict.fromkeys(code for code in codes if code)),
+        size=next((value for name, value in values.items() if name in _SIZES and value), None),
+        colour=next((value for name, value in values.items() if name in _COLOURS and value), None),
+    )

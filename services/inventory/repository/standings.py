@@ -1,0 +1,33 @@
+"""How much there is of SKUs in all centres together, and whether one of them runs low."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from shared.unit_of_work import UnitOfWork
+
+
+async def list_standings(uow: UnitOfWork, skus: Sequence[str]) -> list[asyncpg.Record]:
+    """`sku`, `available` and `is_low` of those that there is any stock of, or a kit. Kits: what a centre could make."""
+    return await uow.fetch(_LIST, list(skus))
+
+
+# One by one, through the indexes. What is always there counts as one.
+_LIST = """
+SELECT asked.sku, s.available, s.is_low FROM unnest($1::text[]) AS asked (sku) CROSS JOIN LATERAL (
+    SELECT sum(CASE policy WHEN 'always' THEN greatest(on_hand - reserved, 1) ELSE greatest(on_hand - reserved, 0) END)
+        AS available,
+        bool_or(warning_level IS NOT NULL AND on_hand - reserved <= warning_level) AS is_low
+    FROM stock WHERE sku = asked.sku) s
+WHERE s.available IS NOT NULL
+UNION ALL
+SELECT asked.sku, coalesce(k.available, 0), false FROM unnest($1::text[]) AS asked (sku)
+JOIN LATERAL (SELECT FROM kits WHERE sku = asked.sku OFFSET 0) kit ON true
+CROSS JOIN LATERAL (
+    SELECT sum(made) AS available FROM (
+        SELECT min(CASE s.policy WHEN 'always' THEN greatest((s.on_hand - s.reserved) / u.quantity, 1)
+            ELSE greatest(s.on_hand - s.reserved, 0) / u.quantity END) AS made
+        FROM kit_units u JOIN stock s ON s.sku = u.sku WHERE u.kit_sku = asked.sku
+        GROUP BY s.centre_id
+        HAVING count(*) = (SELECT count(*) FROM kit_units WHERE kit_sku = asked.sku)) of_centre) k
+"""

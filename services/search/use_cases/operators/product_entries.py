@@ -1,0 +1,64 @@
+"""From what catalog and inventory tell of a product to what it is found by."""
+
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+from services.search.models import OperatorEntry
+from services.search.use_cases.batches import Units
+from shared.contracts.catalog.messages import ListProductIds
+from shared.contracts.catalog.product_sets import GetProductsFound, ProductFound
+from shared.contracts.inventory.messages import GetStockStandings, StockStanding
+
+_SKUS_AT_ONCE = 1000
+
+
+async def ask(units: Units, product_ids: Sequence[UUID]) -> dict[UUID, OperatorEntry]:
+    """The entries of those that there are. Raises what asking raises."""
+    found = (await units().ask(GetProductsFound(product_ids=list(product_ids)))).products
+    skus = [variant.sku for product in found for variant in product.variants]
+    stock: dict[str, StockStanding] = {}
+    for start in range(0, len(skus), _SKUS_AT_ONCE):
+        answer = await units().ask(GetStockStandings(skus=skus[start : start + _SKUS_AT_ONCE]))
+        stock |= {item.sku: item for item in answer.items}
+    return {product.id: entry_of(product, stock) for product in found}
+
+
+async def list_ids(units: Units, after: UUID | None, most: int) -> list[UUID]:
+    """A page of all products' ids. Raises what asking raises."""
+    return (await units().ask(ListProductIds(after=after, first=most))).ids
+
+
+def moment_of(product_id: UUID) -> int:
+    """What a UUIDv7 begins with, its milliseconds (RFC 9562): in their order are the ids, too."""
+    return product_id.int >> 80
+
+
+def entry_of(product: ProductFound, stock: dict[str, StockStanding]) -> OperatorEntry:
+    words = [*product.titles, product.brand, product.product_type, *product.tags]
+    codes = [code for variant in product.variants for code in (variant.sku, *variant.codes)]
+    return OperatorEntry(
+        at=moment_of(product.id),
+        codes=list(dict.fromkeys(codes)),
+        words=list(dict.fromkeys(word for word in words if word)),
+        sets=list(dict.fromkeys(_sets(product, stock))),
+    )
+
+
+def _sets(product: ProductFound, stock: dict[str, StockStanding]) -> Iterator[str]:
+    yield f"status:{product.status}"
+    for name in product.has:
+        yield f"with:{name}"
+    for name, value in (("brand", product.brand), ("type", product.product_type)):
+        if value:
+            yield f"{name}:{value}"
+    for tag in product.tags:
+        yield f"tag:{tag}"
+    for variant in product.variants:
+        if variant.size:
+            yield f"size:{variant.size}"
+        if variant.colour:
+            yield f"colour:{variant.colour}"
+    known = [stock[variant.sku] for variant in product.variants if variant.sku in stock]
+    yield "stock:in" if any(each.available > 0 for each in known) else "stock:out"
+    if any(each.is_low for each in known):
+        yield "stock:low"

@@ -1,0 +1,52 @@
+"""How much there is of a SKU in all, as search is told: shelves in several centres, kits, what runs low."""
+
+from typing import Any
+
+import pytest
+
+from shared.contracts.accounts.shapes import Shop
+from shared.contracts.inventory.kits import KitPart, SetKit
+from shared.contracts.inventory.messages import CreateFulfilmentCentre, GetStockStandings, SetStockPolicy
+from tests.factories.inventory import Merchant
+
+pytestmark = pytest.mark.feature("SYN-13")
+
+
+async def standings(merchant: Merchant, *skus: str) -> dict[str, tuple[int, bool]]:
+    answer: Any = await merchant.ask(GetStockStandings(skus=list(skus)), inside="search")
+    return {item.sku: (item.available, item.is_low) for item in answer.items}
+
+
+async def test_all_centres_count_and_one_that_runs_low_is_enough(merchant_of_stock: Merchant, shop: Shop) -> None:
+    merchant = merchant_of_stock
+    await merchant.ask(CreateFulfilmentCentre(code="north", name="North"))
+    await merchant.stocked({"MUG": 5, "CUP": 0})
+    await merchant.stocked({"MUG": 2}, centre="north")
+    assert await standings(merchant, "MUG", "CUP", "NEVER") == {"MUG": (7, False), "CUP": (0, False)}
+    await merchant.ask(SetStockPolicy(sku="MUG", centre="north", policy="standard", warning_level=2))
+    assert await standings(merchant, "MUG") == {"MUG": (7, True)}
+    await merchant.ask(SetStockPolicy(sku="CUP", centre="main", policy="always"))
+    assert await standings(merchant, "CUP") == {"CUP": (1, False)}
+    await merchant.reserve(shop, MUG=5)
+    assert await standings(merchant, "MUG") == {"MUG": (2, True)}
+
+
+async def test_of_a_kit_there_are_as_many_as_each_centre_could_make(merchant_of_stock: Merchant, shop: Shop) -> None:
+    merchant = merchant_of_stock
+    await merchant.ask(CreateFulfilmentCentre(code="north", name="North"))
+    await merchant.stocked({"MUG": 5, "CUP": 1})
+    await merchant.stocked({"MUG": 4}, centre="north")
+    parts = [KitPart(sku="MUG", quantity=2), KitPart(sku="CUP", quantity=1)]
+    await merchant.ask(SetKit(sku="SET", parts=parts))
+    # North has no cup, and mugs do not travel.
+    assert await standings(merchant, "SET") == {"SET": (1, False)}
+    await merchant.stocked({"CUP": 3}, centre="north")
+    assert await standings(merchant, "SET") == {"SET": (3, False)}
+    await merchant.stocked({"CUP": 0})
+    await merchant.stocked({"CUP": 0}, centre="north")
+    assert await standings(merchant, "SET") == {"SET": (0, False)}
+
+
+async def test_another_merchant_s_stock_is_not_told(merchant_of_stock: Merchant, shop: Shop) -> None:
+    await merchant_of_stock.stocked({"MUG": 5})
+    assert await standings(Merchant(merchant_of_stock.process), "MUG") == {}
