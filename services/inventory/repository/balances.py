@@ -9,7 +9,7 @@ import asyncpg
 from services.inventory.models import Place, Stock
 from shared.unit_of_work import UnitOfWork
 
-_STOCK_COLUMNS = (
+STOCK_COLUMNS = (
     "s.sku, s.centre_id, s.on_hand, s.reserved, s.backordered, s.policy, s.available_from, s.available_until,"
     " s.restock_date, s.warning_level, s.ideal_level, s.counted_at, s.version"
 )
@@ -17,7 +17,7 @@ _STOCK_COLUMNS = (
 
 # SKU by SKU, in their order and through the index: while statistics are behind, all of it at once reads all stock.
 _STOCK_OF = (
-    f"SELECT {_STOCK_COLUMNS} FROM unnest($1::text[]) AS asked (sku) CROSS JOIN LATERAL ("  # noqa: S608
+    f"SELECT {STOCK_COLUMNS} FROM unnest($1::text[]) AS asked (sku) CROSS JOIN LATERAL ("  # noqa: S608
     "SELECT * FROM stock WHERE sku = asked.sku AND centre_id = ANY($2)"
 )
 
@@ -40,7 +40,7 @@ async def lock_centre(uow: UnitOfWork, centre_id: UUID) -> list[Stock]:
     """All stock of a centre."""
     return _stock(
         await uow.fetch(
-            f"SELECT {_STOCK_COLUMNS} FROM stock s WHERE centre_id = $1 ORDER BY sku, centre_id FOR UPDATE",  # noqa: S608
+            f"SELECT {STOCK_COLUMNS} FROM stock s WHERE centre_id = $1 ORDER BY sku, centre_id FOR UPDATE",  # noqa: S608
             centre_id,
         )
     )
@@ -49,7 +49,7 @@ async def lock_centre(uow: UnitOfWork, centre_id: UUID) -> list[Stock]:
 async def lock_places(uow: UnitOfWork, places: Sequence[Place]) -> list[Stock]:
     return _stock(
         await uow.fetch(
-            f"SELECT {_STOCK_COLUMNS} FROM stock s JOIN unnest($1::text[], $2::uuid[]) AS p (sku, centre_id)"  # noqa: S608
+            f"SELECT {STOCK_COLUMNS} FROM stock s JOIN unnest($1::text[], $2::uuid[]) AS p (sku, centre_id)"  # noqa: S608
             " ON (p.sku, p.centre_id) = (s.sku, s.centre_id) ORDER BY s.sku, s.centre_id FOR UPDATE OF s",
             [sku for sku, _ in places],
             [centre_id for _, centre_id in places],

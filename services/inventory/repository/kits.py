@@ -1,6 +1,7 @@
 """Kits, and the goods they take from centres."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,19 +13,20 @@ Units = dict[str, int]
 
 async def list_units(uow: UnitOfWork, skus: Sequence[str]) -> dict[str, Units]:
     """Of those SKUs that are kits: the goods that one of it takes."""
-    return _grouped(await uow.fetch("SELECT kit_sku, sku, quantity FROM kit_units WHERE kit_sku = ANY($1)", skus))
+    return grouped(await uow.fetch("SELECT kit_sku, sku, quantity FROM kit_units WHERE kit_sku = ANY($1)", skus))
 
 
 async def list_parts(uow: UnitOfWork, skus: Sequence[str]) -> dict[str, Units]:
     """Of those SKUs that are kits: what it was said to be made of."""
-    return _grouped(await uow.fetch("SELECT kit_sku, sku, quantity FROM kit_parts WHERE kit_sku = ANY($1)", skus))
+    return grouped(await uow.fetch("SELECT kit_sku, sku, quantity FROM kit_parts WHERE kit_sku = ANY($1)", skus))
 
 
-def _grouped(rows: Sequence[asyncpg.Record]) -> dict[str, Units]:
-    grouped: dict[str, Units] = {}
-    for row in rows:
-        grouped.setdefault(row["kit_sku"], {})[row["sku"]] = row["quantity"]
-    return {kit: dict(sorted(units.items())) for kit, units in grouped.items()}
+def grouped(rows: Iterable[Iterable[Any]]) -> dict[str, Units]:
+    """By kit, of rows of kit, SKU and quantity."""
+    found: dict[str, Units] = {}
+    for kit, sku, quantity in rows:
+        found.setdefault(kit, {})[sku] = quantity
+    return {kit: dict(sorted(units.items())) for kit, units in found.items()}
 
 
 async def lock_all(uow: UnitOfWork) -> None:

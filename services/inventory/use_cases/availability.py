@@ -1,12 +1,12 @@
 """What a shop can sell: what the centres that count for it have together; where lines are not split, what one has."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from services.inventory.errors import TooManySkus
 from services.inventory.models import Served, Serving, SourcingRule, Stock
-from services.inventory.repository import balances, kits, shop_centres
+from services.inventory.repository import shop_centres, supply
 from services.inventory.use_cases import weighing
 from shared import clock
 from shared.contracts.inventory.messages import GetAvailability
@@ -27,11 +27,12 @@ async def get_together(uow: UnitOfWork, asked: Sequence[GetAvailability]) -> lis
         if len(message.skus) <= MOST_SKUS:
             wanted.setdefault(message.shop_id, {}).update(dict.fromkeys(message.skus))
     told: dict[tuple[UUID, str], Availability] = {}
+    as_of: datetime | None = None
     for shop_id, skus in wanted.items():
         for start in range(0, len(skus), MOST_SKUS):
-            found = await _find(uow, shop_id, list(skus)[start : start + MOST_SKUS])
+            found, as_of = await _find(uow, shop_id, list(skus)[start : start + MOST_SKUS])
             told |= {(shop_id, item.sku): item for item in found}
-    as_of = await uow.fetchval("SELECT now()")
+    as_of = as_of or await uow.fetchval("SELECT now()")
     return [
         _too_many(message.skus)
         if len(message.skus) > MOST_SKUS
@@ -44,12 +45,12 @@ def _too_many(skus: Sequence[str]) -> TooManySkus:
     return TooManySkus(f"{len(skus)} SKUs were asked for; {MOST_SKUS} at a time.")
 
 
-async def _find(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> list[Availability]:
+async def _find(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> tuple[list[Availability], datetime]:
+    """One entry per SKU, and the database's clock."""
     served = await shop_centres.find_served(uow, shop_id) or Served([], SourcingRule())
     serving = [s for s in served.centres if s.counts]
-    goods = await kits.list_units(uow, skus)
-    wanted = {*skus, *(sku for units in goods.values() for sku in units)}
-    rows = _by_sku(await balances.list_stock_of(uow, sorted(wanted), [s.centre_id for s in serving]), serving)
+    found = await supply.find(uow, skus, [s.centre_id for s in serving])
+    goods, rows = found.goods, _by_sku(found.rows, serving)
     today, splits = clock.now().date(), served.rule.splitting == "lines"
     items = [
         of_kit(sku, goods[sku], rows, today, splits=splits)
@@ -59,7 +60,7 @@ async def _find(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> list[Ava
     ]
     if not serving:
         items = [item.model_copy(update={"not_sold": weighing.NO_CENTRE}) for item in items]
-    return items
+    return items, found.as_of
 
 
 def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True) -> Availability:
