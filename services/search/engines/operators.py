@@ -201,7 +201,8 @@ class OperatorIndex:
         whole = next(iter(self._spaced.codes.analyze(prepared(text).strip())), "")
         words = self._spaced.words(text)[:_MOST_WORDS]
         ways = [self._term("codes", whole)]
-        if len(whole) >= _SHORTEST_CODE and not whole[0].isspace():
+        # One word that is a code's beginning is looked for as that below.
+        if len(whole) >= _SHORTEST_CODE and words != [whole]:
             ways.append(self._beginning("codes", whole))
         if words:
             last = words[-1] if text[-1:].isalnum() else None
@@ -214,7 +215,9 @@ class OperatorIndex:
         ways = [self._term("words", word), self._term("codes", word)]
         if is_last and len(word) >= _SHORTEST_BEGINNING:
             ways.append(self._beginning("words", word))
-            ways.append(self._beginning("codes", word))
+            # Codes are as many as what has them: two letters begin most of them, and words tell the same of those.
+            if len(word) >= _SHORTEST_CODE:
+                ways.append(self._beginning("codes", word))
         return _any(ways)
 
     def _set(self, name: str) -> str:
