@@ -26,11 +26,6 @@ def _stock(rows: Sequence[asyncpg.Record]) -> list[Stock]:
     return [Stock(**dict(row)) for row in rows]
 
 
-async def list_stock_of(uow: UnitOfWork, skus: Sequence[str], centre_ids: Sequence[UUID]) -> list[Stock]:
-    """Unlocked, for answers about what can be sold."""
-    return _stock(await uow.fetch(f"{_STOCK_OF} OFFSET 0) s", skus, centre_ids))
-
-
 async def lock_stock(uow: UnitOfWork, skus: Sequence[str], centre_ids: Sequence[object]) -> list[Stock]:
     """Locked by SKU and centre, in ascending order."""
     return _stock(await uow.fetch(f"{_STOCK_OF} ORDER BY centre_id FOR UPDATE) s", sorted(skus), centre_ids))

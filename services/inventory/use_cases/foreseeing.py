@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.inventory.errors import InsufficientStock
 from services.inventory.models import Place, ReservedUnits, Served, SourcingRule, Stock, WantedLine
-from services.inventory.repository import balances, shop_centres
+from services.inventory.repository import shop_centres, supply
 from services.inventory.use_cases import kits, reservations, sourcing
 from shared import clock
 from shared.contracts.inventory.messages import ShortLine, SourcedUnits, WeighedOrder, WeighedOrders, WeighOrders
@@ -16,12 +16,13 @@ from shared.unit_of_work import UnitOfWork
 async def weigh(uow: UnitOfWork, message: WeighOrders) -> WeighedOrders:
     """Each order as if it were alone; nothing is locked, and all are looked up together. Raises NothingToReserve."""
     wanted = [reservations.wanted_lines(lines) for lines in message.orders]
-    exploded = iter(await kits.explode(uow, [line for lines in wanted for line in lines]))
-    orders = [list(islice(exploded, len(lines))) for lines in wanted]
+    every = [line for lines in wanted for line in lines]
     served = await shop_centres.find_served(uow, message.shop_id) or Served([], SourcingRule())
-    skus = sorted({sku for lines in orders for line in lines for sku in line.made_of()})
-    rows = await balances.list_stock_of(uow, skus, [centre.centre_id for centre in served.centres if centre.counts])
-    stock = {row.place: row for row in rows}
+    counting = [centre.centre_id for centre in served.centres if centre.counts]
+    found = await supply.find(uow, sorted({line.sku for line in every}), counting)
+    exploded = iter(kits.with_goods(every, found.goods))
+    orders = [list(islice(exploded, len(lines))) for lines in wanted]
+    stock = {row.place: row for row in found.rows}
     return WeighedOrders(orders=[_weighed(lines, served, stock) for lines in orders])
 
 

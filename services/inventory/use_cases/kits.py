@@ -91,7 +91,11 @@ async def refuse(uow: UnitOfWork, skus: Sequence[str]) -> None:
 
 async def explode(uow: UnitOfWork, lines: Sequence[WantedLine]) -> list[WantedLine]:
     """The same lines, each kit with the goods that one of it takes."""
-    made_of = await kits.list_units(uow, [line.sku for line in lines])
+    return with_goods(lines, await kits.list_units(uow, [line.sku for line in lines]))
+
+
+def with_goods(lines: Sequence[WantedLine], made_of: Mapping[str, Units]) -> list[WantedLine]:
+    """The same lines, each kit with the goods in `made_of`."""
     if not made_of:
         return list(lines)
     return [WantedLine(line.sku, line.quantity, line.in_stock_only, made_of.get(line.sku, {})) for line in lines]
