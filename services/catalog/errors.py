@@ -61,6 +61,10 @@ class ValuesDoNotFit(Conflict):
     title = "Stored values do not fit"
 
 
+class AssignedFromAbove(Conflict):
+    """A shop sells the category because it sells one above it: that one is assigned, not this."""
+
+
 class SlugTaken(Conflict):
     title = "Another one has this slug"
 

@@ -137,6 +137,19 @@ async def unassign(uow: UnitOfWork, shop_id: UUID, category_ids: list[UUID]) -> 
     await uow.execute("DELETE FROM shop_categories WHERE shop_id = $1 AND category_id = ANY($2)", shop_id, category_ids)
 
 
+async def assigned_above(uow: UnitOfWork, shop_id: UUID, category_id: UUID) -> str | None:
+    """The slug of the nearest category above this one that a shop is assigned, where this one itself is not."""
+    slug: str | None = await uow.fetchval(
+        "WITH RECURSIVE up AS (SELECT id, parent_id, slug, 0 AS distance FROM categories WHERE id = $2"
+        " UNION ALL SELECT c.id, c.parent_id, c.slug, distance + 1 FROM up JOIN categories c ON c.id = up.parent_id)"
+        " SELECT nullif(up.slug, CASE WHEN up.distance = 0 THEN up.slug END) FROM up JOIN shop_categories s"
+        " ON (s.shop_id, s.category_id) = ($1, up.id) ORDER BY up.distance LIMIT 1",
+        shop_id,
+        category_id,
+    )
+    return slug
+
+
 async def having_assignments(uow: UnitOfWork, shop_ids: list[UUID]) -> set[UUID]:
     """Which of these shops have assignments of their own. Who asks this too waits until this transaction ends."""
     await uow.execute("SELECT FROM shops WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", shop_ids)

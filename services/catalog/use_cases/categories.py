@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from services.catalog.errors import (
+    AssignedFromAbove,
     CategoryBelowItself,
     CategoryChangedSince,
     CategoryNotFound,
@@ -189,11 +190,14 @@ async def assign(
 ) -> Category:
     """Sell a category's branch in these shops, or no longer.
 
-    Raises CategoryNotFound, CategoryChangedSince, ShopNotFound.
+    Raises CategoryNotFound, CategoryChangedSince, ShopNotFound, AssignedFromAbove.
     """
     row = await _to_change(uow, category_id, version)
     before = await categories.get(uow, category_id)
-    is_confined = await _assign(uow, await shops.get_by_codes(uow, codes), category_id, assigned=assigned)
+    known = await shops.get_by_codes(uow, codes)
+    if not assigned:
+        await _refuse_inherited(uow, known, category_id)
+    is_confined = await _assign(uow, known, category_id, assigned=assigned)
     after = await categories.get(uow, category_id)
     if after.shops == before.shops:
         return after
@@ -202,6 +206,14 @@ async def assign(
     uow.record(CategoriesChanged(category_ids=[category_id], is_confined=is_confined))
     uow.audit("category.assign", "category", category_id, before={"shops": before.shops}, after={"shops": after.shops})
     return await categories.get(uow, category_id)
+
+
+async def _refuse_inherited(uow: UnitOfWork, known: Sequence[KnownShop], category_id: UUID) -> None:
+    """To end what was never begun here would look done, and the shop would go on selling it."""
+    for shop in known:
+        above = await categories.assigned_above(uow, shop.id, category_id)
+        if above is not None:
+            raise AssignedFromAbove(f"'{shop.code}' sells this because it sells '{above}' above it: unassign that.")
 
 
 async def _assign(uow: UnitOfWork, known: Sequence[KnownShop], category_id: UUID, *, assigned: bool) -> bool:

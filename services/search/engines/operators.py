@@ -6,6 +6,7 @@ found by pairs of letters. A folder has one user at a time; whoever takes rows o
 
 import re
 import shutil
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,8 @@ class OperatorIndex:
     def __init__(self, folder: Path) -> None:
         """Open or make the index. Blocks. Raises IndexUnreadable when something else lies there."""
         self._folder = folder
+        # Whoever gave up waiting for a thread that takes rows over may close the index while it still does.
+        self._writing = threading.Lock()
         self._schema = _schema()
         # No language: no stems.
         self._spaced, self._unspaced = analysis_of(""), _PAIRS
@@ -106,7 +109,8 @@ class OperatorIndex:
         Raises IndexUnreadable; what was found before is found still.
         """
         try:
-            self._apply(entries, sequence)
+            with self._writing:
+                self._apply(entries, sequence)
         except (ValueError, OSError) as error:
             # tantivy raises ValueError for whatever went wrong with a file.
             raise IndexUnreadable(str(error)) from error
@@ -125,9 +129,10 @@ class OperatorIndex:
 
     def rest(self) -> None:
         """Give back what is only needed for taking over rows."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.wait_merging_threads()
+        with self._writing:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.wait_merging_threads()
 
     def close(self) -> None:
         self.rest()

@@ -7,6 +7,7 @@ was committed, which is replaced as a whole.
 import contextlib
 import os
 import shutil
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -97,6 +98,8 @@ class TantivyIndex:
     def __init__(self, folder: Path, locale: str) -> None:
         """Open or make the index. Blocks. Raises IndexUnreadable when something else lies there."""
         self._folder = folder
+        # Whoever gave up waiting for a thread that takes rows over may close the index while it still does.
+        self._writing = threading.Lock()
         self._schema = _schema()
         analysis = analysis_of(language_of(locale))
         self._matching = Matching(self._schema, analysis)
@@ -121,7 +124,8 @@ class TantivyIndex:
 
     def apply(self, offers: Sequence[StoredOffer], sequence: int) -> None:
         try:
-            self._apply(offers, sequence)
+            with self._writing:
+                self._apply(offers, sequence)
         except (ValueError, OSError) as error:
             # tantivy raises ValueError for whatever went wrong with a file.
             raise IndexUnreadable(str(error)) from error
@@ -140,11 +144,12 @@ class TantivyIndex:
         self._state = _State(self._index.searcher(), sequence)
 
     def rest(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            # A writer whose files were taken away has failed before, and has nothing left to wait for.
-            with contextlib.suppress(ValueError):
-                writer.wait_merging_threads()
+        with self._writing:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                # A writer whose files were taken away has failed before, and has nothing left to wait for.
+                with contextlib.suppress(ValueError):
+                    writer.wait_merging_threads()
 
     def close(self) -> None:
         self.rest()

@@ -113,7 +113,7 @@ def _head(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subje
         "available_quantity": sum(_quantity(subject) for subject in listed),
         "image": image,
         "categories": [_category(category) for category in product.categories],
-        "options": _options(shown),
+        "options": _options(listed, shown),
     }
 
 
@@ -241,11 +241,14 @@ def _pair(name: str, value: str) -> str:
     return f"{name}{SEPARATOR}{value}"
 
 
-def _options(shown: Iterable[Subject]) -> dict[str, list[str]]:
+def _options(listed: Iterable[Subject], shown: Iterable[Subject]) -> dict[str, list[str]]:
+    """The values that can be chosen, in the order of all variants: one that is sold out moves none of the others."""
+    chosen = {option for subject in shown for option in subject.variant.options.items()}
     options: dict[str, dict[str, None]] = {}
-    for subject in shown:
+    for subject in listed:
         for name, value in subject.variant.options.items():
-            options.setdefault(name, {})[value] = None
+            if (name, value) in chosen:
+                options.setdefault(name, {})[value] = None
     return {name: list(values) for name, values in options.items()}
 
 

@@ -36,7 +36,7 @@ class Subject:
 def subject_of(product: ProductPart, variant: VariantPart, stock: Availability, today: date) -> Subject:
     """The subject that the conditions judge: what several of them need is found once."""
     price = _single_price(variant)
-    return Subject(product, variant, stock, today, price, _availability(variant, stock, price))
+    return Subject(product, variant, stock, today, price, _availability(variant, stock, price, today))
 
 
 def _single_price(variant: VariantPart) -> PriceTier | None:
@@ -46,7 +46,9 @@ def _single_price(variant: VariantPart) -> PriceTier | None:
     return None
 
 
-def _availability(variant: VariantPart, stock: Availability, price: PriceTier | None) -> VariantAvailability:
+def _availability(
+    variant: VariantPart, stock: Availability, price: PriceTier | None, today: date
+) -> VariantAvailability:
     if price is None and variant.price_on_request:
         return "on_request"
     policy = stock.policy
@@ -54,6 +56,9 @@ def _availability(variant: VariantPart, stock: Availability, price: PriceTier | 
         return "showroom"
     if not stock.available:
         return "out_of_stock"
+    if policy == "preorder" and stock.available_from is not None and stock.available_from > today:
+        # Whatever is there already waits for its day.
+        return policy
     if policy in ("backorder", "preorder") and stock.available_quantity <= 0:
         return "out_of_stock" if variant.backorder == "deny" else policy
     return "in_stock"

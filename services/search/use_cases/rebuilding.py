@@ -29,9 +29,11 @@ async def request(uow: UnitOfWork, message: RebuildSearchIndex) -> Job:
     """
     if message.category_ids is not None and (message.product_ids is not None or message.skus is not None):
         raise ProductsAndCategories("Name categories, or products and SKUs.")
-    product_ids = await _named_products(uow, message)
+    product_ids, unknown = await _named_products(uow, message)
     shop_ids = await known_shop_ids(uow, message.shop)
     parameters: dict[str, Any] = {"shop_ids": [str(shop_id) for shop_id in shop_ids], "product_ids": product_ids}
+    if unknown:
+        parameters["unknown_skus"] = unknown
     if message.category_ids is not None:
         parameters["category_ids"] = sorted(map(str, message.category_ids))
     return await joined(uow, KIND, parameters, message.shop, "search.rebuild")
@@ -65,18 +67,29 @@ async def joined(uow: UnitOfWork, kind: str, parameters: dict[str, Any], shop: s
     return await jobs.create(uow, kind, parameters)
 
 
-async def _named_products(uow: UnitOfWork, message: RebuildSearchIndex) -> list[str] | None:
-    """The products named by id or SKU, None for all. Asks, so it comes before anything is read."""
+async def _named_products(uow: UnitOfWork, message: RebuildSearchIndex) -> tuple[list[str] | None, list[str]]:
+    """The products named by id or SKU, None for all; and the SKUs that nobody has.
+
+    Asks, so it comes before anything is read.
+    """
     if message.product_ids is None and message.skus is None:
-        return None
-    named = set(message.product_ids or ())
+        return None, []
+    named, unknown = set(message.product_ids or ()), []
     if message.skus:
-        named |= set((await uow.ask(FindProductsOfSkus(skus=message.skus))).product_ids.values())
-    return sorted(map(str, named))
+        known = (await uow.ask(FindProductsOfSkus(skus=message.skus))).product_ids
+        named |= set(known.values())
+        unknown = sorted(set(message.skus) - set(known))
+    return sorted(map(str, named)), unknown
 
 
 async def run(job: RunningJob) -> None:
     """Rebuild shop by shop; the checkpoint says which, how far, and since which version."""
+    if not job.checkpoint and (unknown := job.parameters.get("unknown_skus")):
+        async with job.step():
+            job.count("failed", len(unknown))
+            for sku in unknown:
+                job.note(f"{sku}: unknown_sku: no product has this SKU.")
+            job.checkpoint = {"shop": 0}
     shop_ids = [UUID(shop_id) for shop_id in job.parameters["shop_ids"]]
     while (at := job.checkpoint.get("shop", 0)) < len(shop_ids):
         is_whole = job.parameters["product_ids"] is None and "category_ids" not in job.parameters

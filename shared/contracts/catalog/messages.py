@@ -207,7 +207,10 @@ class AssignCategory(Command[Category]):
 
 
 class UnassignCategory(Command[Category]):
-    """Stop selling a category's branch in these shops. Raises shop_not_found."""
+    """Stop selling a category's branch in these shops.
+
+    Refused: `shop_not_found` (404), `assigned_from_above` (409) where a shop sells it because of a category above it.
+    """
 
     category_id: UUID
     shops: Annotated[list[str], Field(min_length=1, max_length=200)]

@@ -192,6 +192,14 @@ async def test_categories_are_made_changed_and_assigned(keeper: Shopkeeper) -> N
     assert (await keeper.ask("POST", f"{path}/assign", 200, json={"shops": ["main"]}))["shops"] == ["main"]
     assert (await keeper.ask("POST", f"{path}/unassign", 200, json={"shops": ["main"]}))["shops"] == []
     assert len(await keeper.catalog.events("categories_changed")) == 5
+    # Sold because of what is above it, it cannot be unassigned by itself; assigned itself as well, it can.
+    await keeper.ask("POST", f"categories/{home['id']}/assign", 200, json={"shops": ["main"]})
+    unassigned = {"json": {"shops": ["main"]}}
+    assert await keeper.code("POST", f"{path}/unassign", 409, **unassigned) == "assigned_from_above"
+    await keeper.ask("POST", f"{path}/assign", 200, **unassigned)
+    await keeper.ask("POST", f"{path}/unassign", 200, **unassigned)
+    await keeper.ask("POST", f"categories/{home['id']}/unassign", 200, **unassigned)
+    assert (await keeper.ask("POST", f"{path}/unassign", 200, **unassigned))["shops"] == []
 
 
 @pytest.mark.feature("CAT-3")

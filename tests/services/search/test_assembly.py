@@ -69,6 +69,29 @@ def test_the_first_variant_that_can_be_bought_speaks_for_the_offer() -> None:
     assert [(variant["sku"], variant["available"]) for variant in offer["variants"]] == [("a", False), ("b", True)]
 
 
+@pytest.mark.feature("SEA-1")
+def test_values_keep_their_order_when_a_variant_sells_out() -> None:
+    variants = [
+        a_variant(f"{colour}-{size}", options={"Colour": colour, "Size": size}) for colour in "wb" for size in "SML"
+    ]
+    levels = {variant.sku: 5 for variant in variants}
+    for sold_out in ([], ["w-S"], ["w-S", "w-M", "w-L"]):
+        offer = offer_of(a_product(*variants), stock_of(**{**levels, **dict.fromkeys(sold_out, 0)}))
+        assert offer is not None
+        assert offer["options"]["Size"] == ["S", "M", "L"]
+    assert offer["options"]["Colour"] == ["b"]
+
+
+@pytest.mark.feature("SEA-1")
+@pytest.mark.parametrize(("days", "availability"), [(1, "preorder"), (0, "in_stock"), (-1, "in_stock")])
+def test_what_is_there_before_its_day_is_ordered_ahead(days: int, availability: str) -> None:
+    begins = TODAY + timedelta(days=days)
+    stock = Availability(sku="a", available=True, available_quantity=5, policy="preorder", available_from=begins)
+    offer = assemble(a_product(a_variant("a")), {"a": stock}, TODAY).offer
+    assert offer is not None
+    assert orjson.loads(offer.page)["variants"][0]["availability"] == availability
+
+
 @pytest.mark.feature("SEA-2")
 @pytest.mark.parametrize(
     ("value", "text", "facts"),

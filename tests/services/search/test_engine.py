@@ -2,6 +2,8 @@
 
 import random
 import shutil
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -253,6 +255,29 @@ def test_two_filters_of_one_option_are_one(many: tuple[TantivyIndex, list[Stored
     index = many[0]
     found = ask(index, filter=OfferFilter(options=apart))
     assert found.total == ask(index, filter=OfferFilter(options=together)).total > 0
+
+
+@pytest.mark.feature("SEA-2")
+def test_an_index_is_closed_while_rows_are_taken_over(tmp_path: Path) -> None:
+    """As by a process that ends, and waits no longer for its threads."""
+    index = index_of(tmp_path, [])
+    offers = [an_offer(number) for number in range(3000)]
+    failed: list[BaseException] = []
+
+    def take_over() -> None:
+        try:
+            index.apply(offers, 2)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=take_over)
+    thread.start()
+    while index._writer is None and thread.is_alive():
+        time.sleep(0)
+    index.close()
+    thread.join()
+    assert failed == []
+    assert ask(index).total == 3000
 
 
 @pytest.mark.feature("SEA-2")

@@ -73,7 +73,9 @@ async def test_a_whole_shop_is_rebuilt_and_only_that_shop(shop: Seller, process:
     await eventually(right)
     assert await spoilt("outlet")
     named = await _post(shop, "outlet/rebuild", {"skus": ["SCARF", "UNKNOWN"]})
-    assert (await _finished(shop, named.json()["id"]))["progress"] == {"done": 1, "total": 1}
+    done = await _finished(shop, named.json()["id"])
+    assert (done["progress"], done["counters"]["failed"]) == ({"done": 1, "total": 1}, 1)
+    assert done["log"] == ["UNKNOWN: unknown_sku: no product has this SKU."]
 
     async def right_there() -> bool:
         return await shop.slugs("outlet") == ["scarf"]
