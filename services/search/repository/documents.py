@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -15,6 +16,7 @@ import msgspec
 from services.search.models import OfferFields, StoredOffer
 from shared.unit_of_work import UnitOfWork
 
+T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(OfferFields).decode
 
@@ -192,15 +194,15 @@ async def advance(uow: UnitOfWork, shop_id: UUID, sequence: int, last_number: in
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(Generic[T]):
     """Some rows in the order of their sequence, the last one's sequence, and when the changes behind them were made."""
 
-    offers: list[StoredOffer]
+    rows: list[T]
     sequence: int
     changed_at: list[datetime]
 
 
-async def follow(uow: UnitOfWork, shop_id: UUID, after: int, most: int) -> Followed:
+async def follow(uow: UnitOfWork, shop_id: UUID, after: int, most: int) -> Followed[StoredOffer]:
     """Rows after a sequence; a reader that begins at 0 is spared those that are gone."""
     rows = await uow.fetch(
         "SELECT product_id, number, sequence, slug, fields, document, page, changed_at FROM documents"

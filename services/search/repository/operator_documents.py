@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from services.search.models import OperatorEntry, StoredEntry
+from services.search.repository.documents import Followed
 from shared.contracts.search.operators import KINDS, DocumentKind
 from shared.unit_of_work import UnitOfWork
 
@@ -93,16 +94,7 @@ async def _put(uow: UnitOfWork, kind: DocumentKind, rows: Sequence[OperatorRow],
 # --- following
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """Some rows in the order of their sequence, the last one's sequence, and when the changes behind them were made."""
-
-    entries: list[StoredEntry]
-    sequence: int
-    changed_at: list[datetime]
-
-
-async def follow(uow: UnitOfWork, after: int, most: int) -> Followed:
+async def follow(uow: UnitOfWork, after: int, most: int) -> Followed[StoredEntry]:
     """Rows after a sequence; a reader that begins at 0 is spared those that are gone."""
     rows = await uow.fetch(
         "SELECT kind, id, sequence, entry, changed_at FROM operator_documents"

@@ -413,12 +413,12 @@ async def test_unchanged_is_not_written_again_and_gone_is_a_row_for_readers(sour
     await sources.hear(CategoriesChanged(category_ids=[new_id()]))
     await sources.build()
     first = await sources.inside(documents.follow, sources.shop.id, 0, 10)
-    assert (len(first.offers), first.sequence) == (1, 1)
+    assert (len(first.rows), first.sequence) == (1, 1)
     del sources.products[product.id]
     await sources.hear(VariantsRemoved(skus=["A"]))
     await sources.build()
     then = await sources.inside(documents.follow, sources.shop.id, first.sequence, 10)
-    assert [(offer.product_id, offer.fields) for offer in then.offers] == [(product.id.hex, None)]
+    assert [(offer.product_id, offer.fields) for offer in then.rows] == [(product.id.hex, None)]
     assert await sources.rows("SELECT FROM skus") == []
     assert await sources.rows("SELECT FROM products") == []
     assert (await sources.rows("SELECT offers FROM indexes"))[0]["offers"] == 0

@@ -199,7 +199,7 @@ async def test_for_new_numbers_catalog_is_not_asked_and_readers_see_them(sources
     assert await sources.stands() == await sources.built_whole()
     assert await sources.marked() == set()
     followed = await documents.follow(sources.unit(), sources.shop.id, before["sequence"], 10)
-    assert [offer.product_id for offer in followed.offers] == [product.id.hex] != [other.id.hex]
+    assert [offer.product_id for offer in followed.rows] == [product.id.hex] != [other.id.hex]
 
 
 @pytest.mark.feature("SEA-4")

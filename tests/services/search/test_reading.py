@@ -15,7 +15,7 @@ from deploy import topology
 from services.search.engines.place import Place
 from services.search.engines.tantivy import TantivyIndex
 from services.search.settings import search_settings
-from services.search.use_cases import reading
+from services.search.use_cases import following
 from services.search.use_cases.reading import Readers
 from shared.contracts.accounts.messages import RemoveShop
 from shared.contracts.search.messages import SearchOffers
@@ -180,7 +180,7 @@ async def test_answers_are_kept_until_the_index_goes_on(shop: Seller, process: t
 
 def _limit(monkeypatch: pytest.MonkeyPatch, **limits: float) -> None:
     limited = search_settings().model_copy(update=limits)
-    monkeypatch.setattr(reading, "search_settings", lambda: limited)
+    monkeypatch.setattr(following, "search_settings", lambda: limited)
 
 
 async def _found(seller: Seller, code: str) -> Any:
@@ -190,7 +190,7 @@ async def _found(seller: Seller, code: str) -> Any:
 
 def _open_shops(process: topology.Surrounded, seller: Seller) -> list[str]:
     """The codes of a merchant's open readers, the one asked longest ago first."""
-    known = process.surroundings.resident(Readers)._by_code
+    known = process.surroundings.resident(Readers)._readers
     return [code for organization_id, code in known if organization_id == seller.organization_id]
 
 
