@@ -37,6 +37,7 @@ from services.orders.app import service as orders
 from services.payments.app import service as payments
 from services.payments.intake import Intake
 from services.search.app import service as search
+from services.search.use_cases.reading import Readers
 from shared import logging, metrics
 from shared.backlog import Backlogs
 from shared.bus.answering import Surroundings, answer
@@ -193,6 +194,7 @@ def _application(*, answers_here: bool) -> FastAPI:
             app.state.identities = identities
             app.state.budgets = budgets
             app.state.live = live
+            app.state.shop_states = process.surroundings.resident(Readers).state_of if answers_here else None
             presence = Presence(process.bus, SERVICES)
             elsewhere = {} if answers_here else {"services": presence.check}
             app.state.checks = {**checks_of(process), **elsewhere}

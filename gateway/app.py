@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from gateway import errors, openapi, storefront
 from gateway.asking import Asking
 from gateway.browsers import Browsers
+from gateway.conditional import Conditional
 from gateway.console import pages
 from gateway.docs import pages as docs
 from gateway.graphql.app import schema
@@ -19,10 +20,11 @@ from gateway.graphql.http import GraphqlEndpoint
 from gateway.graphql.persisted import Operations
 from gateway.graphql.websocket import GraphqlSocket
 from gateway.methods import HeadAsGet
-from gateway.middleware import BodyLimits, Conditional, RequestRecords, Timeouts, client_went_away
+from gateway.middleware import BodyLimits, RequestRecords, Timeouts, client_went_away
 from gateway.oauth import endpoints as oauth
 from gateway.openapi import PlainRoute, Rights
 from gateway.parameters import known_parameters
+from gateway.ready import Ready, ReadyAnswers
 from gateway.rest import (
     accounts,
     arrivals,
@@ -155,7 +157,8 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
     """The gateway. `mounts` are entries that are not its own; `rights`, the scopes by message, are documented.
 
     `lifespan` puts into `app.state`: `bus`, `identities`, `budgets`, `checks`, what readiness asks by name, and
-    `backlogs`, what waits, for the metrics, and `live`, the events that are followed.
+    `backlogs`, what waits, for the metrics, `live`, the events that are followed, and `shop_states`, how far the
+    indexes are that are read in this process (None where none are).
     """
     settings = gateway_settings()
     app = FastAPI(
@@ -164,9 +167,10 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
         middleware=[
             Middleware(RequestRecords),
             Middleware(_StraightToMounts, mounts=mounts),
+            Middleware(Browsers),
+            Middleware(Ready),
             Middleware(Timeouts, settings=settings),
             Middleware(BodyLimits, settings=settings),
-            Middleware(Browsers),
             Middleware(Conditional),
             Middleware(HeadAsGet),
             Middleware(Sparse),
@@ -180,6 +184,9 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
         # Nothing is configured for it, and to find that out took as long as to know who asks.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=lifespan,
+    )
+    app.state.ready = ReadyAnswers(
+        lambda organization, shop: app.state.shop_states(organization, shop), settings.answers_bytes
     )
     errors.install(app)
     app.add_exception_handler(ClientDisconnect, client_went_away)

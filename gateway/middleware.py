@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -231,57 +230,6 @@ class _AwaitedBody:
 def _is_export(start: Message) -> bool:
     """Whether an answer is made while it is sent: nobody knows yet how long it is."""
     return not any(name == b"content-length" for name, _ in start.get("headers", ()))
-
-
-class Conditional:
-    """`ETag` from the answer's `version`, and 304 for whom already has it (RFC 9110 §13.1.2)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
-            await self.app(scope, receive, send)
-            return
-        is_known = False
-
-        async def send_tagged(message: Message) -> None:
-            nonlocal is_known
-            if message["type"] == "http.response.start" and message["status"] in (200, 201):
-                tag = _tag_of(scope, message)
-                if tag is not None and scope["method"] in _CONDITIONAL and _is_among(tag, scope["headers"]):
-                    is_known = True
-                    message = {**message, "status": 304, "headers": list(_without_body(message["headers"]))}
-            elif is_known:
-                message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
-            await send(message)
-
-        await self.app(scope, receive, send_tagged)
-
-
-def _tag_of(scope: Scope, message: Message) -> bytes | None:
-    for name, value in message["headers"]:
-        if name == b"etag":
-            return value
-    version = scope["state"].get("version")
-    # A change that is not made under `If-Match` gives out no tag for one.
-    if version is None or (scope["method"] not in _CONDITIONAL and message["status"] != 201):
-        return None
-    tag = b'"%d"' % version
-    message["headers"] = [*message["headers"], (b"etag", tag)]
-    return tag
-
-
-def _is_among(tag: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    given = b",".join(value for name, value in headers if name == b"if-none-match")
-    # Weak comparison (RFC 9110 §8.8.3.2): W/ makes no difference.
-    return given.strip() == b"*" or tag.removeprefix(b"W/") in {
-        each.strip().removeprefix(b"W/") for each in given.split(b",")
-    }
-
-
-def _without_body(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
-    return (header for header in headers if header[0] not in (b"content-length", b"content-type"))
 
 
 async def _refuse(error: CrossdockError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -109,8 +109,14 @@ def takes_fields(route: APIRoute) -> bool:
     return bool(sparse.fields_of(route.response_model))
 
 
+def fields_asked(request: Request, answer: Any) -> sparse.Fields | None:
+    """What the request wants of its answer, of this type; None for all of it. Raises UnknownField."""
+    given = request.query_params.getlist(sparse.PARAMETER)
+    return sparse.wanted_fields(given, answer) if given else None
+
+
 def note_fields(request: Request, answer: Any) -> None:
     """Make this request's answer, of this type, sparse when it asks for `fields`. Raises UnknownField."""
-    given = request.query_params.getlist(sparse.PARAMETER)
-    if given:
-        sparse.note(request.scope, sparse.wanted_fields(given, answer))
+    fields = fields_asked(request, answer)
+    if fields is not None:
+        sparse.note(request.scope, fields)

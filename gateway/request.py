@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection, Request
 
 from gateway.browsers import spend
 from gateway.identity import Identities
+from gateway.shops_read import ShopsRead
 from shared import metrics
 from shared.bus.ask import Asker, Bus
 from shared.bus.envelope import Caller, Envelope
@@ -32,10 +33,13 @@ class _NotedBus:
     def __init__(self, bus: Bus, state: MutableMapping[str, Any], identities: Identities) -> None:
         self._bus = bus
         self._state = state
+        self._reads: ShopsRead | None = state.get("shops_read")
         self._identities = identities
 
     async def ask(self, message: Message[A], envelope: Envelope) -> A:
         began, outcome = time.perf_counter(), "cancelled"
+        if self._reads is not None:
+            self._reads.note(message)
         try:
             answer = await self._bus.ask(message, envelope)
             outcome = "ok"
@@ -55,11 +59,20 @@ class _NotedBus:
 
 async def asker(request: HTTPConnection) -> Asker:
     """The request's `ask`. Raises Unauthenticated for a credential that does not hold (and none for no credential)."""
-    known: Asker | None = request.scope["state"].get("asker")
+    state = request.scope["state"]
+    known: Asker | None = state.get("asker")
     if known is None:
-        caller = await identities(request).caller(request)
-        await spend(request.state, request.app.state.budgets)
-        known = request.state.asker = asker_for(request, caller)
+        if (refused := state.get("refused")) is not None:
+            # Looked at before: counted, and refused, once.
+            raise refused
+        try:
+            caller = await identities(request).caller(request)
+            await spend(request.state, request.app.state.budgets)
+            state["shops_read"] = ShopsRead(caller.organization_id, request.app.state.shop_states)
+            known = state["asker"] = asker_for(request, caller)
+        except CrossdockError as error:
+            state["refused"] = error
+            raise
     return known
 
 

@@ -33,6 +33,9 @@ class GatewaySettings(BaseSettings):
     graphql_operations: Path | None = Field(default=None, validation_alias="CROSSDOCK_GRAPHQL_OPERATIONS")
     graphql_registered_only: bool = Field(default=False, validation_alias="CROSSDOCK_GRAPHQL_REGISTERED_ONLY")
 
+    # Ready answers of storefronts' reads that a process keeps, together.
+    answers_bytes: int = Field(default=32 * MEBIBYTE, validation_alias="CROSSDOCK_ANSWERS_BYTES", ge=0)
+
     # Per key and minute, all gateways together: everybody who looks into one shop window shares it.
     publishable_key_limit: int = Field(default=6000, validation_alias="CROSSDOCK_PUBLISHABLE_KEY_LIMIT", ge=1)
 

@@ -1,6 +1,5 @@
 """The storefront's hot reads in plain Starlette: parameters in, ready bytes out, a third of a FastAPI route's cost."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +10,10 @@ from starlette.responses import Response
 
 from gateway import sparse
 from gateway.openapi import PlainRoute
-from gateway.parameters import note_fields, refuse_unread
+from gateway.parameters import fields_asked, refuse_unread
+from gateway.ready import ReadyAnswers, ReadyResponse
 from gateway.request import asker
-from shared.contracts.base import Shape
+from shared.contracts.base import Query, Shape
 from shared.contracts.search.messages import (
     GetOffer,
     GetOffersBySku,
@@ -46,7 +46,6 @@ _MANY_IN_FILTER = frozenset({"category", "brand"})
 _READ_ONCE = frozenset({*_SINGLE, *_SINGLE_IN_FILTER})
 _READ_OFTEN = frozenset({*_MANY_IN_FILTER, "option.<name>", "attribute.<code>", sparse.PARAMETER})
 _AS_PARAMETERS = {"query": "q", "shop": "shop_code", "options": "option", "attributes": "attribute"}
-_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-Publishable-Key, Origin"}
 
 
 class OffersParameters(Shape):
@@ -101,42 +100,46 @@ class OfferParameters(Shape):
 
 async def search_offers(request: Request) -> Response:
     message = _question(request.path_params["shop_code"], request.query_params)
-    ask = await asker(request)
-    note_fields(request, FoundOffers)
-    return _ready(await ask(message))
+    return await _answered(request, message, FoundOffers)
 
 
 async def suggest_offers(request: Request) -> Response:
     refuse_unread(request.query_params, ("q", "first"), (sparse.PARAMETER,))
-    ask = await asker(request)
-    note_fields(request, OfferSuggestions)
     given = {_SINGLE[name]: value for name, value in request.query_params.items() if name in _SINGLE}
     wanted = {"shop": request.path_params["shop_code"], **given}
-    return _ready(await ask(_message(SuggestOffers, wanted, {"shop": "shop_code", "query": "q"})))
+    return await _answered(
+        request, _message(SuggestOffers, wanted, {"shop": "shop_code", "query": "q"}), OfferSuggestions
+    )
 
 
 async def get_offer(request: Request) -> Response:
     refuse_unread(request.query_params, (), (sparse.PARAMETER,))
-    ask = await asker(request)
-    note_fields(request, OfferDetails)
     shop, slug = request.path_params["shop_code"], request.path_params["slug"]
-    return _ready(await ask(_message(GetOffer, {"shop": shop, "slug": slug}, {"shop": "shop_code"})))
+    return await _answered(
+        request, _message(GetOffer, {"shop": shop, "slug": slug}, {"shop": "shop_code"}), OfferDetails
+    )
 
 
 async def list_shop_categories(request: Request) -> Response:
     refuse_unread(request.query_params, ("within",), (sparse.PARAMETER,))
-    ask = await asker(request)
-    note_fields(request, ShopCategories)
     wanted = {"shop": request.path_params["shop_code"], "within": request.query_params.get("within")}
-    return _ready(await ask(_message(ListShopCategories, wanted, {"shop": "shop_code"})))
+    return await _answered(request, _message(ListShopCategories, wanted, {"shop": "shop_code"}), ShopCategories)
 
 
 async def get_offers_by_sku(request: Request) -> Response:
     refuse_unread(request.query_params, (), ("sku", sparse.PARAMETER))
-    ask = await asker(request)
-    note_fields(request, SkuOffers)
     wanted = {"shop": request.path_params["shop_code"], "skus": request.query_params.getlist("sku")}
-    return _ready(await ask(_message(GetOffersBySku, wanted, {"shop": "shop_code", "skus": "sku"})))
+    return await _answered(request, _message(GetOffersBySku, wanted, {"shop": "shop_code", "skus": "sku"}), SkuOffers)
+
+
+async def _answered(request: Request, message: Query[bytes], answer_type: Any) -> Response:
+    """The ready answer, or the fields of it that were asked for, kept for whoever asks the same next."""
+    ask = await asker(request)
+    fields = fields_asked(request, answer_type)
+    answer = await ask(message)
+    body = answer if fields is None else sparse.chosen(answer, fields)
+    answers: ReadyAnswers = request.app.state.ready
+    return answers.keep(request.scope, ReadyResponse(body, "application/json"))
 
 
 PLAIN_ROUTES = (
@@ -174,12 +177,6 @@ PLAIN_ROUTES = (
         "GET", "/v1/shops/{shop_code}/offers/{slug}", get_offer, GetOffer, OfferDetails, "search", OfferParameters
     ),
 )
-
-
-def _ready(answer: bytes) -> Response:
-    """JSON that was made before it was asked for. Its tag is its content's: whoever has it, has it."""
-    tag = hashlib.blake2b(answer, digest_size=12).hexdigest()
-    return Response(answer, headers={**_HEADERS, "ETag": f'"{tag}"'}, media_type="application/json")
 
 
 def _question(shop_code: str, parameters: QueryParams) -> SearchOffers:

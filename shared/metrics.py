@@ -28,6 +28,8 @@ _request_seconds = Histogram(
 _asks = Counter(
     "crossdock_asks", "Messages asked by this process; `outcome` is ok or the error's code.", ("message", "outcome")
 )
+_ready = Counter("crossdock_ready_answers", "Storefront reads, by whether the answer was ready.", ("outcome",))
+_ready_by_outcome = {True: _ready.labels("ready"), False: _ready.labels("asked")}
 _ask_seconds = Histogram("crossdock_ask_seconds", "From asking to the answer.", ("message",), buckets=_SECONDS)
 
 
@@ -56,6 +58,11 @@ def count_ask(message: str, outcome: str, seconds: float) -> None:
     asks, took = _of_ask(message, outcome)
     asks.inc()
     took.observe(seconds)
+
+
+def count_ready(*, is_found: bool) -> None:
+    """One storefront read, answered from memory or not."""
+    _ready_by_outcome[is_found].inc()
 
 
 @lru_cache(4096)

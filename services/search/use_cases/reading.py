@@ -28,16 +28,21 @@ class Reader(Follower[KnownShop, OfferIndex]):
         super().__init__(shop, index)
         self.tuning = tuned
         self._answers: dict[str, bytes] = {}
-        self._answers_state = (shop, index.sequence, tuned.version)
+        self._answers_state = self.state
         self._answers_bytes = 0
 
     @property
     def shop(self) -> KnownShop:
         return self.standing
 
+    @property
+    def state(self) -> tuple[KnownShop, int, int]:
+        """What every answer depends on: two of the same state are the same."""
+        return self.shop, self.index.sequence, self.tuning.version
+
     def remembered(self, question: str) -> bytes | None:
         """The answer to the same question, if nothing has changed since."""
-        state = (self.shop, self.index.sequence, self.tuning.version)
+        state = self.state
         if state != self._answers_state:
             self._answers, self._answers_bytes, self._answers_state = {}, 0, state
         return self._answers.get(question)
@@ -61,6 +66,14 @@ class Readers(Followers[tuple[UUID, str], KnownShop, Reader]):
     async def reader(self, organization_id: UUID, code: str) -> Reader:
         """The reader of a shop, caught up at first. Raises ShopNotFound."""
         return await self._reader((organization_id, code))
+
+    def state_of(self, organization_id: UUID, code: str) -> Hashable | None:
+        """How far the reader of a shop is, which counts as asking for it; None where none is open."""
+        reader = self._readers.get((organization_id, code))
+        if reader is None:
+            return None
+        self._note_asked((organization_id, code), reader)
+        return reader.state
 
     async def _find(self, key: tuple[UUID, str]) -> KnownShop:
         organization_id, code = key
