@@ -29,6 +29,7 @@ from shared.contracts.search.tuning import (
     PinnedOffers,
     SearchTuning,
     SetSearchTuning,
+    SoldOut,
     Synonym,
 )
 from shared.pagination import First
@@ -60,6 +61,7 @@ class Tuning(Shape):
     synonyms: Annotated[list[Synonym], Field(max_length=MOST_SYNONYMS)] = []
     pins: Annotated[list[PinnedOffers], Field(max_length=MOST_PINS)] = []
     boosts: Annotated[list[Boost], Field(max_length=MOST_BOOSTS)] = []
+    sold_out: SoldOut = "leaves"
 
 
 @router.get("/shops/{shop_code}/search-tuning")

@@ -11,7 +11,7 @@ class OfferFields(msgspec.Struct, frozen=True):
 
     With US the ASCII unit separator, `categories` are `path<US>name<US>position`, `options` `name<US>value`, and
     `attributes`, those that are facets, `code<US>value<US>label<US>text`, the last two as they are shown. `price` is
-    in minor units.
+    in minor units. What is sold out comes behind everything else.
     """
 
     title: str
@@ -26,6 +26,7 @@ class OfferFields(msgspec.Struct, frozen=True):
     is_featured: bool
     created_milliseconds: int
     attributes: list[str] = []
+    is_sold_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

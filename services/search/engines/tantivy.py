@@ -27,15 +27,15 @@ from services.search.models import OfferFields, StoredOffer
 from shared.contracts.search.shapes import OfferFilter, OfferSort
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 6
+VERSION = 7
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
 _WRITER_BYTES = 30_000_000
 _NUMBER_BITS = 28
 _PRICES = (1 << 35) - 1
-# Ages in ticks of 64 ms since 2020, 34 bits of them: until 2054.
-_TICKS = (1 << 34) - 1
+# Ages in ticks of 64 ms since 2020, so many that five classes of them fit into 36 bits: until 2047.
+_TICKS = 13_600_000_000
 _FIRST_MILLISECOND = 1_577_836_800_000
 _ORDERS = {"relevance": "by_rank", "price_asc": "by_price", "price_desc": "by_price_falling", "newest": "by_newest"}
 # The upper ends of price ranges, in minor units of a currency with two decimals; the same for all, as numbers.
@@ -70,10 +70,14 @@ def _schema() -> tantivy.Schema:
 
 @dataclass(frozen=True)
 class _Summary:
-    """What is the same for every page of a result. `pinned` come first; `query` finds the `rest`, in their order."""
+    """What is the same for every page of a result. `pinned` come first; `query` finds the `rest`, in their order.
+
+    A ranking has the `sold_out` ones among the rest behind the others, whatever their scores.
+    """
 
     query: Query
     rest: int
+    sold_out: int
     facets: FacetCounts
     pinned: list[tantivy.DocAddress]
 
@@ -88,6 +92,7 @@ class _State:
 
     searcher: tantivy.Searcher
     sequence: int
+    has_sold_out: bool
     stages: dict[tuple[str, int], str] = field(default_factory=dict)
     summaries: dict[tuple[Any, ...], _Summary] = field(default_factory=dict)
 
@@ -103,6 +108,7 @@ class TantivyIndex:
         self._schema = _schema()
         analysis = analysis_of(language_of(locale))
         self._matching = Matching(self._schema, analysis)
+        self._sold_out = self._matching.term("kind", "sold_out")
         folder.mkdir(parents=True, exist_ok=True)
         try:
             self._index = tantivy.Index(self._schema, path=str(folder))
@@ -111,7 +117,7 @@ class TantivyIndex:
             self._index.register_tokenizer("codes", analysis.codes)
             self._index.register_tokenizer("spelled", analysis.spelled)
             self._writer: tantivy.IndexWriter | None = None
-            self._state = _State(self._index.searcher(), read_sequence(folder))
+            self._state = self._present(read_sequence(folder))
         except (ValueError, OSError) as error:
             raise IndexUnreadable(str(error)) from error
         self._earlier: OrderedDict[int, tuple[float, _State]] = OrderedDict()
@@ -141,7 +147,11 @@ class TantivyIndex:
         self._writer.commit()
         write_sequence(self._folder, sequence)
         self._index.reload()
-        self._state = _State(self._index.searcher(), sequence)
+        self._state = self._present(sequence)
+
+    def _present(self, sequence: int) -> _State:
+        searcher = self._index.searcher()
+        return _State(searcher, sequence, has_sold_out=_count(searcher, self._sold_out) > 0)
 
     def rest(self) -> None:
         with self._writing:
@@ -239,24 +249,31 @@ class TantivyIndex:
                 query = self._matching.boosted(
                     query, question.tuning.boosted_brands, question.tuning.boosted_categories
                 )
-            known = self._summed_up(state.searcher, query, question.filter, pins)
+            known = self._summed_up(state, query, question.filter, pins)
             if len(state.summaries) < _KEPT_SUMMARIES:
                 state.summaries[key] = known
         return known
 
-    def _summed_up(
-        self, searcher: tantivy.Searcher, query: Query, wanted: OfferFilter, pins: Sequence[str]
-    ) -> _Summary:
+    def _summed_up(self, state: _State, query: Query, wanted: OfferFilter, pins: Sequence[str]) -> _Summary:
+        searcher = state.searcher
         conditions = self._matching.conditions(wanted)
         within = narrowed(query, conditions.values())
         if not pins:
-            return _Summary(within, _count(searcher, within), _facets(searcher, query, within, conditions), [])
-        pinned = self._matching.one_of("offer_slug", pins)
+            count, sold_out = self._counted(state, within)
+            return _Summary(within, count, sold_out, _facets(searcher, query, within, conditions), [])
+        # What is sold out comes last, pinned or not.
+        pinned = without(self._matching.one_of("offer_slug", pins), self._sold_out)
         query = with_others(query, pinned)
         facets = _facets(searcher, query, narrowed(query, conditions.values()), conditions)
         rest = without(within, pinned)
-        found = [self._pinned(searcher, slug, conditions.values()) for slug in pins]
-        return _Summary(rest, _count(searcher, rest), facets, [address for address in found if address is not None])
+        found = [self._pinned(searcher, slug, [pinned, *conditions.values()]) for slug in pins]
+        count, sold_out = self._counted(state, rest)
+        return _Summary(rest, count, sold_out, facets, [address for address in found if address is not None])
+
+    def _counted(self, state: _State, query: Query) -> tuple[int, int]:
+        """How many a query finds, and how many of them are sold out."""
+        sold_out = _count(state.searcher, narrowed(query, [self._sold_out])) if state.has_sold_out else 0
+        return _count(state.searcher, query), sold_out
 
     def _pinned(self, searcher: tantivy.Searcher, slug: str, conditions: Iterable[Query]) -> Any:
         """Where the offer lies, if it is one and within the conditions."""
@@ -268,7 +285,12 @@ class TantivyIndex:
     ) -> tuple[list[bytes], int | None]:
         if offset >= summary.rest:
             return [], None
-        hits = state.searcher.search(summary.query, first, count=False, offset=offset, weight_by_field="boost").hits
+        sold = summary.rest - summary.sold_out
+        query = without(summary.query, self._sold_out) if summary.sold_out else summary.query
+        hits = _best(state.searcher, query, offset, min(first, sold - offset))
+        if summary.sold_out:
+            last = narrowed(summary.query, [self._sold_out])
+            hits += _best(state.searcher, last, max(offset - sold, 0), first - len(hits))
         following = offset + len(hits)
         if not hits or following >= summary.rest:
             return _documents(state.searcher, hits), None
@@ -328,6 +350,8 @@ def _offer_document(offer: StoredOffer, fields: OfferFields, analysis: Analysis)
     document.add_text("offer_slug", offer.slug)
     document.add_text("kind", "offer")
     document.add_text("kind", "available" if fields.is_available else "unavailable")
+    if fields.is_sold_out:
+        document.add_text("kind", "sold_out")
     written = f"{fields.title} {fields.names}"
     document.add_text("title", analysis.indexed(fields.title))
     document.add_text("names", analysis.indexed(written))
@@ -374,12 +398,21 @@ def _add_categories(document: tantivy.Document, categories: Iterable[str]) -> No
 
 
 def _sort_keys(number: int, fields: OfferFields) -> dict[str, int]:
-    """One number per order, rising, and different for each offer of a shop: a cursor needs nothing else."""
+    """One number per order, rising, and different for each offer of a shop: a cursor needs nothing else.
+
+    What is sold out comes last in each.
+    """
     price = _PRICES if fields.price is None else min(max(fields.price, 0), _PRICES)
     falling = _PRICES if fields.price is None else _PRICES - price
     age = _TICKS - min(max((fields.created_milliseconds - _FIRST_MILLISECOND) >> 6, 0), _TICKS)
-    rank = (not fields.is_featured) << 35 | (not fields.is_available) << 34 | age
-    keys = {"by_rank": rank, "by_price": price, "by_price_falling": falling, "by_newest": age}
+    rank = 4 if fields.is_sold_out else 2 * (not fields.is_featured) + (not fields.is_available)
+    last = fields.is_sold_out << 35
+    keys = {
+        "by_rank": rank * (_TICKS + 1) + age,
+        "by_price": last | price,
+        "by_price_falling": last | falling,
+        "by_newest": last | age,
+    }
     return {name: key << _NUMBER_BITS | number for name, key in keys.items()}
 
 
@@ -402,6 +435,14 @@ def _count(searcher: tantivy.Searcher, query: Query) -> int:
     # `count` is there, though the stubs of 0.27 do not say so.
     result: Any = searcher.search(query, 1)
     return int(result.count)
+
+
+def _best(searcher: tantivy.Searcher, query: Query, offset: int, most: int) -> list[Any]:
+    """Hits of a ranking."""
+    if most <= 0:
+        return []
+    hits: list[Any] = searcher.search(query, most, count=False, offset=offset, weight_by_field="boost").hits
+    return hits
 
 
 def _documents(searcher: tantivy.Searcher, hits: Iterable[tuple[Any, Any]]) -> list[bytes]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from shared.contracts.search.tuning import Boost, PinnedOffers, Synonym
+from shared.contracts.search.tuning import Boost, PinnedOffers, SoldOut, Synonym
 from shared.unit_of_work import UnitOfWork
 
 
@@ -17,12 +17,14 @@ class Tuned:
     synonyms: list[Synonym] = field(default_factory=list)
     pins: list[PinnedOffers] = field(default_factory=list)
     boosts: list[Boost] = field(default_factory=list)
+    sold_out: SoldOut = "leaves"
 
     def as_stored(self) -> dict[str, Any]:
         return {
             "synonyms": [each.model_dump() for each in self.synonyms],
             "pins": [each.model_dump() for each in self.pins],
             "boosts": [each.model_dump() for each in self.boosts],
+            "sold_out": self.sold_out,
         }
 
 
@@ -36,7 +38,13 @@ async def get(uow: UnitOfWork, shop_id: UUID) -> Tuned:
         [Synonym(**each) for each in tuning["synonyms"]],
         [PinnedOffers(**each) for each in tuning["pins"]],
         [Boost(**each) for each in tuning.get("boosts", ())],
+        tuning.get("sold_out", "leaves"),
     )
+
+
+async def keeps_sold_out(uow: UnitOfWork, shop_id: UUID) -> bool:
+    """Whether a shop goes on to show what is sold out."""
+    return bool(await uow.fetchval("SELECT tuning ->> 'sold_out' = 'last' FROM tunings WHERE shop_id = $1", shop_id))
 
 
 async def lock_version(uow: UnitOfWork, shop_id: UUID) -> int:

@@ -55,8 +55,13 @@ class Assembly:
     judged: list[JudgedVariant]
 
 
-def assemble(product: ProductPart, stock: Mapping[str, Availability], today: date) -> Assembly:
-    """What a shop shows of `product` on one day (UTC). A SKU without an entry in `stock` has none."""
+def assemble(
+    product: ProductPart, stock: Mapping[str, Availability], today: date, *, keeps_sold_out: bool = False
+) -> Assembly:
+    """What a shop shows of `product` on one day (UTC). A SKU without an entry in `stock` has none.
+
+    With `keeps_sold_out`, it also shows a product of which nothing is left, as an offer that is sold out.
+    """
     subjects = subjects_of(product, stock, today)
     shown, listed, judged = [], [], []
     for subject in subjects:
@@ -66,7 +71,14 @@ def assemble(product: ProductPart, stock: Mapping[str, Availability], today: dat
         if is_listed:
             listed.append(subject)
         judged.append(JudgedVariant(seen_of(subject.stock, today), is_listed, subject.can_be_bought))
-    return Assembly(_offer(product, listed, shown) if shown else None, _next_change(subjects, today), judged)
+    is_kept = keeps_sold_out and not shown
+    offer = _offer(product, listed, shown or listed, is_sold_out=is_kept) if shown or (is_kept and listed) else None
+    return Assembly(offer, _next_change(subjects, today), judged)
+
+
+def is_kept(subject: Subject, among: Iterable[Subject]) -> bool:
+    """Whether a shop that keeps what is sold out shows this one of a product's variants: none of them is sold."""
+    return judge(subject) == (False, True) and not any(judge(each)[0] for each in among)
 
 
 def subjects_of(product: ProductPart, stock: Mapping[str, Availability], today: date) -> list[Subject]:
@@ -89,7 +101,9 @@ def _next_change(subjects: Iterable[Subject], today: date) -> datetime | None:
     return datetime.combine(min(coming), time(), UTC) if coming else None
 
 
-def _offer(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject]) -> AssembledOffer:
+def _offer(
+    product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject], *, is_sold_out: bool
+) -> AssembledOffer:
     first = next((subject for subject in shown if subject.can_be_bought), shown[0])
     head = _head(product, listed, shown, first)
     variants = [_variant(subject) for subject in listed]
@@ -97,7 +111,10 @@ def _offer(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subj
     details = [{**variant, **_variant_details(subject)} for variant, subject in zip(variants, listed, strict=True)]
     plain = _plain_text(product.description_html)
     page = orjson.dumps({**head, "variants": details, **_details(product, plain)})
-    return AssembledOffer(product.slug, document, page, _fields(product, listed, shown, first, plain))
+    fields = _fields(product, listed, shown, first, plain)
+    return AssembledOffer(
+        product.slug, document, page, msgspec.structs.replace(fields, is_sold_out=True) if is_sold_out else fields
+    )
 
 
 def _head(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject], first: Subject) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from services.search.errors import CatalogIsBehind
-from services.search.repository import documents, marks, operator_marks, products, shops
+from services.search.repository import documents, marks, operator_marks, products, shops, tunings
 from services.search.repository.documents import Row, Standing
 from services.search.repository.mark_table import Mark
 from services.search.use_cases import patching
@@ -103,6 +103,7 @@ async def gather(units: Units, shop_id: UUID, changed: dict[UUID, datetime]) -> 
     """What becomes of these products in a shop, as things are now. Raises what asking raises."""
     async with reading(units) as uow:
         needed = await shops.get_version(uow, shop_id)
+        keeps = await tunings.keeps_sold_out(uow, shop_id)
     parts = await units().ask(GetOfferParts(shop_id=shop_id, product_ids=list(changed)))
     if (parts.shop_version or 0) < needed:
         # Products of a shop that catalog has not heard of look as if they were gone.
@@ -111,9 +112,10 @@ async def gather(units: Units, shop_id: UUID, changed: dict[UUID, datetime]) -> 
     known = {product.id: product for product in parts.products}
     today = clock.now().date()
     return [
-        Built(product_id, product, _NOTHING if product is None else assemble(product, stock, today), changed_at)
+        Built(product_id, product, assembly, changed_at)
         for product_id, changed_at in changed.items()
         for product in [known.get(product_id)]
+        for assembly in [_NOTHING if product is None else assemble(product, stock, today, keeps_sold_out=keeps)]
     ]
 
 

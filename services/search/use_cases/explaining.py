@@ -3,10 +3,10 @@
 import orjson
 
 from services.search.errors import ShopNotFound, SkuNotFound
-from services.search.repository import documents, marks, shops
+from services.search.repository import documents, marks, shops, tunings
 from services.search.repository.shops import KnownShop
 from services.search.use_cases import building
-from services.search.use_cases.assembly import subjects_of
+from services.search.use_cases.assembly import is_kept, subjects_of
 from services.search.use_cases.conditions import CONDITIONS, Condition, Subject, is_offered
 from shared import clock
 from shared.contracts.catalog.messages import FindProductsOfSkus, GetOfferParts
@@ -18,7 +18,8 @@ from shared.unit_of_work import UnitOfWork
 async def explain(uow: UnitOfWork, message: ExplainOffer) -> OfferExplanation:
     """Raises ShopNotFound, SkuNotFound."""
     shop = await _shop(uow, message.shop)
-    subject = await _subject(uow, shop, message.sku)
+    subject, among = await _subject(uow, shop, message.sku)
+    is_sold_out = is_kept(subject, among) and await tunings.keeps_sold_out(uow, shop.id)
     standing = await documents.standings(uow, shop.id, [subject.product.id])
     found = standing.get(subject.product.id)
     return OfferExplanation(
@@ -26,7 +27,8 @@ async def explain(uow: UnitOfWork, message: ExplainOffer) -> OfferExplanation:
         sku=message.sku,
         product_id=subject.product.id,
         slug=subject.product.slug,
-        is_offer=is_offered(subject),
+        is_offer=is_sold_out or is_offered(subject),
+        is_kept=is_sold_out,
         conditions=[_judged(condition, subject) for condition in CONDITIONS],
         is_indexed=found is not None and not found.is_deleted,
         is_pending=await marks.is_marked(uow, shop.id, subject.product.id),
@@ -42,14 +44,16 @@ async def _shop(uow: UnitOfWork, code: str) -> KnownShop:
     return shop
 
 
-async def _subject(uow: UnitOfWork, shop: KnownShop, sku: str) -> Subject:
+async def _subject(uow: UnitOfWork, shop: KnownShop, sku: str) -> tuple[Subject, list[Subject]]:
+    """The variant, and all of its product's."""
     known = await uow.ask(FindProductsOfSkus(skus=[sku]))
     parts = await uow.ask(GetOfferParts(shop_id=shop.id, product_ids=list(known.product_ids.values())))
     stock = await building.stock_of(lambda: uow, shop.id, parts.products)
     for product in parts.products:
-        for subject in subjects_of(product, stock, clock.now().date()):
+        among = subjects_of(product, stock, clock.now().date())
+        for subject in among:
             if subject.variant.sku == sku:
-                return subject
+                return subject, among
     raise SkuNotFound(f"There is no variant with the SKU '{sku}'.")
 
 

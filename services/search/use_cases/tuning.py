@@ -1,10 +1,13 @@
 """How a merchant tunes a shop's search: kept here, and handed to every reader with its next look."""
 
+from typing import Any
+
 from services.search.engines.base import NO_TUNING, Tuning
 from services.search.errors import PinnedTwice, SearchTuningChangedSince, ShopNotFound
-from services.search.repository import shops, tunings
+from services.search.repository import marks, shops, tunings
 from services.search.repository.shops import KnownShop
 from services.search.repository.tunings import Tuned
+from services.search.use_cases.builder import build_soon
 from shared.contracts.search.tuning import GetSearchTuning, PinnedOffers, SearchTuning, SetSearchTuning
 from shared.unit_of_work import UnitOfWork
 
@@ -24,20 +27,29 @@ async def put(uow: UnitOfWork, message: SetSearchTuning) -> SearchTuning:
     if message.expected_version not in (None, version):
         raise SearchTuningChangedSince(f"The tuning has version {version} now; read it again.")
     before = await tunings.get(uow, shop.id)
-    tuned = Tuned(message.synonyms, message.pins, message.boosts)
+    tuned = Tuned(message.synonyms, message.pins, message.boosts, message.sold_out)
     new = await tunings.put(uow, shop.id, tuned)
+    if tuned.sold_out != before.sold_out:
+        build_soon(uow, await marks.leave_all(uow, [shop.id]))
     uow.audit("search.tune", "shop", shop.id, before=_counted(before, version), after=_counted(tuned, new))
     return _shape(shop, new, tuned)
 
 
 def _shape(shop: KnownShop, version: int, tuned: Tuned) -> SearchTuning:
-    return SearchTuning(shop=shop.code, version=version, synonyms=tuned.synonyms, pins=tuned.pins, boosts=tuned.boosts)
+    return SearchTuning(
+        shop=shop.code,
+        version=version,
+        synonyms=tuned.synonyms,
+        pins=tuned.pins,
+        boosts=tuned.boosts,
+        sold_out=tuned.sold_out,
+    )
 
 
-def _counted(tuned: Tuned, version: int) -> dict[str, int]:
+def _counted(tuned: Tuned, version: int) -> dict[str, Any]:
     """As much of a tuning as an audit keeps: it may have thousands of lines."""
-    counts = {name: len(lines) for name, lines in tuned.as_stored().items()}
-    return {"version": version, **counts}
+    kept = {name: len(value) if isinstance(value, list) else value for name, value in tuned.as_stored().items()}
+    return {"version": version, **kept}
 
 
 async def _shop(uow: UnitOfWork, code: str) -> KnownShop:

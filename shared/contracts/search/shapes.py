@@ -349,13 +349,17 @@ class OfferCondition(Shape):
 
 
 class OfferExplanation(Shape):
-    """Why a SKU is, or is not, sold in a shop now; and whether the index knows it yet."""
+    """Why a SKU is, or is not, sold in a shop now; and whether the index knows it yet.
+
+    `is_kept`: it is an offer although it is sold out, as nothing of its product is left and the shop shows such last.
+    """
 
     shop: str
     sku: str
     product_id: UUID
     slug: str
     is_offer: bool
+    is_kept: bool = False
     conditions: list[OfferCondition]
     is_indexed: bool
     is_pending: bool

@@ -1,6 +1,6 @@
 """How a merchant tunes what a shop's search finds: words that mean the same, and what comes first."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
@@ -13,6 +13,10 @@ MOST_BOOSTS = 10
 
 Term = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Slug = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+# What becomes of offers whose every variant is sold out: they leave, or are shown behind all others in every order.
+SoldOut = Literal["leaves", "last"]
 
 
 class Synonym(Shape):
@@ -76,13 +80,18 @@ class Boost(Shape):
 
 
 class SearchTuning(Shape):
-    """How the search of one shop is tuned. `version` grows with every change; 0: never tuned."""
+    """How the search of one shop is tuned. `version` grows with every change; 0: never tuned.
+
+    With `sold_out` "last", offers whose every variant is sold out stay, behind all others in every order; as a rule
+    they leave. Offers are built anew for a change of that, which takes longer than a second in a large shop.
+    """
 
     shop: str
     version: int
     synonyms: list[Synonym]
     pins: list[PinnedOffers]
     boosts: list[Boost] = []
+    sold_out: SoldOut = "leaves"
 
 
 class GetSearchTuning(Query[SearchTuning]):
@@ -101,4 +110,5 @@ class SetSearchTuning(Command[SearchTuning]):
     synonyms: Annotated[list[Synonym], Field(max_length=MOST_SYNONYMS)] = []
     pins: Annotated[list[PinnedOffers], Field(max_length=MOST_PINS)] = []
     boosts: Annotated[list[Boost], Field(max_length=MOST_BOOSTS)] = []
+    sold_out: SoldOut = "leaves"
     expected_version: int | None = None

@@ -248,3 +248,28 @@ def test_conditions_explain_what_the_indexer_does(
             assert listed[subject.variant.sku]["available"] == (not failed and subject.can_be_bought)
     assert offer["available"] == any(variant["available"] for variant in offer["variants"])
     assert offer["sku"] in {subject.variant.sku for subject in subjects if is_offered(subject)}
+
+
+@pytest.mark.feature("SEA-1")
+def test_a_shop_that_keeps_what_is_sold_out_shows_it_only_where_nothing_is_left() -> None:
+    def assembled(stock: dict[str, Availability], product: ProductPart) -> Any:
+        return assemble(product, stock, TODAY, keeps_sold_out=True).offer
+
+    product = a_product(a_variant("a", options={"Colour": "Red"}), a_variant("b", options={"Colour": "Blue"}))
+    assert assemble(product, stock_of(a=0, b=0), TODAY).offer is None
+    kept = assembled(stock_of(a=0, b=0), product)
+    assert (kept.fields.is_sold_out, kept.fields.is_available, kept.fields.price) == (True, False, 1000)
+    document = Offer.model_validate_json(kept.document)
+    assert (document.available, document.available_quantity, len(document.variants)) == (False, 0, 2)
+    assert {variant.availability for variant in OfferDetails.model_validate_json(kept.page).variants} == {
+        "out_of_stock"
+    }
+    # What can be bought, or is shown for another reason, is as in every shop.
+    for stock in (stock_of(a=0, b=3), stock_of(a=0) | {"b": Availability(**_SHOWROOM)}):
+        assert assembled(stock, product) == assemble(product, stock, TODAY).offer
+    # What is not sold at all is not sold out.
+    assert assembled(stock_of(a=0, b=0), a_product(a_variant("a"), a_variant("b"), status="draft")) is None
+    assert assembled(stock_of(a=0), a_product(a_variant("a", tiers=[]))) is None
+
+
+_SHOWROOM = Availability(sku="b", available=False, available_quantity=0, policy="showroom").model_dump()

@@ -542,3 +542,37 @@ def test_what_has_no_spaces_is_found_by_pairs_of_letters(tmp_path: Path, words: 
 def test_words_are_found_by_their_language_s_forms(tmp_path: Path, locale: str, title: str, words: str) -> None:
     matched = ask(index_of(tmp_path, [an_offer(1, title)], locale=locale), words)
     assert (numbers(matched), matched.stage) == ([1], "words")
+
+
+@pytest.mark.feature("SEA-1", "SEA-2")
+@pytest.mark.parametrize("words", ["", "scarf"])
+@pytest.mark.parametrize("sort", ["relevance", "price_asc", "price_desc", "newest"])
+def test_what_is_sold_out_comes_last_in_every_order_page_by_page(tmp_path: Path, words: str, sort: str) -> None:
+    chance = random.Random(11)
+    offers = []
+    for number in range(1, 121):
+        is_sold_out = number % 3 == 0
+        # The best that words can find, featured, cheap and dear are among them.
+        title = "Scarf" if is_sold_out else f"Knitted thing {number} with a long name and somewhere a scarf"
+        offers.append(
+            an_offer(
+                number,
+                title=title,
+                price=chance.choice([None, 0, 1, 5000, 2**40]) if is_sold_out else chance.randint(1, 4000),
+                is_sold_out=is_sold_out,
+                is_available=not is_sold_out and number % 5 > 0,
+                is_featured=is_sold_out,
+            )
+        )
+    index = index_of(tmp_path, offers)
+    seen = walk(index, words, sort=sort)
+    assert sorted(seen) == list(range(1, 121))
+    assert all(number % 3 for number in seen[:80])
+    assert not any(number % 3 for number in seen[80:])
+    if sort == "newest":
+        assert seen[80:] == sorted(seen[80:], reverse=True)
+    pinned = walk(index, words, sort=sort, pins=("offer-3", "offer-7"))
+    assert sorted(pinned) == list(range(1, 121))
+    assert not any(number % 3 for number in pinned[80:])
+    if sort == "relevance":
+        assert pinned[0] == 7
