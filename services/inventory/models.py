@@ -174,6 +174,11 @@ class Served:
     centres: list[Serving]
     rule: SourcingRule
 
+    @property
+    def counting(self) -> list[UUID]:
+        """Those whose stock the shop sells."""
+        return [centre.centre_id for centre in self.centres if centre.counts]
+
 
 @dataclass(frozen=True)
 class WantedLine:

@@ -7,6 +7,7 @@ from uuid import UUID
 from services.inventory.errors import TooManySkus
 from services.inventory.models import Served, Serving, SourcingRule, Stock
 from services.inventory.repository import shop_centres, supply
+from services.inventory.repository.supply import Supply
 from services.inventory.use_cases import weighing
 from shared import clock
 from shared.contracts.inventory.messages import GetAvailability
@@ -48,8 +49,13 @@ def _too_many(skus: Sequence[str]) -> TooManySkus:
 async def _find(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> tuple[list[Availability], datetime]:
     """One entry per SKU, and the database's clock."""
     served = await shop_centres.find_served(uow, shop_id) or Served([], SourcingRule())
+    found = await supply.find(uow, skus, served.counting)
+    return of_all(skus, served, found), found.as_of
+
+
+def of_all(skus: Sequence[str], served: Served, found: Supply) -> list[Availability]:
+    """One entry per SKU, of what was found of them in the centres that count for a shop."""
     serving = [s for s in served.centres if s.counts]
-    found = await supply.find(uow, skus, [s.centre_id for s in serving])
     goods, rows = found.goods, _by_sku(found.rows, serving)
     today, splits = clock.now().date(), served.rule.splitting == "lines"
     items = [
@@ -60,7 +66,7 @@ async def _find(uow: UnitOfWork, shop_id: UUID, skus: Sequence[str]) -> tuple[li
     ]
     if not serving:
         items = [item.model_copy(update={"not_sold": weighing.NO_CENTRE}) for item in items]
-    return items, found.as_of
+    return items
 
 
 def of(sku: str, rows: Sequence[Stock], today: date, *, splits: bool = True) -> Availability:

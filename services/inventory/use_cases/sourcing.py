@@ -38,23 +38,37 @@ def choose(
     today: date,
     rule: SourcingRule,
 ) -> Sourced:
+    """Units for the whole demand, and for each line what was weighed. Raises as `units_for`."""
+    units = units_for(lines, serving, stock, today, rule)
+    return Sourced(units, [weighing.explain(line, serving, stock, today, units) for line in _in_turn(lines)])
+
+
+def units_for(
+    lines: Sequence[WantedLine],
+    serving: Sequence[Serving],
+    stock: Mapping[Place, Stock],
+    today: date,
+    rule: SourcingRule,
+) -> list[ReservedUnits]:
     """Units for the whole demand, or InsufficientStock with an entry for every line that falls short.
 
     `serving` is in the order of preference; only centres that count for the shop are used, so that exactly what is
-    shown as available can be reserved. Of lines `in_stock_only` nothing is promised that is not there.
+    shown as available can be reserved. Of lines `in_stock_only` nothing is promised that is not there. `stock` is of
+    these lines alone: all of it is looked at.
     """
-    # Those that take nothing on promise choose first.
-    ordered = sorted(lines, key=lambda line: (not line.in_stock_only, line.sku))
     sources = _Sources([s for s in serving if s.counts], stock, today, rule)
-    served = _served(ordered, sources)
+    served = _served(_in_turn(lines), sources)
     if served.short:
         shortages = [weighing.shortage(line, serving, stock, today, rule) for line in served.short]
         if not sources.serving:
             raise InsufficientStock(shortages, "No fulfilment centre sells for this shop: assign one to it.")
         raise InsufficientStock(shortages)
-    units = served.merged()
-    explained = [weighing.explain(line, serving, stock, today, units) for line in ordered]
-    return Sourced(units, explained)
+    return served.merged()
+
+
+def _in_turn(lines: Sequence[WantedLine]) -> list[WantedLine]:
+    """Those that take nothing on promise choose first."""
+    return sorted(lines, key=lambda line: (not line.in_stock_only, line.sku))
 
 
 @dataclass

@@ -16,18 +16,14 @@ from services.orders.use_cases.outcomes import outcomes
 from shared.bus.envelope import Caller, ShopNotFound
 from shared.contracts.catalog.messages import PriceLine, PriceLines
 from shared.contracts.catalog.offers import LinePrice
-from shared.contracts.inventory.messages import GetAvailability, ReserveLine, WeighedOrder, WeighOrders
+from shared.contracts.inventory.messages import ReserveLine, WeighedOrder, WeighedOrders, WeighOrders
 from shared.contracts.inventory.shapes import Availability
 from shared.contracts.orders.customers import normalised_email
 from shared.contracts.orders.shapes import CustomerDraft, OrderedLine
 from shared.errors import CrossdockError
 from shared.unit_of_work import UnitOfWork
 
-# Of a basket, by SKU; or why it is not known.
-Weighed = WeighedOrder | CrossdockError
 MOST_UNITS = 1_000_000
-# What one question about availability may hold.
-MOST_SKUS = 1000
 
 
 @dataclass(frozen=True)
@@ -115,6 +111,14 @@ class Basket:
     lines: Sequence[OrderedLine]
 
 
+@dataclass(frozen=True)
+class BasketStock:
+    """What can be sold of each line of a basket by itself, and what the basket comes to as a whole."""
+
+    lines: Sequence[Availability]
+    whole: WeighedOrder
+
+
 async def ask_prices(uow: UnitOfWork, baskets: Sequence[Basket]) -> list[list[LinePrice] | CrossdockError]:
     """What catalog says of each line of each basket, in the same order; or why it says nothing.
 
@@ -146,38 +150,35 @@ def _of_basket(
     return told if isinstance(told, CrossdockError) else [told[line.sku, line.quantity] for line in basket.lines]
 
 
-async def ask_availabilities(uow: UnitOfWork, baskets: Sequence[Basket]) -> list[list[Availability] | CrossdockError]:
-    """What inventory says of each line of each basket, in the same order; or why it says nothing."""
-    alike: dict[UUID, dict[str, None]] = {}
-    for basket in baskets:
-        alike.setdefault(basket.shop.id, {}).update(dict.fromkeys(line.sku for line in basket.lines))
-    asked = [(shop_id, part) for shop_id, skus in alike.items() for part in _parts(list(skus))]
-    answers = await outcomes(uow.ask(GetAvailability(shop_id=shop_id, skus=part)) for shop_id, part in asked)
-    told: dict[tuple[UUID, str], Availability | CrossdockError] = {}
-    for (shop_id, part), answer in zip(asked, answers, strict=True):
-        said = [answer] * len(part) if isinstance(answer, CrossdockError) else answer.items
-        told.update(zip(((shop_id, sku) for sku in part), said, strict=True))
-    return [_availabilities([told[basket.shop.id, line.sku] for line in basket.lines]) for basket in baskets]
+async def ask_stock(
+    uow: UnitOfWork, priced: Sequence[tuple[Basket, Sequence[LinePrice]]]
+) -> list[BasketStock | CrossdockError]:
+    """What inventory says of each basket, line by line and as a whole; or why it says nothing.
 
-
-def _parts(skus: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (list(skus[start : start + MOST_SKUS]) for start in range(0, len(skus), MOST_SKUS))
-
-
-async def ask_wholes(uow: UnitOfWork, wanted: Sequence[tuple[Basket, Sequence[LinePrice]]]) -> list[Weighed]:
-    """What inventory says of each basket as a whole; those of one shop are asked for together."""
+    Those of one shop are asked for together.
+    """
     places: dict[UUID, list[int]] = {}
-    for place, (basket, _) in enumerate(wanted):
+    for place, (basket, _) in enumerate(priced):
         places.setdefault(basket.shop.id, []).append(place)
-    lines = [to_reserve(basket.lines, prices) for basket, prices in wanted]
+    lines = [to_reserve(basket.lines, prices) for basket, prices in priced]
     answers = await outcomes(
         uow.ask(WeighOrders(shop_id=shop_id, orders=[lines[place] for place in own])) for shop_id, own in places.items()
     )
-    told: dict[int, Weighed] = {}
+    told: dict[int, BasketStock | CrossdockError] = {}
     for own, answer in zip(places.values(), answers, strict=True):
-        said = [answer] * len(own) if isinstance(answer, CrossdockError) else answer.orders
+        said = [answer] * len(own) if isinstance(answer, CrossdockError) else _by_basket(answer, own, lines)
         told.update(zip(own, said, strict=True))
-    return [told[place] for place in range(len(wanted))]
+    return [told[place] for place in range(len(priced))]
+
+
+def _by_basket(
+    answer: WeighedOrders, own: Sequence[int], lines: Sequence[Sequence[ReserveLine]]
+) -> list[BasketStock | CrossdockError]:
+    of_sku = {each.sku: each for each in answer.availabilities}
+    return [
+        BasketStock([of_sku[line.sku] for line in lines[place]], whole)
+        for place, whole in zip(own, answer.orders, strict=True)
+    ]
 
 
 def to_reserve(lines: Sequence[OrderedLine], prices: Sequence[LinePrice]) -> list[ReserveLine]:
@@ -186,11 +187,6 @@ def to_reserve(lines: Sequence[OrderedLine], prices: Sequence[LinePrice]) -> lis
         ReserveLine.known(sku=line.sku, quantity=line.quantity, in_stock_only=price.backorder == "deny")
         for line, price in zip(lines, prices, strict=True)
     ]
-
-
-def _availabilities(told: Sequence[Availability | CrossdockError]) -> list[Availability] | CrossdockError:
-    found = [each for each in told if isinstance(each, Availability)]
-    return found if len(found) == len(told) else next(each for each in told if isinstance(each, CrossdockError))
 
 
 def line_sums(shop: SellingShop, lines: Sequence[OrderedLine], prices: Sequence[LinePrice]) -> list[LineSum | None]:

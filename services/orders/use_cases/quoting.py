@@ -1,10 +1,9 @@
 """Quotes: what an order would cost and what stands in its way, told line by line."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import asyncpg
@@ -17,7 +16,7 @@ from services.orders.repository.quotes import NewQuote
 from services.orders.settings import settings
 from services.orders.use_cases import pricing
 from services.orders.use_cases.outcomes import Outcomes, raised
-from services.orders.use_cases.pricing import Basket, Known, SellingShop, Weighed
+from services.orders.use_cases.pricing import Basket, BasketStock, Known, SellingShop
 from shared import clock
 from shared.bus.envelope import Caller
 from shared.contracts.catalog.offers import LinePrice
@@ -48,18 +47,24 @@ class _Wanted:
     basket: Basket
 
 
-@dataclass
-class _Told:
-    """What the others say of it. `whole`: what it falls short of as a whole, or where it would come from."""
+@dataclass(frozen=True)
+class _Priced:
+    """What it costs, line by line."""
 
     wanted: _Wanted
-    prices: list[LinePrice] | CrossdockError
-    availabilities: list[Availability] | CrossdockError
-    whole: Weighed = field(default_factory=WeighedOrder)
+    prices: list[LinePrice]
+
+
+class _Problem(NamedTuple):
+    """What stands in the way of a line, as a code and in words."""
+
+    code: QuoteProblem
+    reason: Shortage | None
+    message: str
 
 
 async def quote(uow: UnitOfWork, asked: Sequence[Asked[CreateQuote]]) -> list[Any]:
-    """Ask catalog and inventory at once, and remember what they said. One quote for each, or its refusal.
+    """Ask catalog, then inventory, and remember what they said. One quote for each, or its refusal.
 
     Refusals: ShopNotFound, WrongCurrency, TooManyUnits, DiscountExceedsAmount, TaxExceedsAmount, AmountTooLarge.
     """
@@ -68,13 +73,10 @@ async def quote(uow: UnitOfWork, asked: Sequence[Asked[CreateQuote]]) -> list[An
         messages = [each.message for each in asked]
         known = await pricing.look_up(earlier, (m.shop for m in messages), (m.customer for m in messages))
     wanted = results.go_on(dict(enumerate(asked)), partial(_wanted, known=known))
-    baskets = [each.basket for each in wanted.values()]
-    prices, availabilities = await asyncio.gather(
-        pricing.ask_prices(uow, baskets), pricing.ask_availabilities(uow, baskets)
-    )
-    told = dict(zip(wanted, map(_Told, wanted.values(), prices, availabilities), strict=True))
-    await _ask_of_wholes(uow, list(told.values()))
-    made = results.go_on(told, _made)
+    prices = await pricing.ask_prices(uow, [each.basket for each in wanted.values()])
+    priced = results.go_on(dict(zip(wanted, zip(wanted.values(), prices, strict=True), strict=True)), _priced)
+    stock = await pricing.ask_stock(uow, [(each.wanted.basket, each.prices) for each in priced.values()])
+    made = results.go_on(dict(zip(priced, zip(priced.values(), stock, strict=True), strict=True)), _made)
     if made:
         await quotes.add_quotes(uow, [_kept(wanted[place], quote) for place, quote in made.items()])
     for place, quote in made.items():
@@ -88,29 +90,19 @@ def _wanted(asked: Asked[CreateQuote], known: Known) -> _Wanted:
     return _Wanted(asked, Basket(shop, known.group(message.customer), pricing.merged(message.lines)))
 
 
-async def _ask_of_wholes(uow: UnitOfWork, told: Sequence[_Told]) -> None:
-    """Ask inventory about those of which no line is wrong by itself."""
-    sound = [(each, prices) for each in told if (prices := _prices_of_sound(each)) is not None]
-    if sound:
-        wholes = await pricing.ask_wholes(uow, [(each.wanted.basket, prices) for each, prices in sound])
-        for (each, _), whole in zip(sound, wholes, strict=True):
-            each.whole = whole
+def _priced(told: tuple[_Wanted, list[LinePrice] | CrossdockError]) -> _Priced:
+    return _Priced(told[0], raised(told[1]))
 
 
-def _prices_of_sound(told: _Told) -> list[LinePrice] | None:
-    """The prices of a basket in which nothing stands in the way of any line."""
-    prices, availabilities, lines = told.prices, told.availabilities, told.wanted.basket.lines
-    if isinstance(prices, CrossdockError) or isinstance(availabilities, CrossdockError):
-        return None
-    if any(_problem(*parts)[0] for parts in zip(lines, prices, availabilities, strict=True)):
-        return None
-    return prices
-
-
-def _made(told: _Told) -> Quote:
-    prices, availabilities, whole = raised(told.prices), raised(told.availabilities), raised(told.whole)
-    basket = told.wanted.basket
-    return _quote(told.wanted.asked.message, basket.shop, basket.lines, prices, availabilities, whole)
+def _made(told: tuple[_Priced, BasketStock | CrossdockError]) -> Quote:
+    priced, stock = told[0], raised(told[1])
+    lines = priced.wanted.basket.lines
+    problems = [_problem(*parts) for parts in zip(lines, priced.prices, stock.lines, strict=True)]
+    if any(problems):
+        return _quote(priced, stock.lines, problems, WeighedOrder())
+    # Only where no line is wrong by itself is the basket looked at as a whole.
+    short = {each.sku: _problem_of_whole(each) for each in stock.whole.short}
+    return _quote(priced, stock.lines, [short.get(line.sku) for line in lines], stock.whole)
 
 
 def _kept(wanted: _Wanted, quote: Quote) -> NewQuote:
@@ -119,18 +111,12 @@ def _kept(wanted: _Wanted, quote: Quote) -> NewQuote:
 
 
 def _quote(
-    message: CreateQuote,
-    shop: SellingShop,
-    lines: Sequence[OrderedLine],
-    prices: Sequence[LinePrice],
-    availabilities: Sequence[Availability],
-    weighed: WeighedOrder,
+    priced: _Priced, availabilities: Sequence[Availability], problems: Sequence[_Problem | None], weighed: WeighedOrder
 ) -> Quote:
-    sums = pricing.line_sums(shop, lines, prices)
-    shortages = {line.sku: line for line in weighed.short}
-    short = [shortages.get(line.sku) for line in lines]
+    message, shop, lines = priced.wanted.asked.message, priced.wanted.basket.shop, priced.wanted.basket.lines
+    sums = pricing.line_sums(shop, lines, priced.prices)
     sources = [_sources(line.sku, weighed) for line in lines]
-    quoted = [_line(shop, *parts) for parts in zip(lines, prices, availabilities, sums, short, sources, strict=True)]
+    parts = zip(lines, priced.prices, availabilities, sums, problems, sources, strict=True)
     charges = Charges(message.discounts, message.taxes, message.shipping)
     whole = totals.of_order(shop.currency, [line for line in sums if line is not None], charges).shape(shop.currency)
     quote_id = new_id()
@@ -139,9 +125,9 @@ def _quote(
         quote_id=quote_id,
         shop=shop.code,
         currency=shop.currency,
-        lines=quoted,
+        lines=[_line(shop, *each) for each in parts],
         total=whole.total,
-        can_be_placed=not any(line.problem for line in quoted),
+        can_be_placed=not any(problems),
         valid_until=clock.now() + settings().quote_lifetime,
         customer=message.customer,
         shipping_address=message.shipping_address,
@@ -166,12 +152,9 @@ def _line(
     price: LinePrice,
     availability: Availability,
     whole: LineSum | None,
-    short: ShortLine | None,
+    problem: _Problem | None,
     sources: list[QuoteSource],
 ) -> QuoteLine:
-    problem, reason, text = _problem(line, price, availability)
-    if problem is None and short is not None:
-        problem, reason, text = _problem_of_whole(short)
     return QuoteLine.known(
         sku=line.sku,
         quantity=line.quantity,
@@ -180,9 +163,9 @@ def _line(
         total=None if whole is None else Money.known(amount=whole.total, currency=shop.currency),
         available=availability.available,
         available_quantity=availability.available_quantity,
-        problem=problem,
-        reason=reason,
-        message=text,
+        problem=problem and problem.code,
+        reason=problem and problem.reason,
+        message=problem and problem.message,
         discounts=line.discounts,
         taxes=line.taxes,
         sources=sources,
@@ -198,30 +181,28 @@ _WORDS: Mapping[Shortage, str] = {
 }
 
 
-def _problem_of_whole(short: ShortLine) -> tuple[QuoteProblem, Shortage, str]:
-    """What stands in the way of a line that could be had by itself, or could until a moment ago."""
+def _problem_of_whole(short: ShortLine) -> _Problem:
+    """What stands in the way of a line that could be had by itself."""
     reason = cast(Shortage, short.reason)
-    return "insufficient_stock", reason, _WORDS.get(reason, f"Only {short.available} can be had now.")
+    return _Problem("insufficient_stock", reason, _WORDS.get(reason, f"Only {short.available} can be had now."))
 
 
-def _problem(
-    line: OrderedLine, price: LinePrice, availability: Availability
-) -> tuple[QuoteProblem | None, Shortage | None, str | None]:
-    """Code, reason and words of what stands in the way of a line; None where nothing does."""
+def _problem(line: OrderedLine, price: LinePrice, availability: Availability) -> _Problem | None:
+    """What stands in the way of a line by itself; None where nothing does."""
     if price.product_id is None:
-        return "unknown_sku", None, "The shop knows no such SKU."
+        return _Problem("unknown_sku", None, "The shop knows no such SKU.")
     if price.unit_price is None:
-        return "not_sellable", None, f"The shop does not sell this: {price.reason or 'it has no price'}."
+        return _Problem("not_sellable", None, f"The shop does not sell this: {price.reason or 'it has no price'}.")
     refusal = price.order_limits and price.order_limits.refusal(line.quantity)
     if refusal:
-        return "outside_order_limits", None, refusal
+        return _Problem("outside_order_limits", None, refusal)
     there = availability.available_quantity
     promised = availability.policy == "always" or (availability.policy != "standard" and price.backorder != "deny")
     if there >= line.quantity or (availability.available and promised):
-        return None, None, None
+        return None
     reason = _shortage(line, availability)
     words = f"Only {there} can be had now." if there else "It is out of stock."
-    return "insufficient_stock", reason, _WORDS.get(reason, words)
+    return _Problem("insufficient_stock", reason, _WORDS.get(reason, words))
 
 
 def _shortage(line: OrderedLine, availability: Availability) -> Shortage:

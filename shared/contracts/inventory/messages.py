@@ -10,6 +10,7 @@ from shared.contracts.base import Command, Done, Page, Query, Shape
 from shared.contracts.inventory.ledger import Moment, MovementReason
 from shared.contracts.inventory.shapes import (
     Availabilities,
+    Availability,
     CentreKind,
     FulfilmentCentre,
     Reservation,
@@ -147,13 +148,16 @@ class WeighedOrder(Shape):
 
 
 class WeighedOrders(Shape):
-    """One entry per order, in the order asked."""
+    """One entry per order, in the order asked; and one per SKU, in the order in which the orders name them first."""
 
     orders: list[WeighedOrder]
+    availabilities: list[Availability]
 
 
 class WeighOrders(Query[WeighedOrders]):
-    """What reserving all lines of an order would come to now, for each of these, each as if it were alone. Internal."""
+    """What reserving all lines of an order would come to now, for each of these, each as if it were alone; and what can
+    be sold of each of their SKUs. Internal.
+    """
 
     shop_id: UUID
     orders: list[list[ReserveLine]]
