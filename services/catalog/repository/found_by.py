@@ -28,5 +28,5 @@ CROSS JOIN LATERAL (
         AS variants
     FROM variants v WHERE product_id = p.id) v
 CROSS JOIN LATERAL (
-    SELECT EXISTS (SELECT FROM product_categories WHERE product_id = p.id) AS has_category) c
+    SELECT EXISTS (SELECT FROM product_categories WHERE product_id = p.id OFFSET 0) AS has_category) c
 """

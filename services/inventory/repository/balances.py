@@ -86,14 +86,21 @@ async def write_stock(uow: UnitOfWork, rows: Sequence[Stock], versions: Sequence
     return Written(row["written"], row["kits"])
 
 
+# Locked rows stay where they lie. Joined by their keys, all stock is read while statistics are behind.
 _WRITE_STOCK = """
 WITH written AS (
 UPDATE stock s SET on_hand = n.on_hand, reserved = n.reserved, backordered = n.backordered, policy = n.policy,
     counted_at = n.counted_at, version = n.version, updated_at = now()
-FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::text[], $7::timestamptz[],
-    $8::bigint[], $9::bigint[])
-    AS n (sku, centre_id, on_hand, reserved, backordered, policy, counted_at, version, version_before)
-WHERE (s.sku, s.centre_id) = (n.sku, n.centre_id) AND s.version = n.version_before RETURNING s.sku)
+FROM (
+    SELECT n.*, found.place
+    FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::text[], $7::timestamptz[],
+        $8::bigint[], $9::bigint[])
+        AS n (sku, centre_id, on_hand, reserved, backordered, policy, counted_at, version, version_before)
+    CROSS JOIN LATERAL (SELECT ctid AS place, version FROM stock
+        WHERE sku = n.sku AND centre_id = n.centre_id OFFSET 0) found
+    WHERE found.version = n.version_before
+) n
+WHERE s.ctid = n.place RETURNING s.sku)
 SELECT (SELECT count(*) FROM written) AS written,
     ARRAY(SELECT DISTINCT kit_sku FROM kit_units WHERE sku = ANY($1)) AS kits
 """

@@ -83,20 +83,29 @@ async def lengthen(uow: UnitOfWork, placed: Sequence[HeardOrder]) -> set[UUID]:
     """
     if not placed:
         return set()
-    # Locked in this order, one by one.
-    rows = await uow.fetch(_LENGTHEN, *map(list, zip(*sorted(placed), strict=True)))
-    return {row["id"] for row in rows}
+    ordered = sorted(placed)
+    found = {row["id"] for row in await uow.fetch(_LOCK_HELD, [order.id for order in ordered])}
+    held = [order for order in ordered if order.id in found]
+    if held:
+        await uow.execute(_LENGTHEN, *map(list, zip(*held, strict=True)))
+    return found
 
 
+# One by one, in the order given. The state is looked at outside: within, all that is held may be read for each of them.
+_LOCK_HELD = """
+SELECT r.id FROM unnest($1::uuid[]) AS asked (id) CROSS JOIN LATERAL (
+    SELECT id, state FROM reservations WHERE id = asked.id OFFSET 0 FOR UPDATE) r
+WHERE r.state = 'held'
+"""
+# Locked rows stay where they lie. Joined by their keys, all reservations are read while statistics are behind.
 _LENGTHEN = """
-WITH found AS (
-    SELECT o.* FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
-        AS o (id, number, status, placed_at, until) CROSS JOIN LATERAL (
-        SELECT FROM reservations WHERE id = o.id AND state = 'held' FOR UPDATE) r
-)
-UPDATE reservations r SET expires_at = greatest(r.expires_at, f.until), changed_at = now(), order_number = f.number,
-    order_status = coalesce(r.order_status, f.status), placed_at = f.placed_at
-FROM found f WHERE r.id = f.id RETURNING r.id
+UPDATE reservations r SET expires_at = greatest(r.expires_at, o.until), changed_at = now(), order_number = o.number,
+    order_status = coalesce(r.order_status, o.status), placed_at = o.placed_at
+FROM (
+    SELECT o.*, found.place FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
+        AS o (id, number, status, placed_at, until)
+    CROSS JOIN LATERAL (SELECT ctid AS place FROM reservations WHERE id = o.id OFFSET 0) found
+) o WHERE r.ctid = o.place
 """
 
 

@@ -170,11 +170,17 @@ async def write(
 async def note_unchanged(
     uow: UnitOfWork, shop_id: UUID, rows: Sequence[Row], built_from: Sequence[int], stock_from: int
 ) -> None:
-    """Remember that these were built anew and came out the same, if from something else."""
+    """Remember that these were built anew and came out the same, if from something else.
+
+    The index's row is locked (see `lock_index`), so that documents stay where they lie.
+    """
     await uow.execute(
-        "UPDATE documents d SET built_from = r.built_from, stock_from = $3, basis = r.basis"
-        " FROM unnest($2::uuid[], $4::bigint[], $5::bytea[]) AS r (product_id, built_from, basis)"
-        " WHERE d.shop_id = $1 AND d.product_id = ANY($2) AND d.product_id = r.product_id",
+        "UPDATE documents d SET built_from = r.built_from, stock_from = $3, basis = r.basis FROM ("
+        "  SELECT r.*, found.place"
+        "  FROM unnest($2::uuid[], $4::bigint[], $5::bytea[]) AS r (product_id, built_from, basis)"
+        "  CROSS JOIN LATERAL (SELECT ctid AS place FROM documents"
+        "    WHERE shop_id = $1 AND product_id = r.product_id OFFSET 0) found"
+        " ) r WHERE d.ctid = r.place",
         shop_id,
         [row.product_id for row in rows],
         stock_from,
