@@ -5,6 +5,7 @@ and in the same transaction. SQLAlchemy therefore neither pools, nor begins, nor
 `json` and `jsonb` are ready JSON text on the asyncpg side, Python objects on the SQLAlchemy side.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -25,6 +26,8 @@ Connection = asyncpg.Connection
 # What a caller sees when PostgreSQL is away. asyncpg says "internal" where the server hung up before it was spoken to.
 POSTGRES_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
+_FIRST_PLANS_SECONDS = 0.5
+
 _borrowed: ContextVar[asyncpg.Connection] = ContextVar("borrowed_connection")
 
 
@@ -36,6 +39,30 @@ class DatabaseUnavailable(Unavailable):
 
 async def _keep_state(connection: asyncpg.Connection) -> None:
     """Nothing to reset: everything a transaction sets is local to it (worth 16 % of a hot read's throughput)."""
+
+
+class _Connection(asyncpg.Connection):
+    """A connection that knows how old its plans are.
+
+    What PostgreSQL plans for a prepared statement, or for a foreign key, it keeps for as long as the connection lives
+    and nobody analyses the tables: made while they were empty, when one index is as good as another, it reads all of
+    them once they are full. So young connections plan anew, each time when they are twice as old as before.
+    """
+
+    __slots__ = ("_plans_are_good_until", "_seconds_until_then")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._seconds_until_then = _FIRST_PLANS_SECONDS
+        self._plans_are_good_until = time.monotonic() + _FIRST_PLANS_SECONDS
+
+    def to_begin_with(self) -> str:
+        """What is said at the beginning of a transaction, with whatever else is: mostly nothing."""
+        if time.monotonic() < self._plans_are_good_until:
+            return ""
+        self._seconds_until_then *= 2
+        self._plans_are_good_until = time.monotonic() + self._seconds_until_then
+        return "DISCARD PLANS; "
 
 
 class _BorrowedConnection(AsyncAdapt_asyncpg_connection):
@@ -98,6 +125,7 @@ class Database:
                 min_size=1,
                 max_size=max_connections,
                 reset=_keep_state,
+                connection_class=_Connection,
                 command_timeout=60,
                 statement_cache_size=500,
                 server_settings={

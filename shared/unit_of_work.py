@@ -251,14 +251,16 @@ class UnitOfWork:
     async def _open(self) -> None:
         role, system_role = roles(self.service)
         organization_id = self.caller.organization_id
-        statements = f"BEGIN; SET LOCAL ROLE {system_role if self._across_tenants else role}"
+        statements = f"SET LOCAL ROLE {system_role if self._across_tenants else role}"
         if organization_id is not None and not self._across_tenants:
             statements += f"; SET LOCAL crossdock.organization_id = '{UUID(str(organization_id))}'"
         if self.service in causes.KEEPERS:
             statements += f"; {(self._cause or causes.of_envelope(self.envelope)).settings()}"
         connection = await self._database.acquire()
         try:
-            await connection.execute(f"{statements}; SET LOCAL search_path = {self.service}")
+            await connection.execute(
+                f"BEGIN; {connection.to_begin_with()}{statements}; SET LOCAL search_path = {self.service}"
+            )
         except BaseException:
             await self._database.release(connection)
             raise
