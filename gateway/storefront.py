@@ -15,6 +15,7 @@ from gateway.ready import ReadyAnswers, ReadyResponse
 from gateway.request import asker
 from shared.contracts.base import Query, Shape
 from shared.contracts.search.messages import (
+    CustomerGroup,
     GetOffer,
     GetOffersBySku,
     ListShopCategories,
@@ -35,12 +36,13 @@ from shared.contracts.search.shapes import (
     ShopCategories,
     SkuOffers,
 )
-from shared.errors import ValidationFailed
+from shared.errors import CrossdockError, ValidationFailed
 from shared.validation import field_at, sentence_of
 
 # Filters by a merchant's own names: the parameter's beginning, the filter's field, and what that calls the name.
 _NAMED = {"option.": ("options", "name"), "attribute.": ("attributes", "code")}
-_SINGLE = {"q": "query", "sort": "sort", "first": "first", "after": "after"}
+_GROUP = "customer_group"
+_SINGLE = {"q": "query", "sort": "sort", "first": "first", "after": "after", _GROUP: _GROUP}
 _SINGLE_IN_FILTER = frozenset({"price_min", "price_max", "in_stock"})
 _MANY_IN_FILTER = frozenset({"category", "brand"})
 _READ_ONCE = frozenset({*_SINGLE, *_SINGLE_IN_FILTER})
@@ -48,10 +50,16 @@ _READ_OFTEN = frozenset({*_MANY_IN_FILTER, "option.<name>", "attribute.<code>", 
 _AS_PARAMETERS = {"query": "q", "shop": "shop_code", "options": "option", "attributes": "attribute"}
 
 
+OF_GROUP: Any = Field(
+    default=None, description="As this customer group sees it, at its prices. Not for publishable keys."
+)
+
+
 class OffersParameters(Shape):
     """What a list of offers may be asked with, as it is documented."""
 
     shop_code: ShopCode
+    customer_group: CustomerGroup | None = OF_GROUP
     q: Words | None = Field(default=None, description="Words to find; the last one may be the beginning of a word.")
     category: FilterValues = Field(default=[], description="A category's slug or path; may be repeated.")
     brand: FilterValues = Field(default=[], description="May be repeated.")
@@ -73,6 +81,7 @@ class SuggestionsParameters(Shape):
     """What suggestions may be asked with."""
 
     shop_code: ShopCode
+    customer_group: CustomerGroup | None = OF_GROUP
     q: Words = Field(description="What was typed so far; a space at the end says that the last word is finished.")
     first: int = Field(default=8, ge=1, le=20, description="How many words, categories and brands at most.")
 
@@ -88,6 +97,7 @@ class SkusParameters(Shape):
     """Which SKUs are asked for."""
 
     shop_code: ShopCode
+    customer_group: CustomerGroup | None = OF_GROUP
     sku: list[Sku] = Field(min_length=1, max_length=100, description="May be repeated; 100 at a time.")
 
 
@@ -95,6 +105,7 @@ class OfferParameters(Shape):
     """Which offer is asked for."""
 
     shop_code: ShopCode
+    customer_group: CustomerGroup | None = OF_GROUP
     slug: str = Field(description="The offer's slug, or its product's id.")
 
 
@@ -104,7 +115,7 @@ async def search_offers(request: Request) -> Response:
 
 
 async def suggest_offers(request: Request) -> Response:
-    refuse_unread(request.query_params, ("q", "first"), (sparse.PARAMETER,))
+    refuse_unread(request.query_params, ("q", "first", _GROUP), (sparse.PARAMETER,))
     given = {_SINGLE[name]: value for name, value in request.query_params.items() if name in _SINGLE}
     wanted = {"shop": request.path_params["shop_code"], **given}
     return await _answered(
@@ -113,11 +124,10 @@ async def suggest_offers(request: Request) -> Response:
 
 
 async def get_offer(request: Request) -> Response:
-    refuse_unread(request.query_params, (), (sparse.PARAMETER,))
+    refuse_unread(request.query_params, (_GROUP,), (sparse.PARAMETER,))
     shop, slug = request.path_params["shop_code"], request.path_params["slug"]
-    return await _answered(
-        request, _message(GetOffer, {"shop": shop, "slug": slug}, {"shop": "shop_code"}), OfferDetails
-    )
+    wanted = {"shop": shop, "slug": slug, **_group_in(request)}
+    return await _answered(request, _message(GetOffer, wanted, {"shop": "shop_code"}), OfferDetails)
 
 
 async def list_shop_categories(request: Request) -> Response:
@@ -127,16 +137,32 @@ async def list_shop_categories(request: Request) -> Response:
 
 
 async def get_offers_by_sku(request: Request) -> Response:
-    refuse_unread(request.query_params, (), ("sku", sparse.PARAMETER))
-    wanted = {"shop": request.path_params["shop_code"], "skus": request.query_params.getlist("sku")}
+    refuse_unread(request.query_params, (_GROUP,), ("sku", sparse.PARAMETER))
+    skus = request.query_params.getlist("sku")
+    wanted = {"shop": request.path_params["shop_code"], "skus": skus, **_group_in(request)}
     return await _answered(request, _message(GetOffersBySku, wanted, {"shop": "shop_code", "skus": "sku"}), SkuOffers)
+
+
+def _in_query(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Where a parameter stands that the service knows as a field of its message."""
+    *_, name = str(entry.get("pointer", "")).split("/")
+    return {"pointer": f"/query/{_AS_PARAMETERS.get(name, name)}"} if name else {}
+
+
+def _group_in(request: Request) -> dict[str, str]:
+    return {_GROUP: request.query_params[_GROUP]} if _GROUP in request.query_params else {}
 
 
 async def _answered(request: Request, message: Query[bytes], answer_type: Any) -> Response:
     """The ready answer, or the fields of it that were asked for, kept for whoever asks the same next."""
     ask = await asker(request)
     fields = fields_asked(request, answer_type)
-    answer = await ask(message)
+    try:
+        answer = await ask(message)
+    except CrossdockError as error:
+        for entry in error.errors:
+            entry |= _in_query(entry)
+        raise
     body = answer if fields is None else sparse.chosen(answer, fields)
     answers: ReadyAnswers = request.app.state.ready
     return answers.keep(request.scope, ReadyResponse(body, "application/json"))

@@ -61,7 +61,7 @@ async def _catch_up(url: str, folder: Path) -> dict[str, float]:
 
 
 _FOLLOW = """
-SELECT product_id, number, sequence, slug, fields, document, page FROM search.documents
+SELECT product_id, number, sequence, slug, fields, document, page, groups FROM search.documents
 WHERE shop_id = $1 AND sequence > $2 AND NOT is_deleted ORDER BY sequence LIMIT $3
 """
 

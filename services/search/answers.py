@@ -1,7 +1,7 @@
 """Messages in."""
 
 from services.search.repository import shops
-from services.search.use_cases import browsing, checking, explaining, finding, rebuilding, tuning
+from services.search.use_cases import browsing, checking, customer_groups, explaining, finding, rebuilding, tuning
 from services.search.use_cases.operators import finding as operator_finding
 from services.search.use_cases.operators import rebuilding as operator_rebuilding
 from services.search.use_cases.reading import Reader, Readers
@@ -43,17 +43,17 @@ _READING = ("storefront", "search:read", "offers:read")
 
 @answers(SearchOffers, scope=_READING)
 async def search_offers(message: SearchOffers, uow: UnitOfWork) -> bytes:
-    return finding.search(await _reader(uow, message.shop), message)
+    return finding.search(await _reader(uow, message.shop, message.customer_group), message)
 
 
 @answers(SuggestOffers, scope=_READING)
 async def suggest_offers(message: SuggestOffers, uow: UnitOfWork) -> bytes:
-    return finding.suggest(await _reader(uow, message.shop), message)
+    return finding.suggest(await _reader(uow, message.shop, message.customer_group), message)
 
 
 @answers(GetOffer, scope=_READING)
 async def get_offer(message: GetOffer, uow: UnitOfWork) -> bytes:
-    return browsing.page(await _reader(uow, message.shop), message.slug)
+    return browsing.page(await _reader(uow, message.shop, message.customer_group), message.slug, message.customer_group)
 
 
 @answers(ListShopCategories, scope=_READING)
@@ -63,7 +63,9 @@ async def list_shop_categories(message: ListShopCategories, uow: UnitOfWork) -> 
 
 @answers(GetOffersBySku, scope=_READING)
 async def get_offers_by_sku(message: GetOffersBySku, uow: UnitOfWork) -> bytes:
-    return browsing.by_sku(await _reader(uow, message.shop), message.skus)
+    return browsing.by_sku(
+        await _reader(uow, message.shop, message.customer_group), message.skus, message.customer_group
+    )
 
 
 @answers(ExplainOffer, scope="search:read")
@@ -142,7 +144,8 @@ async def rebuild_operator_index(message: RebuildOperatorIndex, uow: UnitOfWork)
     return await operator_rebuilding.request(uow, message)
 
 
-async def _reader(uow: UnitOfWork, code: str) -> Reader:
+async def _reader(uow: UnitOfWork, code: str, customer_group: str | None = None) -> Reader:
     reader = await uow.resident(Readers).reader(uow.organization_id, code)
     uow.caller.require_shop(reader.shop.id)
+    await customer_groups.check(uow, reader, customer_group)
     return reader

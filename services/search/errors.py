@@ -28,6 +28,10 @@ class ReversedPriceRange(ValidationFailed):
     """The lowest price that is wanted is above the highest."""
 
 
+class UnknownCustomerGroup(ValidationFailed):
+    """No price list of the shop, or of one it may inherit from, is for this customer group."""
+
+
 class ProductsAndCategories(ValidationFailed):
     """A rebuild names categories, and products or SKUs as well: it could mean both, or those that are in both."""
 
@@ -46,4 +50,5 @@ __all__ = [
     "SearchTuningChangedSince",
     "ShopNotFound",
     "SkuNotFound",
+    "UnknownCustomerGroup",
 ]

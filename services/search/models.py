@@ -29,9 +29,21 @@ class OfferFields(msgspec.Struct, frozen=True):
     is_sold_out: bool = False
 
 
+class GroupOffer(msgspec.Struct, frozen=True, array_like=True):
+    """An offer as one customer group sees it, because prices are others for it; `fields` None: not at all."""
+
+    group: str
+    fields: OfferFields | None
+    document: bytes
+    page: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class StoredOffer:
-    """A row that a reader follows: an offer as it now is, or that it is gone. `number` is its own within the shop."""
+    """A row that a reader follows: an offer as it now is, or that it is gone. `number` is its own within the shop.
+
+    `groups` are the customer groups that see another one in its place.
+    """
 
     product_id: str
     number: int
@@ -39,6 +51,7 @@ class StoredOffer:
     fields: OfferFields | None
     document: bytes
     page: bytes
+    groups: tuple[GroupOffer, ...] = ()
 
 
 class OperatorEntry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,23 +13,28 @@ from shared.unit_of_work import UnitOfWork
 class TermsOfSale:
     """`line` is the shop and its ancestors, as `shops.list_line` has them; `lists` as `list_terms_in_force`.
 
-    `assigned` are the categories of the nearest shop of the line that has any.
+    `assigned` are the categories of the nearest shop of the line that has any. `customer_groups` are all that a list of
+    the line is for, whether or not it is in force.
     """
 
     line: list[KnownShop]
     lists: list[ListTerms]
     assigned: set[UUID]
+    customer_groups: set[str]
 
 
-async def find(uow: UnitOfWork, shop_id: UUID, customer_group: str | None, at: datetime) -> TermsOfSale | None:
-    """How a shop sells to a customer group at a moment; None when it is not known."""
-    rows = await uow.fetch(_FIND, shop_id, customer_group, at)
+async def find(
+    uow: UnitOfWork, shop_id: UUID, customer_group: str | None, at: datetime, *, to_all: bool = False
+) -> TermsOfSale | None:
+    """How a shop sells to a customer group, or with `to_all` to each, at a moment; None when it is not known."""
+    rows = await uow.fetch(_FIND, shop_id, customer_group, at, to_all)
     if not rows:
         return None
     return TermsOfSale(
-        [KnownShop(*list(row.values())[:-2]) for row in rows],
+        [KnownShop(*list(row.values())[:-3]) for row in rows],
         [ListTerms(*terms) for row in rows for terms in row["lists"]],
         set(next((row["assigned"] for row in rows if row["assigned"]), ())),
+        {group for row in rows for group in row["groups"]},
     )
 
 
@@ -39,8 +44,10 @@ SELECT {LINE_COLUMNS},
     ARRAY(
         SELECT ROW({LIST}) FROM price_lists
         WHERE shop_id = line.id AND currency = (SELECT first.currency FROM line first WHERE first.distance = 0)
-        AND (customer_group IS NULL OR customer_group = $2)
+        AND (customer_group IS NULL OR customer_group = $2 OR $4)
         AND (starts_at IS NULL OR starts_at <= $3) AND (ends_at IS NULL OR ends_at > $3)
-    ) AS lists
+    ) AS lists,
+    ARRAY(SELECT DISTINCT customer_group FROM price_lists WHERE $4 AND shop_id = line.id AND customer_group IS NOT NULL)
+        AS groups
 FROM line ORDER BY distance
 """  # noqa: S608

@@ -29,6 +29,7 @@ from shared.contracts.catalog.messages import PriceLine, PriceLines
 from shared.contracts.catalog.offers import (
     AttributePart,
     CategoryPart,
+    GroupPrices,
     ImagePart,
     LinePrice,
     MediaPart,
@@ -52,6 +53,15 @@ class _Setting:
     assigned: set[UUID]
     # Itself, and whom it inherits from.
     line: list[KnownShop]
+    # How prices stand for each customer group that has lists of its own now; of these, only where all are asked for.
+    groups: Mapping[str, Standing]
+    # Every group that any list is for.
+    customer_groups: list[str]
+
+    @property
+    def list_ids(self) -> list[UUID]:
+        """Every price list that counts for anybody."""
+        return list(dict.fromkeys(_all(each.ranks for each in (self.standing, *self.groups.values()))))
 
     @property
     def locales(self) -> list[str]:
@@ -63,7 +73,7 @@ async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> Offe
     """These products as one shop shows them; those that are gone, and all in a shop that is gone, are left out."""
     if len(product_ids) > MOST_PRODUCTS:
         raise TooManyProducts(f"At most {MOST_PRODUCTS} products at a time.")
-    setting = await _setting(uow, shop_id, Situation(clock.now()))
+    setting = await _setting(uow, shop_id, Situation(clock.now()), to_all=True)
     if setting is None:
         return OfferParts(products=[])
     product_ids = list(dict.fromkeys(product_ids))
@@ -74,7 +84,7 @@ async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> Offe
     memberships = channel_offers.shown_places(await offers.category_ids_of_products(uow, product_ids), views)
     categories = await offers.categories_with_ancestors(uow, _all(memberships.values()))
     variant_ids = [variant["id"] for variant in _all(variants.values())]
-    prices = await price_terms.price_terms(uow, list(setting.standing.ranks), variant_ids)
+    prices = await price_terms.price_terms(uow, setting.list_ids, variant_ids)
     words = _Words(setting.locales, await attributes.definitions_for(uow, [*rows, *_all(variants.values())]))
     products = []
     for row in rows:
@@ -87,7 +97,7 @@ async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> Offe
         in_categories = _category_parts(memberships.get(row["id"], ()), categories, setting)
         products.append(_product_part(row, said, variant_parts, in_categories, words, media))
     shown = channel_offers.shown_parts(products, texts, views)
-    return OfferParts(products=shown, shop_version=setting.shop.version)
+    return OfferParts(shown, setting.shop.version, setting.customer_groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +153,17 @@ async def price_lines(uow: UnitOfWork, asked: PriceLines) -> list[LinePrice]:
     return [channel_offers.shown_line(price, found.get(price.sku), views) for price in priced]
 
 
-async def _setting(uow: UnitOfWork, shop_id: UUID, situation: Situation) -> _Setting | None:
-    terms = await terms_of_sale.find(uow, shop_id, situation.customer_group, situation.at)
+async def _setting(uow: UnitOfWork, shop_id: UUID, situation: Situation, *, to_all: bool = False) -> _Setting | None:
+    terms = await terms_of_sale.find(uow, shop_id, situation.customer_group, situation.at, to_all=to_all)
     if terms is None:
         return None
     standing = price_resolution.stand(terms.line, terms.lists, situation)
-    return _Setting(terms.line[0], standing, terms.assigned, terms.line)
+    listed = {each.customer_group for each in terms.lists if each.customer_group is not None} if to_all else set()
+    groups = {
+        group: price_resolution.stand(terms.line, terms.lists, replace(situation, customer_group=group))
+        for group in sorted(listed)
+    }
+    return _Setting(terms.line[0], standing, terms.assigned, terms.line, groups, sorted(terms.customer_groups))
 
 
 async def _sold_product_ids(
@@ -267,6 +282,7 @@ def _variant_part(
     media: Iterable[MediaPart],
 ) -> VariantPart:
     found = [] if row["price_on_request"] else price_resolution.tiers(setting.standing, prices)
+    currency = setting.shop.currency
     return VariantPart(
         id=row["id"],
         sku=row["sku"],
@@ -278,14 +294,37 @@ def _variant_part(
         width_mm=row["width_mm"],
         height_mm=row["height_mm"],
         options=options,
-        tiers=[tier for quantity, price in found if (tier := _tier(quantity, price, setting.shop.currency))],
-        price_on_request=row["price_on_request"] or any(price.price is None for _, price in found),
+        tiers=_tiers(found, currency),
+        price_on_request=row["price_on_request"] or _is_on_request(found),
+        groups={} if row["price_on_request"] else _group_prices(found, prices, setting),
         weight=weight_of(row),
         dimensions=dimensions_of(row),
         image=_variant_image(row["image_url"], media),
         typed_attributes=words.parts(row["attributes"], {}),
         order_limits=channel_content.order_limits(row),
     )
+
+
+def _group_prices(
+    usual: list[tuple[int, PriceTerms]], prices: Sequence[PriceTerms], setting: _Setting
+) -> dict[str, GroupPrices]:
+    """What other groups pay, of those who pay something else than everybody."""
+    if not setting.groups or not prices:
+        return {}
+    found = {group: price_resolution.tiers(standing, prices) for group, standing in setting.groups.items()}
+    return {
+        group: GroupPrices(_tiers(theirs, setting.shop.currency), _is_on_request(theirs))
+        for group, theirs in found.items()
+        if theirs != usual
+    }
+
+
+def _tiers(found: Iterable[tuple[int, PriceTerms]], currency: str) -> list[PriceTier]:
+    return [tier for quantity, price in found if (tier := _tier(quantity, price, currency))]
+
+
+def _is_on_request(found: Iterable[tuple[int, PriceTerms]]) -> bool:
+    return any(price.price is None for _, price in found)
 
 
 def _tier(quantity: int, terms: PriceTerms, currency: str) -> PriceTier | None:

@@ -42,7 +42,10 @@ NO_TUNING = Tuning()
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is looked for. `pins`: slugs of the offers that come first in the order of relevance."""
+    """What is looked for. `pins`: slugs of the offers that come first in the order of relevance.
+
+    `group`: the customer group for which it is looked for, at its prices.
+    """
 
     words: str
     filter: OfferFilter
@@ -51,6 +54,7 @@ class Question:
     place: Place | None = None
     tuning: Tuning = NO_TUNING
     pins: tuple[str, ...] = ()
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +109,16 @@ class OfferIndex(Protocol):
         """The words as offers spell them, where one is spelled as in none; None when there is nothing better."""
         ...
 
-    def page(self, name: str) -> bytes | None:
-        """The ready page of one offer, by its slug or its product's id."""
+    def has_group(self, group: str) -> bool:
+        """Whether any offer is another one for this customer group."""
         ...
 
-    def with_codes(self, codes: Sequence[str]) -> list[bytes]:
-        """Ready documents of the offers that have one of these SKUs or barcodes, in whatever case."""
+    def page(self, name: str, group: str | None = None) -> bytes | None:
+        """The ready page of one offer, by its slug or its product's id, as a customer group sees it."""
+        ...
+
+    def with_codes(self, codes: Sequence[str], group: str | None = None) -> list[bytes]:
+        """Ready documents of the offers that have one of these SKUs or barcodes, in whatever case, as a group has."""
         ...
 
     def rest(self) -> None:

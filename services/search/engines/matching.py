@@ -18,6 +18,9 @@ _DISTANCES = ((8, 2), (4, 1))
 
 _IN_TITLE, _IN_NAMES, _IN_TEXT, _AS_BEGINNING, _NEARLY, _MEANT = 6.0, 3.0, 1.0, 1.5, 0.4, 0.5
 
+# Who sees what is for no customer group alone.
+EVERYBODY = "*"
+
 # By the stems of a phrase's words, the words of other phrases that are meant as well.
 Phrases = Mapping[tuple[str, ...], Sequence[Sequence[str]]]
 
@@ -134,11 +137,23 @@ class Matching:
             found[f"attribute:{code}"] = self.one_of("attribute_keys", values)
         return found
 
+    def audience(self, group: str | None) -> Query:
+        """What a customer group, or (None) everybody, sees: its own offers, and others' in whose place it has none."""
+        usual = self.term("audience", EVERYBODY)
+        if group is None:
+            return usual
+        return _any([self.term("audience", audience_of(group)), without(usual, self.term("replaced_for", group))])
+
     def term(self, field: str, value: str) -> Query:
         return Query.term_query(self.schema, field, value)
 
     def one_of(self, field: str, values: Iterable[str]) -> Query:
         return Query.term_set_query(self.schema, field, list(values))
+
+
+def audience_of(group: str) -> str:
+    """How an offer says that it is for a customer group alone."""
+    return f"={group}"
 
 
 def allowed_distance(word: str) -> int:

@@ -21,13 +21,22 @@ from tantivy import FieldType, Order, Query
 
 from services.search.engines.analysis import Analysis, analysis_of, language_of, prepared
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Place, Question, Tuning
-from services.search.engines.matching import Matching, Phrases, narrowed, option_key, with_others, without
+from services.search.engines.matching import (
+    EVERYBODY,
+    Matching,
+    Phrases,
+    audience_of,
+    narrowed,
+    option_key,
+    with_others,
+    without,
+)
 from services.search.engines.spelling import Spelling
 from services.search.models import OfferFields, StoredOffer
-from shared.contracts.search.shapes import OfferFilter, OfferSort
+from shared.contracts.search.shapes import OfferSort
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 7
+VERSION = 8
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
@@ -48,9 +57,16 @@ _KEPT_STATES = 8
 _STATE_SECONDS = 60.0
 
 
+# What is looked up as it is. `audience` is who sees an offer or page, and `replaced_for` which groups see another.
+_TERMS = (
+    *("key", "kind", "slug", "offer_slug", "brand_key", "categories", "option_keys", "attribute_keys"),
+    *("audience", "replaced_for"),
+)
+
+
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    for name in ("key", "kind", "slug", "offer_slug", "brand_key", "categories", "option_keys", "attribute_keys"):
+    for name in _TERMS:
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     for name in ("brand", "category", "options", "attributes"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic", fast=True)
@@ -93,7 +109,8 @@ class _State:
     searcher: tantivy.Searcher
     sequence: int
     has_sold_out: bool
-    stages: dict[tuple[str, int], str] = field(default_factory=dict)
+    has_groups: bool
+    stages: dict[tuple[Any, ...], str] = field(default_factory=dict)
     summaries: dict[tuple[Any, ...], _Summary] = field(default_factory=dict)
 
 
@@ -141,9 +158,8 @@ class TantivyIndex:
             self._writer = self._index.writer(heap_size=_WRITER_BYTES, num_threads=1)
         for offer in offers:
             self._writer.delete_documents_by_term("key", offer.product_id)
-            if offer.fields is not None:
-                self._writer.add_document(_offer_document(offer, offer.fields, self._matching.analysis))
-                self._writer.add_document(_page_document(offer))
+            for document in _documents_of(offer, self._matching.analysis):
+                self._writer.add_document(document)
         self._writer.commit()
         write_sequence(self._folder, sequence)
         self._index.reload()
@@ -151,7 +167,8 @@ class TantivyIndex:
 
     def _present(self, sequence: int) -> _State:
         searcher = self._index.searcher()
-        return _State(searcher, sequence, has_sold_out=_count(searcher, self._sold_out) > 0)
+        has_groups = _count(searcher, self._matching.term("kind", "varied")) > 0
+        return _State(searcher, sequence, has_sold_out=_count(searcher, self._sold_out) > 0, has_groups=has_groups)
 
     def rest(self) -> None:
         with self._writing:
@@ -166,22 +183,33 @@ class TantivyIndex:
 
     # --- reading
 
-    def page(self, name: str) -> bytes | None:
-        searcher = self._state.searcher
-        hits = searcher.search(self._matching.term("slug", name), 1, count=False).hits
-        if not hits and (product_id := _id_in(name)):
-            whole = without(self._matching.term("key", product_id), self._matching.term("kind", "offer"))
-            hits = searcher.search(whole, 1, count=False).hits
-        return _stored(searcher, hits[0][1], "page") if hits else None
+    def has_group(self, group: str) -> bool:
+        return self._state.has_groups and _count(self._state.searcher, self._matching.term("replaced_for", group)) > 0
 
-    def with_codes(self, codes: Sequence[str]) -> list[bytes]:
-        searcher, words = self._state.searcher, {code.lower() for code in codes}
-        hits = searcher.search(self._matching.one_of("codes", sorted(words)), len(words) * _SHARING, count=False).hits
-        return _documents(searcher, hits)
+    def page(self, name: str, group: str | None = None) -> bytes | None:
+        state, matching = self._state, self._matching
+        query = self._seen_by(state, group, matching.term("slug", name))
+        hits = state.searcher.search(query, 1, count=False).hits
+        if not hits and (product_id := _id_in(name)):
+            whole = without(matching.term("key", product_id), matching.term("kind", "offer"))
+            hits = state.searcher.search(self._seen_by(state, group, whole), 1, count=False).hits
+        return _stored(state.searcher, hits[0][1], "page") if hits else None
+
+    def with_codes(self, codes: Sequence[str], group: str | None = None) -> list[bytes]:
+        state, words = self._state, {code.lower() for code in codes}
+        query = self._seen_by(state, group, self._matching.one_of("codes", sorted(words)))
+        return _documents(state.searcher, state.searcher.search(query, len(words) * _SHARING, count=False).hits)
+
+    def _seen_by(self, state: _State, group: str | None, query: Query) -> Query:
+        """What `query` finds among what a customer group, or (None) everybody, sees."""
+        return narrowed(query, [self._matching.audience(group)]) if state.has_groups else query
 
     def search(self, question: Question) -> Found:
         state = self._state_of(question.place)
-        stages = self._matching.stages(question.words, self._phrases(question.tuning))
+        stages = {
+            name: self._seen_by(state, question.group, query)
+            for name, query in self._matching.stages(question.words, self._phrases(question.tuning)).items()
+        }
         stage = question.place.stage if question.place else self._stage(state, question, stages)
         summary = self._summary(state, question, stage, stages.get(stage) or Query.empty_query())
         documents, place = self._page(state, question, summary, question.place or Place(0, stage, state.sequence))
@@ -232,7 +260,7 @@ class TantivyIndex:
 
     def _stage(self, state: _State, question: Question, stages: dict[str, Query]) -> str:
         """The strictest stage that finds enough. The filter has no say, or narrowing it would widen the words."""
-        key = (question.words, question.tuning.version)
+        key = (question.words, question.tuning.version, question.group)
         known = state.stages.get(key)
         if known is None:
             known = _first_that_finds(state.searcher, stages)
@@ -242,27 +270,29 @@ class TantivyIndex:
 
     def _summary(self, state: _State, question: Question, stage: str, query: Query) -> _Summary:
         pins = question.pins if question.sort == "relevance" else ()
-        key = (question.words, stage, question.filter.model_dump_json(), question.tuning.version, pins)
+        about = question.filter.model_dump_json(), question.tuning.version, question.group
+        key = (question.words, stage, *about, pins)
         known = state.summaries.get(key)
         if known is None:
             if question.words.strip():
                 query = self._matching.boosted(
                     query, question.tuning.boosted_brands, question.tuning.boosted_categories
                 )
-            known = self._summed_up(state, query, question.filter, pins)
+            known = self._summed_up(state, query, question, pins)
             if len(state.summaries) < _KEPT_SUMMARIES:
                 state.summaries[key] = known
         return known
 
-    def _summed_up(self, state: _State, query: Query, wanted: OfferFilter, pins: Sequence[str]) -> _Summary:
+    def _summed_up(self, state: _State, query: Query, question: Question, pins: Sequence[str]) -> _Summary:
         searcher = state.searcher
-        conditions = self._matching.conditions(wanted)
+        conditions = self._matching.conditions(question.filter)
         within = narrowed(query, conditions.values())
         if not pins:
             count, sold_out = self._counted(state, within)
             return _Summary(within, count, sold_out, _facets(searcher, query, within, conditions), [])
         # What is sold out comes last, pinned or not.
-        pinned = without(self._matching.one_of("offer_slug", pins), self._sold_out)
+        named = self._seen_by(state, question.group, self._matching.one_of("offer_slug", pins))
+        pinned = without(named, self._sold_out)
         query = with_others(query, pinned)
         facets = _facets(searcher, query, narrowed(query, conditions.values()), conditions)
         rest = without(within, pinned)
@@ -344,7 +374,33 @@ def write_sequence(folder: Path, sequence: int) -> None:
     os.replace(beside, folder / "sequence")
 
 
-def _offer_document(offer: StoredOffer, fields: OfferFields, analysis: Analysis) -> tantivy.Document:
+def _documents_of(offer: StoredOffer, analysis: Analysis) -> Iterable[tantivy.Document]:
+    """An offer and its page as everybody sees them, and those that customer groups see in their place."""
+    if offer.fields is None:
+        return
+    usual = _offer_document(offer, offer.fields, offer.document, analysis)
+    usual.add_text("spelled", prepared(_written(offer.fields)))
+    if offer.groups:
+        usual.add_text("kind", "varied")
+    pages = [usual, _page_document(offer, offer.page)]
+    for document in pages:
+        document.add_text("audience", EVERYBODY)
+        for each in offer.groups:
+            document.add_text("replaced_for", each.group)
+    yield from pages
+    for each in offer.groups:
+        if each.fields is not None:
+            own = _offer_document(offer, each.fields, each.document, analysis)
+            for document in (own, _page_document(offer, each.page)):
+                document.add_text("audience", audience_of(each.group))
+                yield document
+
+
+def _written(fields: OfferFields) -> str:
+    return f"{fields.title} {fields.names}"
+
+
+def _offer_document(offer: StoredOffer, fields: OfferFields, ready: bytes, analysis: Analysis) -> tantivy.Document:
     document = tantivy.Document()
     document.add_text("key", offer.product_id)
     document.add_text("offer_slug", offer.slug)
@@ -352,10 +408,9 @@ def _offer_document(offer: StoredOffer, fields: OfferFields, analysis: Analysis)
     document.add_text("kind", "available" if fields.is_available else "unavailable")
     if fields.is_sold_out:
         document.add_text("kind", "sold_out")
-    written = f"{fields.title} {fields.names}"
+    written = _written(fields)
     document.add_text("title", analysis.indexed(fields.title))
     document.add_text("names", analysis.indexed(written))
-    document.add_text("spelled", prepared(written))
     document.add_text("text", analysis.indexed(f"{written} {fields.text}"))
     for code in fields.codes:
         document.add_text("codes", code)
@@ -374,16 +429,16 @@ def _offer_document(offer: StoredOffer, fields: OfferFields, analysis: Analysis)
     for name, key in _sort_keys(offer.number, fields).items():
         document.add_unsigned(name, key)
     document.add_float("boost", (1.3 if fields.is_featured else 1.0) * (1.0 if fields.is_available else 0.7))
-    document.add_bytes("document", offer.document)
+    document.add_bytes("document", ready)
     return document
 
 
-def _page_document(offer: StoredOffer) -> tantivy.Document:
+def _page_document(offer: StoredOffer, page: bytes) -> tantivy.Document:
     """Kept apart, so that a list does not unpack the descriptions of its neighbours."""
     document = tantivy.Document()
     document.add_text("key", offer.product_id)
     document.add_text("slug", offer.slug)
-    document.add_bytes("page", offer.page)
+    document.add_bytes("page", page)
     return document
 
 

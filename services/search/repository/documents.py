@@ -13,19 +13,22 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from services.search.models import OfferFields, StoredOffer
+from services.search.models import GroupOffer, OfferFields, StoredOffer
 from shared.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(OfferFields).decode
+_encode_groups = msgspec.msgpack.Encoder().encode
+_decode_groups = msgspec.msgpack.Decoder(tuple[GroupOffer, ...]).decode
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """What is to be written of one product: its offer, or (document None) that it has none.
 
-    `content` is a digest of all that readers see; `basis` what was seen of its stock, see `patching`.
+    `content` is a digest of all that readers see; `basis` what was seen of its stock, see `patching`; `groups` what
+    customer groups see instead.
     """
 
     product_id: UUID
@@ -36,6 +39,7 @@ class Row:
     page: bytes | None
     changed_at: datetime
     basis: bytes | None
+    groups: bytes | None = None
 
     @classmethod
     def of(
@@ -45,6 +49,7 @@ class Row:
         ready: tuple[bytes, bytes, bytes] | None,
         changed_at: datetime,
         basis: bytes | None,
+        groups: Sequence[GroupOffer] = (),
     ) -> "Row":
         """A row of what is `ready`: fields, document and page."""
         if ready is None:
@@ -53,7 +58,9 @@ class Row:
         digest = hashlib.blake2b(page, digest_size=16)
         digest.update(document)
         digest.update(fields)
-        return cls(product_id, slug, digest.digest(), fields, document, page, changed_at, basis)
+        seen = _encode_groups(groups) if groups else None
+        digest.update(seen or b"")
+        return cls(product_id, slug, digest.digest(), fields, document, page, changed_at, basis, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +147,17 @@ async def write(
     """Put rows in the place of what was there, each with its number, its sequence and when catalog was asked."""
     await uow.execute(
         "INSERT INTO documents (organization_id, shop_id, product_id, number, sequence, built_from, stock_from,"
-        " is_deleted, slug, content, fields, document, page, changed_at, basis)"
+        " is_deleted, slug, content, fields, document, page, changed_at, basis, groups)"
         " SELECT $1, $2, product_id, number, sequence, built_from, $3, document IS NULL, slug, content, fields,"
-        " document, page, changed_at, basis FROM unnest($4::uuid[], $5::int[], $6::bigint[], $7::bigint[], $8::text[],"
-        "   $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[], $13::timestamptz[], $14::bytea[]) AS r (product_id,"
-        "   number, sequence, built_from, slug, content, fields, document, page, changed_at, basis)"
+        " document, page, changed_at, basis, groups FROM unnest($4::uuid[], $5::int[], $6::bigint[], $7::bigint[],"
+        "   $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[], $13::timestamptz[], $14::bytea[],"
+        "   $15::bytea[]) AS r (product_id, number, sequence, built_from, slug, content, fields, document, page,"
+        "   changed_at, basis, groups)"
         " ON CONFLICT (organization_id, shop_id, product_id) DO UPDATE SET number = excluded.number,"
         " sequence = excluded.sequence, built_from = excluded.built_from, stock_from = excluded.stock_from,"
         " is_deleted = excluded.is_deleted,"
         " slug = excluded.slug, content = excluded.content, fields = excluded.fields, document = excluded.document,"
-        " page = excluded.page, changed_at = excluded.changed_at, basis = excluded.basis",
+        " page = excluded.page, changed_at = excluded.changed_at, basis = excluded.basis, groups = excluded.groups",
         uow.organization_id,
         shop_id,
         stock_from,
@@ -164,6 +172,7 @@ async def write(
         [row.page for row in rows],
         [row.changed_at for row in rows],
         [row.basis for row in rows],
+        [row.groups for row in rows],
     )
 
 
@@ -211,7 +220,7 @@ class Followed(Generic[T]):
 async def follow(uow: UnitOfWork, shop_id: UUID, after: int, most: int) -> Followed[StoredOffer]:
     """Rows after a sequence; a reader that begins at 0 is spared those that are gone."""
     rows = await uow.fetch(
-        "SELECT product_id, number, sequence, slug, fields, document, page, changed_at FROM documents"
+        "SELECT product_id, number, sequence, slug, fields, document, page, groups, changed_at FROM documents"
         " WHERE shop_id = $1 AND sequence > 0 AND sequence > $2 AND ($2 > 0 OR NOT is_deleted)"
         " ORDER BY sequence LIMIT $3",
         shop_id,
@@ -228,8 +237,9 @@ async def follow(uow: UnitOfWork, shop_id: UUID, after: int, most: int) -> Follo
 def stored_offer(row: asyncpg.Record) -> StoredOffer:
     """A row of the documents as an engine takes it over."""
     fields = None if row["fields"] is None else _decode(row["fields"])
+    groups = () if row["groups"] is None else _decode_groups(row["groups"])
     return StoredOffer(
-        row["product_id"].hex, row["number"], row["slug"], fields, row["document"] or b"", row["page"] or b""
+        row["product_id"].hex, row["number"], row["slug"], fields, row["document"] or b"", row["page"] or b"", groups
     )
 
 

@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -47,12 +47,14 @@ class JudgedVariant(msgspec.Struct, frozen=True, array_like=True):
 class Assembly:
     """What became of a product: its offer, or None; and when (UTC) a date will change that by itself.
 
-    `judged` are all its variants in their order, also those that are not sold.
+    `judged` are all its variants in their order, also those that are not sold. `groups` are the customer groups who see
+    another offer, or none, because prices are others for them.
     """
 
     offer: AssembledOffer | None
     changes_at: datetime | None
     judged: list[JudgedVariant]
+    groups: Mapping[str, AssembledOffer | None] = field(default_factory=dict)
 
 
 def assemble(
@@ -73,7 +75,24 @@ def assemble(
         judged.append(JudgedVariant(seen_of(subject.stock, today), is_listed, subject.can_be_bought))
     is_kept = keeps_sold_out and not shown
     offer = _offer(product, listed, shown or listed, is_sold_out=is_kept) if shown or (is_kept and listed) else None
-    return Assembly(offer, _next_change(subjects, today), judged)
+    groups = {}
+    if offer is not None:
+        for group in dict.fromkeys(group for variant in product.variants for group in variant.groups):
+            theirs = assemble(priced_for(product, group), stock, today, keeps_sold_out=keeps_sold_out)
+            groups[group] = theirs.offer
+    return Assembly(offer, _next_change(subjects, today), judged, groups)
+
+
+def priced_for(product: ProductPart, group: str) -> ProductPart:
+    """`product` at the prices of a customer group."""
+
+    def of_group(variant: VariantPart) -> VariantPart:
+        prices = variant.groups.get(group)
+        if prices is None:
+            return replace(variant, groups={})
+        return replace(variant, tiers=prices.tiers, price_on_request=prices.price_on_request, groups={})
+
+    return replace(product, variants=[of_group(variant) for variant in product.variants])
 
 
 def is_kept(subject: Subject, among: Iterable[Subject]) -> bool:

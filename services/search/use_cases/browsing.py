@@ -12,9 +12,9 @@ from services.search.use_cases.reading import Reader
 from shared.contracts.search.messages import ListShopCategories
 
 
-def page(reader: Reader, name: str) -> bytes:
-    """Ready JSON of `OfferDetails`, by slug or product id. Raises OfferNotFound."""
-    found = reader.index.page(name)
+def page(reader: Reader, name: str, group: str | None) -> bytes:
+    """Ready JSON of `OfferDetails`, by slug or product id, as a customer group sees it. Raises OfferNotFound."""
+    found = reader.index.page(name, group)
     if found is None:
         raise OfferNotFound(f"The shop sells nothing called '{name}'.")
     return found
@@ -63,9 +63,9 @@ def _position(term: str) -> int:
     return int(term.rsplit("\x1f", 1)[1]) if term.count("\x1f") == 2 else 0
 
 
-def by_sku(reader: Reader, skus: Sequence[str]) -> bytes:
+def by_sku(reader: Reader, skus: Sequence[str], group: str | None) -> bytes:
     """Ready JSON of `SkuOffers`. A SKU is itself, upper and lower case told apart; its barcode is none."""
-    offers = [orjson.loads(document) for document in reader.index.with_codes(skus)]
+    offers = [orjson.loads(document) for document in reader.index.with_codes(skus, group)]
     found = {variant["sku"]: (offer, variant) for offer in offers for variant in offer["variants"]}
     return orjson.dumps({"items": [_sku_offer(sku, *found.get(sku, (None, None))) for sku in skus]})
 

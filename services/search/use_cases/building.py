@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from services.search.errors import CatalogIsBehind
+from services.search.models import GroupOffer
 from services.search.repository import documents, marks, operator_marks, products, shops, tunings
 from services.search.repository.documents import Row, Standing
 from services.search.repository.mark_table import Mark
@@ -252,9 +253,18 @@ async def _leave_for_later(uow: UnitOfWork, shop_id: UUID, built: Sequence[Built
 def row_of(built: Built) -> Row:
     """What is written of a product."""
     offer = built.assembly.offer
-    basis = None if built.product is None else patching.basis_of(built.assembly.judged)
+    groups = built.assembly.groups
+    # What customer groups see is built in full: it may list other variants.
+    has_basis = built.product is not None and not groups
+    basis = patching.basis_of(built.assembly.judged) if has_basis else None
     ready = None if offer is None else (documents.encoded(offer.fields), offer.document, offer.page)
-    return Row.of(built.product_id, offer.slug if offer else "", ready, built.changed_at, basis)
+    seen = [
+        GroupOffer(group, None, b"", b"")
+        if theirs is None
+        else GroupOffer(group, theirs.fields, theirs.document, theirs.page)
+        for group, theirs in groups.items()
+    ]
+    return Row.of(built.product_id, offer.slug if offer else "", ready, built.changed_at, basis, seen)
 
 
 _WORK: Work[UUID, Built] = Work(marks.MARKS, gather, write, _leave_for_later)

@@ -30,7 +30,9 @@ def search(reader: Reader, message: SearchOffers) -> bytes:
     low, high = message.filter.price_min, message.filter.price_max
     if low is not None and high is not None and low > high:
         told = f"No price is at least {low} and at most {high}."
-        raise ReversedPriceRange(told, [{"pointer": "/price_min", "code": "reversed_price_range", "message": told}])
+        raise ReversedPriceRange(
+            told, [{"pointer": "/filter/price_min", "code": "reversed_price_range", "message": told}]
+        )
     key = message.model_dump_json()
     known = reader.remembered(key)
     if known is not None:
@@ -43,6 +45,7 @@ def search(reader: Reader, message: SearchOffers) -> bytes:
         place=_place(reader, message),
         tuning=reader.tuning,
         pins=pins_of(reader.tuning, message.query or "", message.filter.category),
+        group=message.customer_group,
     )
     answer = _answer(reader, message, reader.index.search(question))
     reader.remember(key, answer)
@@ -55,7 +58,7 @@ def suggest(reader: Reader, message: SuggestOffers) -> bytes:
     known = reader.remembered(key)
     if known is not None:
         return known
-    found = reader.index.search(first_of(reader, message.query, _OFFERS_SUGGESTED))
+    found = reader.index.search(first_of(reader, message.query, _OFFERS_SUGGESTED, message.customer_group))
     answer = _joined(
         found.documents,
         "offers",
@@ -70,10 +73,10 @@ def suggest(reader: Reader, message: SuggestOffers) -> bytes:
     return answer
 
 
-def first_of(reader: Reader, words: str, first: int) -> Question:
-    """The best offers for some words, or of the shop, as its merchant tuned it."""
+def first_of(reader: Reader, words: str, first: int, group: str | None = None) -> Question:
+    """The best offers for some words, or of the shop, as its merchant tuned it and a customer group sees it."""
     pins = pins_of(reader.tuning, words, [])
-    return Question(words, OfferFilter(), "relevance", first, tuning=reader.tuning, pins=pins)
+    return Question(words, OfferFilter(), "relevance", first, tuning=reader.tuning, pins=pins, group=group)
 
 
 def _answer(reader: Reader, message: SearchOffers, found: Found) -> bytes:
@@ -107,8 +110,8 @@ def _correction(reader: Reader, words: str, found: Found) -> str | None:
 
 
 def _nothing_found(reader: Reader, message: SearchOffers) -> bytes:
-    alone = reader.index.search(first_of(reader, message.query or "", 1))
-    instead = reader.index.search(first_of(reader, "", _OFFERS_INSTEAD))
+    alone = reader.index.search(first_of(reader, message.query or "", 1, message.customer_group))
+    instead = reader.index.search(first_of(reader, "", _OFFERS_INSTEAD, message.customer_group))
     return _joined(
         instead.documents,
         "offers",
@@ -142,5 +145,5 @@ def _place(reader: Reader, message: SearchOffers) -> Place | None:
 
 def _digest(reader: Reader, message: SearchOffers) -> str:
     """What a cursor belongs to: the shop, what was asked, and how the shop was tuned then."""
-    asked = message.model_dump_json(include={"query", "filter", "sort"})
+    asked = message.model_dump_json(include={"query", "filter", "sort", "customer_group"})
     return hashlib.blake2b(f"{reader.shop.id}{reader.tuning.version}{asked}".encode(), digest_size=6).hexdigest()

@@ -73,8 +73,19 @@ class PriceTier:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPrices:
+    """What a variant costs a customer group, where that is not what it costs everybody."""
+
+    tiers: list[PriceTier]
+    price_on_request: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class VariantPart:
-    """A variant as one shop sells it. `tiers` is empty when the shop has no price for it."""
+    """A variant as one shop sells it. `tiers` is empty when the shop has no price for it.
+
+    `groups` are the customer groups for whom it has other prices.
+    """
 
     id: UUID
     sku: str
@@ -94,6 +105,7 @@ class VariantPart:
     typed_attributes: list[AttributePart] = field(default_factory=list)
     backorder: Backorder | None = None
     order_limits: OrderLimits | None = None
+    groups: dict[str, GroupPrices] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +143,12 @@ class OfferParts:
     """What catalog knows of these products in one shop; a product that is gone is not among them.
 
     `shop_version` is the version of the shop that catalog has heard of; null: none, or that it was removed.
+    `customer_groups` are those for which the shop, or one it may inherit from, has a price list, of whatever dates.
     """
 
     products: list[ProductPart]
     shop_version: int | None = None
+    customer_groups: list[str] = field(default_factory=list)
 
 
 class LinePrice(Shape):

@@ -14,6 +14,7 @@ ShopCode = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 Words = Annotated[str, StringConstraints(max_length=300)]
 # Comes from query parameters, as text.
 OffersFirst = Annotated[int, Field(ge=1, le=100, strict=False)]
+CustomerGroup = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -21,7 +22,8 @@ class SearchOffers(Query[bytes]):
     """The offers of a shop that match words and filter, as ready JSON of `FoundOffers`.
 
     All words must match, the last one as a beginning; where that finds little, words that are nearly spelled so count,
-    too. Raises shop_not_found, invalid_cursor, cursor_of_another_search, reversed_price_range.
+    too. With a `customer_group` everything is as it is for that group, by its prices: offers, order, filters, facets.
+    Raises shop_not_found, invalid_cursor, cursor_of_another_search, reversed_price_range, unknown_customer_group.
     """
 
     shop: ShopCode
@@ -30,24 +32,30 @@ class SearchOffers(Query[bytes]):
     sort: OfferSort = "relevance"
     first: OffersFirst = 20
     after: str | None = None
+    customer_group: CustomerGroup | None = None
 
 
 class SuggestOffers(Query[bytes]):
-    """What somebody who typed `query` so far may mean, as ready JSON of `OfferSuggestions`. Raises shop_not_found."""
+    """What somebody who typed `query` so far may mean, as ready JSON of `OfferSuggestions`.
+
+    Raises shop_not_found, unknown_customer_group.
+    """
 
     shop: ShopCode
     query: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     first: Annotated[int, Field(ge=1, le=20, strict=False)] = 8
+    customer_group: CustomerGroup | None = None
 
 
 class GetOffer(Query[bytes]):
     """One offer with all its product page shows, as ready JSON of `OfferDetails`; by its slug, or its product's id.
 
-    Raises shop_not_found, offer_not_found.
+    With a `customer_group` at its prices. Raises shop_not_found, offer_not_found, unknown_customer_group.
     """
 
     shop: ShopCode
     slug: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    customer_group: CustomerGroup | None = None
 
 
 class ListShopCategories(Query[bytes]):
@@ -59,10 +67,14 @@ class ListShopCategories(Query[bytes]):
 
 
 class GetOffersBySku(Query[bytes]):
-    """Price and availability of SKUs in a shop, as ready JSON of `SkuOffers`. Raises shop_not_found."""
+    """Price and availability of SKUs in a shop, as ready JSON of `SkuOffers`.
+
+    With a `customer_group` at its prices. Raises shop_not_found, unknown_customer_group.
+    """
 
     shop: ShopCode
     skus: Annotated[list[Sku], Field(min_length=1, max_length=100)]
+    customer_group: CustomerGroup | None = None
 
 
 class ExplainOffer(Query[OfferExplanation]):

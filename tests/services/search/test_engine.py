@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import given, strategies
 from services.search.engines.base import Found, IndexUnreadable, Question, Tuning
 from services.search.engines.spelling import mistakes_between
 from services.search.engines.tantivy import TantivyIndex, open_index
-from services.search.models import OfferFields, StoredOffer
+from services.search.models import GroupOffer, OfferFields, StoredOffer
 from shared.contracts.search.shapes import AttributeFilter, OfferFilter, OptionFilter
 
 BRANDS = ("Northwind", "Skerry Looms", "Äther", "O'Neil & Söhne")
@@ -576,3 +577,47 @@ def test_what_is_sold_out_comes_last_in_every_order_page_by_page(tmp_path: Path,
     assert not any(number % 3 for number in pinned[80:])
     if sort == "relevance":
         assert pinned[0] == 7
+
+
+@pytest.mark.feature("SEA-2", "SEA-3")
+def test_a_customer_group_finds_and_orders_by_its_own_prices(tmp_path: Path) -> None:
+    def for_group(group: str, number: int, **fields: Any) -> GroupOffer:
+        own = an_offer(number, **fields)
+        return GroupOffer(group, own.fields, f"{number}00".encode(), b"page of " + group.encode())
+
+    offers = [an_offer(number, "Oak table", price=1000 * number, brand="Northwind") for number in range(1, 5)]
+    trade = for_group("trade", 4, title="Oak table", price=500, brand="Northwind")
+    offers[3] = replace(offers[3], groups=(trade,))
+    # For the staff it is no offer at all.
+    offers[2] = replace(offers[2], groups=(GroupOffer("staff", None, b"", b""),))
+    index = index_of(tmp_path, offers)
+    for words in ("", "oak"):
+        assert numbers(ask(index, words, sort="price_asc")) == [1, 2, 3, 4]
+        assert numbers(ask(index, words, sort="price_asc", group="trade")) == [400, 1, 2, 3]
+        assert numbers(ask(index, words, sort="price_asc", group="staff")) == [1, 2, 4]
+        assert walk(index, words, sort="price_desc", group="trade") == [3, 2, 1, 400]
+        cheap = OfferFilter(price_max=999)
+        assert numbers(ask(index, words, filter=cheap)) == []
+        found = ask(index, words, filter=cheap, group="trade")
+        assert (numbers(found), found.total, found.facets.brands) == ([400], 1, {"Northwind": 1})
+        assert ask(index, words, group="trade").facets.lowest_price == 500
+        assert ask(index, words, group="trade").facets.brands == {"Northwind": 4}
+        assert ask(index, words, group="staff").total == 3
+        pinned = {"pins": ("offer-4", "offer-3")}
+        assert numbers(ask(index, words, group="trade", **pinned))[:2] == [400, 3]
+        assert numbers(ask(index, words, group="staff", **pinned))[0] == 4
+        assert sorted(walk(index, words, group="staff", **pinned)) == [1, 2, 4]
+    assert index.page("offer-4") == b"page"
+    assert index.page("offer-4", "trade") == b"page of trade"
+    assert index.page(offers[3].product_id, "trade") == b"page of trade"
+    assert index.page("offer-1", "trade") == b"page"
+    assert index.page("offer-3", "staff") is None
+    assert index.page(offers[2].product_id, "staff") is None
+    assert index.with_codes(["SKU-4"]) == [b"4"]
+    assert index.with_codes(["SKU-4", "SKU-1"], "trade") in ([b"400", b"1"], [b"1", b"400"])
+    assert index.completions("oa", 5) == [("oak", 4)]
+    assert [index.has_group(group) for group in ("trade", "staff", "others")] == [True, True, False]
+    # What a group had goes with the offer, and with its own prices.
+    index.apply([replace(offers[3], groups=()), StoredOffer(offers[2].product_id, 3, "", None, b"", b"")], 2)
+    assert numbers(ask(index, sort="price_asc", group="trade")) == [1, 2, 4]
+    assert not index.has_group("trade")
