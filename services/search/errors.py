@@ -32,6 +32,10 @@ class UnknownCustomerGroup(ValidationFailed):
     """No price list of the shop, or of one it may inherit from, is for this customer group."""
 
 
+class TooManyCombinations(ValidationFailed):
+    """The values of several options can be combined in more ways than are looked for."""
+
+
 class ProductsAndCategories(ValidationFailed):
     """A rebuild names categories, and products or SKUs as well: it could mean both, or those that are in both."""
 
@@ -50,5 +54,6 @@ __all__ = [
     "SearchTuningChangedSince",
     "ShopNotFound",
     "SkuNotFound",
+    "TooManyCombinations",
     "UnknownCustomerGroup",
 ]

@@ -11,7 +11,8 @@ class OfferFields(msgspec.Struct, frozen=True):
 
     With US the ASCII unit separator, `categories` are `path<US>name<US>position`, `options` `name<US>value`, and
     `attributes`, those that are facets, `code<US>value<US>label<US>text`, the last two as they are shown. `price` is
-    in minor units. What is sold out comes behind everything else.
+    in minor units. What is sold out comes behind everything else. `choices` has the options of each variant that is
+    sold, where a variant has several.
     """
 
     title: str
@@ -27,6 +28,7 @@ class OfferFields(msgspec.Struct, frozen=True):
     created_milliseconds: int
     attributes: list[str] = []
     is_sold_out: bool = False
+    choices: list[list[str]] = []
 
 
 class GroupOffer(msgspec.Struct, frozen=True, array_like=True):

@@ -1,7 +1,8 @@
 """What words ask for: how they must match, stage by stage, and the filter's conditions, as tantivy's queries."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 
 import tantivy
 from tantivy import FieldType, Occur, Query
@@ -18,11 +19,42 @@ _DISTANCES = ((8, 2), (4, 1))
 
 _IN_TITLE, _IN_NAMES, _IN_TEXT, _AS_BEGINNING, _NEARLY, _MEANT = 6.0, 3.0, 1.0, 1.5, 0.4, 0.5
 
+# Between the options of one variant; no text of the trade contains it.
+_AND = "\x1e"
 # Who sees what is for no customer group alone.
 EVERYBODY = "*"
 
 # By the stems of a phrase's words, the words of other phrases that are meant as well.
 Phrases = Mapping[tuple[str, ...], Sequence[Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """A filter's conditions by their facet: `category`, `price`, `attribute:<code>` …, and `option:<name>`.
+
+    Those on options hold for one variant together. `options` are keys of values by the option's name.
+    """
+
+    matching: "Matching"
+    plain: Mapping[str, Query]
+    options: Mapping[str, Sequence[str]]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.plain
+        yield from (f"option:{name}" for name in self.options)
+
+    def but(self, left_out: str | None = None) -> list[Query]:
+        """All of them but one."""
+        found = [query for key, query in self.plain.items() if key != left_out]
+        names = [name for name in self.options if f"option:{name}" != left_out]
+        return [*found, self.matching.of_one_variant([self.options[name] for name in names])] if names else found
+
+    def beside(self, name: str, value: str) -> list[Query] | None:
+        """What else must hold where a variant has this value of an option; None where no other option counts."""
+        others = [keys for other, keys in self.options.items() if other != name.casefold()]
+        if not others:
+            return None
+        return [*self.plain.values(), self.matching.of_one_variant([*others, [option_key(name, value)]])]
 
 
 @dataclass(frozen=True)
@@ -115,8 +147,14 @@ class Matching:
         ways = [Query.boost_query(narrowed(query, [condition]), factor) for condition, factor in promoted]
         return Query.disjunction_max_query([query, *ways], 0.0) if ways else query
 
-    def conditions(self, wanted: OfferFilter) -> dict[str, Query]:
-        """The filter's conditions by their facet: `category`, `price`, `option:<name>`, `attribute:<code>` …"""
+    def conditions(self, wanted: OfferFilter) -> "Conditions":
+        options: dict[str, list[str]] = {}
+        for option in wanted.options:
+            name = option.name.casefold()
+            options.setdefault(name, []).extend(option_key(name, value) for value in option.values)
+        return Conditions(self, self._plain_conditions(wanted), options)
+
+    def _plain_conditions(self, wanted: OfferFilter) -> dict[str, Query]:
         found: dict[str, Query] = {}
         if wanted.category:
             found["category"] = self.one_of("categories", (path.strip("/") for path in wanted.category))
@@ -128,14 +166,16 @@ class Matching:
             )
         if wanted.in_stock is not None:
             found["in_stock"] = self.term("kind", "available" if wanted.in_stock else "unavailable")
-        for name in dict.fromkeys(option.name.casefold() for option in wanted.options):
-            own = [option for option in wanted.options if option.name.casefold() == name]
-            values = (option_key(name, value) for option in own for value in option.values)
-            found[f"option:{name}"] = self.one_of("option_keys", values)
         for code in dict.fromkeys(attribute.code for attribute in wanted.attributes):
             values = (option_key(code, value) for a in wanted.attributes if a.code == code for value in a.values)
             found[f"attribute:{code}"] = self.one_of("attribute_keys", values)
         return found
+
+    def of_one_variant(self, choices: Sequence[Sequence[str]]) -> Query:
+        """Offers of which one variant has a value of each of these options, given as keys by option."""
+        if len(choices) == 1:
+            return self.one_of("option_keys", choices[0])
+        return self.one_of("choice_keys", {choice_key(keys) for keys in product(*choices)})
 
     def audience(self, group: str | None) -> Query:
         """What a customer group, or (None) everybody, sees: its own offers, and others' in whose place it has none."""
@@ -164,6 +204,18 @@ def allowed_distance(word: str) -> int:
 def option_key(name: str, value: str) -> str:
     """What an option's or attribute's value is filtered by: upper and lower case are the same."""
     return f"{name}\x1f{value}".casefold()
+
+
+def choice_key(keys: Iterable[str]) -> str:
+    """What options of one variant are filtered by together."""
+    return _AND.join(sorted(keys))
+
+
+def choice_keys(options: Sequence[str]) -> Iterator[str]:
+    """Every choice of two options or more that a variant with these, as `name<US>value`, fits."""
+    keys = [option_key(*option.split("\x1f", 1)) for option in options]
+    for size in range(2, len(keys) + 1):
+        yield from map(choice_key, combinations(keys, size))
 
 
 def without(query: Query, others: Query) -> Query:

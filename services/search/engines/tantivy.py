@@ -23,9 +23,11 @@ from services.search.engines.analysis import Analysis, analysis_of, language_of,
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Place, Question, Tuning
 from services.search.engines.matching import (
     EVERYBODY,
+    Conditions,
     Matching,
     Phrases,
     audience_of,
+    choice_keys,
     narrowed,
     option_key,
     with_others,
@@ -36,7 +38,7 @@ from services.search.models import OfferFields, StoredOffer
 from shared.contracts.search.shapes import OfferSort
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 8
+VERSION = 9
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
@@ -50,6 +52,8 @@ _ORDERS = {"relevance": "by_rank", "price_asc": "by_price", "price_desc": "by_pr
 # The upper ends of price ranges, in minor units of a currency with two decimals; the same for all, as numbers.
 _PRICE_STEPS = (1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
 _MOST_VALUES = {"brand": 1000, "category": 2000, "options": 5000, "attributes": 5000}
+# Values of options that are counted one by one, where a filter names options: those of most offers.
+_MOST_COUNTED = 200
 # So many offers share a barcode, or a SKU that is another's barcode, at most.
 _SHARING = 5
 _KEPT_SUMMARIES = 500
@@ -59,7 +63,8 @@ _STATE_SECONDS = 60.0
 
 # What is looked up as it is. `audience` is who sees an offer or page, and `replaced_for` which groups see another.
 _TERMS = (
-    *("key", "kind", "slug", "offer_slug", "brand_key", "categories", "option_keys", "attribute_keys"),
+    *("key", "kind", "slug", "offer_slug", "brand_key", "categories", "option_keys", "choice_keys"),
+    *("attribute_keys",),
     *("audience", "replaced_for"),
 )
 
@@ -286,7 +291,7 @@ class TantivyIndex:
     def _summed_up(self, state: _State, query: Query, question: Question, pins: Sequence[str]) -> _Summary:
         searcher = state.searcher
         conditions = self._matching.conditions(question.filter)
-        within = narrowed(query, conditions.values())
+        within = narrowed(query, conditions.but())
         if not pins:
             count, sold_out = self._counted(state, within)
             return _Summary(within, count, sold_out, _facets(searcher, query, within, conditions), [])
@@ -294,9 +299,9 @@ class TantivyIndex:
         named = self._seen_by(state, question.group, self._matching.one_of("offer_slug", pins))
         pinned = without(named, self._sold_out)
         query = with_others(query, pinned)
-        facets = _facets(searcher, query, narrowed(query, conditions.values()), conditions)
+        facets = _facets(searcher, query, narrowed(query, conditions.but()), conditions)
         rest = without(within, pinned)
-        found = [self._pinned(searcher, slug, [pinned, *conditions.values()]) for slug in pins]
+        found = [self._pinned(searcher, slug, [pinned, *conditions.but()]) for slug in pins]
         count, sold_out = self._counted(state, rest)
         return _Summary(rest, count, sold_out, facets, [address for address in found if address is not None])
 
@@ -421,6 +426,8 @@ def _offer_document(offer: StoredOffer, fields: OfferFields, ready: bytes, analy
     for option in fields.options:
         document.add_text("options", option)
         document.add_text("option_keys", option_key(*option.split("\x1f", 1)))
+    for together in {key for choice in fields.choices for key in choice_keys(choice)}:
+        document.add_text("choice_keys", together)
     for attribute in fields.attributes:
         document.add_text("attributes", attribute)
         document.add_text("attribute_keys", option_key(*attribute.split("\x1f", 2)[:2]))
@@ -533,14 +540,13 @@ _AGGREGATIONS: dict[str, dict[str, Any]] = {
 _NAMED = frozenset({"options", "attributes"})
 
 
-def _facets(searcher: tantivy.Searcher, query: Query, within: Query, conditions: dict[str, Query]) -> FacetCounts:
+def _facets(searcher: tantivy.Searcher, query: Query, within: Query, conditions: Conditions) -> FacetCounts:
     """Counts of `within`; a facet with a condition of its own is counted as if that were not there."""
-    together = {
-        name: part for key, value in _AGGREGATIONS.items() if key not in conditions for name, part in value.items()
-    }
+    named = set(conditions)
+    together = {name: part for key, value in _AGGREGATIONS.items() if key not in named for name, part in value.items()}
     counts = searcher.aggregate(within, together)
     for key in conditions:
-        others = narrowed(query, [condition for name, condition in conditions.items() if name != key])
+        others = narrowed(query, conditions.but(key))
         if key in _AGGREGATIONS:
             counts |= searcher.aggregate(others, _AGGREGATIONS[key])
         elif (kind := f"{key.split(':', 1)[0]}s") in _NAMED:
@@ -549,7 +555,7 @@ def _facets(searcher: tantivy.Searcher, query: Query, within: Query, conditions:
     return FacetCounts(
         _counted(counts["category"]),
         _counted(counts["brand"]),
-        _counted(counts["options"]),
+        _of_variants(searcher, query, conditions, _counted(counts["options"])),
         _counted(counts["attributes"]),
         _priced(counts["ranges"]["buckets"]),
         *_ends(counts["price"]),
@@ -561,6 +567,21 @@ def _with_own(buckets: list[Any], own: list[Any], name: str) -> list[Any]:
         return bool(bucket["key"].split("\x1f", 1)[0].casefold() == name.casefold())
 
     return [bucket for bucket in buckets if not is_named(bucket)] + [bucket for bucket in own if is_named(bucket)]
+
+
+def _of_variants(
+    searcher: tantivy.Searcher, query: Query, conditions: Conditions, counts: dict[str, int]
+) -> dict[str, int]:
+    """Counts of options, by the variants that have what is asked of other options as well."""
+    if not conditions.options:
+        return counts
+    found = {}
+    for term, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_COUNTED]:
+        beside = conditions.beside(*term.split("\x1f", 1))
+        own = count if beside is None else _count(searcher, narrowed(query, beside))
+        if own:
+            found[term] = own
+    return found
 
 
 def _counted(terms: dict[str, Any]) -> dict[str, int]:

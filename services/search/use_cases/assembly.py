@@ -236,7 +236,12 @@ def _fields(
         # The id is a UUIDv7 (RFC 9562 §5.7): its first 48 bits are the milliseconds of its making.
         created_milliseconds=product.id.int >> 80,
         attributes=_facts(product, shown),
+        choices=[list(choice) for choice in dict.fromkeys(map(_choice, shown)) if len(choice) > 1],
     )
+
+
+def _choice(subject: Subject) -> tuple[str, ...]:
+    return tuple(_pair(*option) for option in subject.variant.options.items())
 
 
 def _facts(product: ProductPart, shown: Sequence[Subject]) -> list[str]:

@@ -5,19 +5,22 @@ Who finds little or nothing is helped on: with the words as offers spell them, a
 
 import hashlib
 from collections.abc import Sequence
+from math import prod
 from typing import Any, get_args
 
 import orjson
 
 from services.search.engines.base import Found, Place, Question
-from services.search.errors import CursorOfAnotherSearch, ReversedPriceRange
+from services.search.errors import CursorOfAnotherSearch, ReversedPriceRange, TooManyCombinations
 from services.search.use_cases.facets import category_facet, facets_of, values_of
 from services.search.use_cases.reading import Reader
 from services.search.use_cases.tuning import pins_of
 from shared.contracts.search.messages import SearchOffers, SuggestOffers
 from shared.contracts.search.shapes import OfferFilter, WordsMatched
+from shared.errors import ValidationFailed
 from shared.pagination import InvalidCursor, cursor_for, cursor_values
 
+MOST_COMBINATIONS = 5000
 _OFFERS_SUGGESTED = 4
 _OFFERS_INSTEAD = 4
 _CATEGORIES_INSTEAD = 10
@@ -26,13 +29,11 @@ _LARGEST_PLACE = (1 << 64) - 1
 
 
 def search(reader: Reader, message: SearchOffers) -> bytes:
-    """Ready JSON of `FoundOffers`. Raises InvalidCursor, CursorOfAnotherSearch, ReversedPriceRange."""
-    low, high = message.filter.price_min, message.filter.price_max
-    if low is not None and high is not None and low > high:
-        told = f"No price is at least {low} and at most {high}."
-        raise ReversedPriceRange(
-            told, [{"pointer": "/filter/price_min", "code": "reversed_price_range", "message": told}]
-        )
+    """Ready JSON of `FoundOffers`.
+
+    Raises InvalidCursor, CursorOfAnotherSearch, ReversedPriceRange, TooManyCombinations.
+    """
+    _check(message.filter)
     key = message.model_dump_json()
     known = reader.remembered(key)
     if known is not None:
@@ -50,6 +51,22 @@ def search(reader: Reader, message: SearchOffers) -> bytes:
     answer = _answer(reader, message, reader.index.search(question))
     reader.remember(key, answer)
     return answer
+
+
+def _check(wanted: OfferFilter) -> None:
+    low, high = wanted.price_min, wanted.price_max
+    if low is not None and high is not None and low > high:
+        raise _wrong(ReversedPriceRange, "/filter/price_min", f"No price is at least {low} and at most {high}.")
+    values: dict[str, set[str]] = {}
+    for option in wanted.options:
+        values.setdefault(option.name.casefold(), set()).update(option.values)
+    if prod(map(len, values.values())) > MOST_COMBINATIONS:
+        told = f"The values of these options combine in more than {MOST_COMBINATIONS} ways; name fewer of them."
+        raise _wrong(TooManyCombinations, "/filter/options", told)
+
+
+def _wrong(error: type[ValidationFailed], pointer: str, told: str) -> ValidationFailed:
+    return error(told, [{"pointer": pointer, "code": error.code, "message": told}])
 
 
 def suggest(reader: Reader, message: SuggestOffers) -> bytes:

@@ -210,7 +210,9 @@ class AttributeFilter(Shape):
 class OfferFilter(Shape):
     """Which offers: all conditions hold; within one, any of its values.
 
-    `category` takes slugs or paths (`clothing/knitwear`), each with its branch. Prices are minor units, inclusive.
+    Those of `options` hold for one variant together: red and L finds what there is in red and L, and not what there is
+    in red and, in another colour, in L. `category` takes slugs or paths (`clothing/knitwear`), each with its branch.
+    Prices are minor units, inclusive.
     """
 
     category: FilterValues = []

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, strategies
 
 from services.search.engines.base import Found, IndexUnreadable, Question, Tuning
+from services.search.engines.matching import choice_keys
 from services.search.engines.spelling import mistakes_between
 from services.search.engines.tantivy import TantivyIndex, open_index
 from services.search.models import GroupOffer, OfferFields, StoredOffer
@@ -621,3 +622,51 @@ def test_a_customer_group_finds_and_orders_by_its_own_prices(tmp_path: Path) -> 
     index.apply([replace(offers[3], groups=()), StoredOffer(offers[2].product_id, 3, "", None, b"", b"")], 2)
     assert numbers(ask(index, sort="price_asc", group="trade")) == [1, 2, 4]
     assert not index.has_group("trade")
+
+
+@pytest.mark.feature("SEA-2")
+def test_options_hold_for_one_variant_together_and_facets_count_by_hand(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    values = {"Colour": ("Red", "Blue", "Green"), "Size": ("S", "M", "L"), "Cut": ("Slim", "Wide")}
+    offers, variants = [], {}
+    for number in range(1, 201):
+        names = chance.sample(sorted(values), chance.randint(1, 3))
+        own = [{name: chance.choice(values[name]) for name in names} for _ in range(chance.randint(1, 4))]
+        variants[number] = own
+        choices = [[f"{name}\x1f{value}" for name, value in each.items()] for each in own]
+        options = sorted({pair for choice in choices for pair in choice})
+        choices = [choice for choice in choices if len(choice) > 1]
+        offers.append(an_offer(number, options=options, choices=choices))
+    index = index_of(tmp_path, offers)
+
+    def fits(number: int, wanted: dict[str, list[str]]) -> bool:
+        return any(all(each.get(name) in some for name, some in wanted.items()) for each in variants[number])
+
+    for wanted in (
+        {"Colour": ["Red"], "Size": ["L"]},
+        {"Colour": ["Red", "Blue"], "Size": ["L", "S"]},
+        {"Colour": ["Red"], "Size": ["L"], "Cut": ["Slim"]},
+        {"Colour": ["Red"]},
+        {"Colour": ["Red"], "Weight": ["1"]},
+    ):
+        asked = OfferFilter(
+            options=[OptionFilter(name=name.upper(), values=[v.lower() for v in some]) for name, some in wanted.items()]
+        )
+        found = ask(index, filter=asked, sort="newest", first=100)
+        expected = [number for number in sorted(variants, reverse=True) if fits(number, wanted)]
+        assert (numbers(found), found.total) == (expected[:100], len(expected))
+        counted = {
+            f"{name}\x1f{value}": count
+            for name, some in values.items()
+            for value in some
+            if (count := sum(fits(number, {**wanted, name: [value]}) for number in variants))
+        }
+        assert found.facets.options == counted
+
+
+@pytest.mark.feature("SEA-2")
+@given(strategies.lists(strategies.tuples(strategies.sampled_from("ab"), strategies.sampled_from("xy")), max_size=3))
+def test_a_choice_is_the_same_in_whatever_order_it_is_named(options: list[tuple[str, str]]) -> None:
+    named = [f"{name}\x1f{value}" for name, value in dict(options).items()]
+    assert set(choice_keys(named)) == set(choice_keys(named[::-1]))
+    assert len(set(choice_keys(named))) == (1 if len(named) == 2 else 0)

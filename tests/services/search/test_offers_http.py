@@ -141,6 +141,50 @@ async def test_a_wrong_parameter_is_named(shop: Seller, parameters: Any, pointer
 
 
 @pytest.mark.feature("SEA-2")
+async def test_colour_and_size_are_of_one_variant(seller: Seller, process: topology.Surrounded, client: Client) -> None:
+    other = Seller(process, client)
+    await other.open()
+    coats = [
+        VariantDraft(sku=f"COAT-{colour}-{size}", options={"Colour": colour, "Size": size})
+        for colour, size in (("Red", "S"), ("Red", "L"), ("Blue", "L"))
+    ]
+    await other.sell("Coat", await other.category("Coats"), options=["Colour", "Size"], variants=coats)
+    await other.sells(1)
+    assert await other.slugs(option_Colour="red", option_Size="L") == ["coat"]
+    assert await other.slugs(option_Colour="blue", option_Size="s") == []
+    blue = (await other.offers(option_Colour="Blue"))["facets"]["options"]
+    assert blue == [
+        {"name": "Colour", "values": [{"value": "Blue", "count": 1}, {"value": "Red", "count": 1}]},
+        {"name": "Size", "values": [{"value": "L", "count": 1}]},
+    ]
+    # What is sold out in red and L is not found in red and L.
+    await other.stock({"COAT-Red-L": 0})
+
+    async def is_gone() -> bool:
+        return await other.slugs(option_Colour="Red", option_Size="L") == []
+
+    await eventually(is_gone)
+    assert await other.slugs(option_Colour="Red", option_Size=["S", "L"]) == ["coat"]
+    many = [f"{number}" for number in range(50)]
+    named = {"option_a": many, "option_b": many, "option_c": ["1", "2", "3"]}
+    refused = await other.get("shops/main/offers", **named)
+    assert (refused.status_code, refused.json()["code"]) == (422, "too_many_combinations")
+    assert refused.json()["errors"][0]["pointer"] == "/query/option"
+
+
+@pytest.mark.feature("SEA-2")
+async def test_a_reversed_price_range_is_named_as_it_was_asked(shop: Seller) -> None:
+    refused = await shop.get("shops/main/offers", price_min=5, price_max=4)
+    assert (refused.status_code, refused.json()["code"]) == (422, "reversed_price_range")
+    assert [each["pointer"] for each in refused.json()["errors"]] == ["/query/price_min"]
+    assert shop.client is not None
+    query = '{ offers(shop: "main", filter: {priceMin: 5, priceMax: 4}) { total } }'
+    answer = await shop.client.post("/graphql", json={"query": query}, headers=shop.client.speaking_as(shop.caller))
+    (error,) = answer.json()["errors"]
+    assert [each["pointer"] for each in error["extensions"]["errors"]] == ["/filter/price_min"]
+
+
+@pytest.mark.feature("SEA-2")
 async def test_a_cursor_leads_on_and_only_in_its_own_search(shop: Seller) -> None:
     seen, page = [], await shop.offers(sort="newest", first=1)
     while True:
