@@ -1,0 +1,211 @@
+"""What an adapter to a store platform does: it translates between the platform's words and ours, and nothing else.
+
+An adapter holds no state and touches no table. The engine (`services/sync/use_cases`) decides what is scanned, compared
+and sent; it opens a `Session` for a piece of work and asks it for pages, or hands it writes. Everything an adapter
+gives back is plain JSON in our words, so that it can be stored, compared field by field and shown.
+
+Fields of a record, by entity. A field the platform does not have is left out; one that it has and is empty is null, an
+empty text or an empty list, always the same one.
+
+| entity | fields |
+|---|---|
+| `product` | `handle title description_html brand product_type status seo_title seo_description`: texts, `status` being draft, active, paused or archived; `tags`: sorted words; `options`: names in order; `categories`: paths, each a list of names; `images`: `{"url", "alt"}` in order; `attributes`: names and texts |
+| `variant` | `sku barcode`: texts; `options`: name and value; `price list_price`: `{"amount", "currency"}` in minor units; `weight_grams`; `requires_shipping taxable` |
+| `stock` | `sku`; `location`: the platform's id of the place; `quantity`: what can be sold there |
+| `order` | as `shared.contracts.orders.imported.RemoteOrder`, in JSON |
+| `supplier` | `name email phone`, texts |
+| `supplier_link` | `sku supplier vendor_sku`: texts, `supplier` being its id there; `cost`: as `price` |
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from services.sync.platforms.http import Http
+from shared.contracts.sync.shapes import Entity, FeedKind, Greeting
+
+Fields = dict[str, Any]
+# ok: it is so now, by this write. unchanged: it was so already, nothing was written. retry: it may work later by
+# itself. stale: the platform has another value than the write expected; read, decide and write anew. person: it will
+# never work by itself.
+Outcome = Literal["ok", "unchanged", "retry", "stale", "person"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an adapter is told of a connection: the platform's own settings, and its credentials in plain text."""
+
+    settings: Mapping[str, Any]
+    credentials: Mapping[str, str]
+
+
+# --- reading
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as the platform has it now.
+
+    `parts` are the variants of a product. `references` are further ids that writes to it need (an inventory item's);
+    they are kept with it and never compared. `updated_at` is the platform's own time, in UTC.
+    """
+
+    external_id: str
+    fields: Fields
+    updated_at: datetime | None = None
+    parts: tuple["Record", ...] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Which records are wanted: those changed from `since` to `until`, or with `since` None all that there are.
+
+    `resume` is what the page before has said; None for the first. A scan is taken up with nothing but this, by another
+    process, days later. Where the platform can not tell what changed, the adapter gives everything.
+    """
+
+    entity: Entity
+    since: datetime | None = None
+    until: datetime | None = None
+    resume: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records of a scan. `resume` None: there are no more, and every record of the scan was given at least once.
+
+    `total` is how many the platform says there are, where it says so.
+    """
+
+    records: Sequence[Record]
+    resume: str | None = None
+    total: int | None = None
+
+
+# --- writing
+
+
+@dataclass(frozen=True, slots=True)
+class VariantWrite:
+    """As a ProductWrite, of one of its variants. `external_id` None: it is to be made."""
+
+    external_id: str | None
+    sku: str
+    fields: Fields
+    expected: Fields = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductWrite:
+    """What is to be different of a product: `fields` alone, and in `variants` only those of which something is.
+
+    `expected` are the values of these fields when the platform was last seen. `external_id` None: it is to be made, and
+    `fields` is all of it; `operation_key` is the same whenever this is tried again, so that what an earlier try has
+    made is found and adopted instead of made twice.
+    """
+
+    operation_key: str
+    external_id: str | None
+    fields: Fields
+    expected: Fields = field(default_factory=dict)
+    variants: Sequence[VariantWrite] = ()
+    references: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StockWrite:
+    """What can be sold of a SKU in a place is to be `quantity`. `expected`: what it was when last seen; None: unknown."""
+
+    operation_key: str
+    external_id: str
+    sku: str
+    location: str
+    quantity: int
+    expected: int | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentWrite:
+    """Goods of an order have left: `lines` are SKU and quantity, of this shipment alone."""
+
+    operation_key: str
+    order_external_id: str
+    lines: Sequence[tuple[str, int]]
+    carrier: str | None
+    tracking_numbers: Sequence[str]
+    tracking_url: str | None
+    references: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one write. `message` is in the platform's own words.
+
+    `fields` are the values that the platform has answered with, as a scan would give them; what is not among them was
+    taken as it was sent. `parts` are the variants of a product, in the order of its write.
+    """
+
+    outcome: Outcome
+    message: str | None = None
+    external_id: str | None = None
+    fields: Fields = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple["Written", ...] = ()
+    retry_after_seconds: float | None = None
+
+
+class Session(Protocol):
+    """One account of a platform, for a piece of work. Methods raise PlatformAway, CredentialsRefused, PlatformRefused.
+
+    A method of a feed that the platform lacks is never called. Writes answer one `Written` each, in their order, and
+    raise only when none of them was sent.
+    """
+
+    async def greet(self) -> Greeting:
+        """Who is there, and whether the credentials may do what the feeds need. Changes nothing."""
+
+    async def page(self, scan: Scan) -> Page:
+        """The next page of a scan."""
+
+    async def read(self, entity: Entity, external_ids: Sequence[str]) -> Sequence[Record]:
+        """These records as they are now; what is gone is not among them."""
+
+    async def write_products(self, writes: Sequence[ProductWrite]) -> Sequence[Written]:
+        """Make and change products and their variants. Nothing that a write does not name is changed or removed."""
+
+    async def write_stock(self, writes: Sequence[StockWrite]) -> Sequence[Written]:
+        """Set stock levels."""
+
+    async def confirm_shipments(self, writes: Sequence[ShipmentWrite]) -> Sequence[Written]:
+        """Say that goods have left, each shipment once however often it is tried."""
+
+
+class Platform(Protocol):
+    """One store platform. `lacks` says of each feed that it does not have why not, for people.
+
+    `overlap` is how far back a scan begins before the end of the one before. `page_size` is how many writes it is
+    given at once. `credential_names` are what its credentials are called.
+    """
+
+    name: str
+    title: str
+    lacks: Mapping[FeedKind, str]
+    overlap: timedelta
+    page_size: int
+    credential_names: tuple[str, ...]
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Raises InvalidConnectionSettings."""
+
+    def base_url(self, settings: Mapping[str, Any]) -> str:
+        """The address that all of the connection's requests go to."""
+
+    def session(self, account: Account, http: Http) -> Session:
+        """A session over `http`, which is bound to `base_url`."""
+
+    def hides(self, field: str) -> bool:
+        """Whether a field of a record is personal, and hidden from those who may not read orders."""

@@ -1,0 +1,166 @@
+"""Requests to one connection's platform: over connections that stay open, within its budget, never with DELETE.
+
+What a platform answers is told apart here once, by its status; what stands in the answer is the adapter's to read.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+import httpx
+
+from services.sync.errors import AnswerNotUnderstood, CredentialsRefused, PlatformAway, PlatformRefused
+from shared import clock
+from shared.outgoing import AddressRefused, Answer, request_to
+
+TIMEOUT_SECONDS = 30.0
+MOST_BYTES = 64 << 20
+LONGEST_MESSAGE = 1000
+_LONGEST_WAIT_SECONDS = 3600.0
+_METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "HEAD"))
+
+
+class Budget(Protocol):
+    """What a platform allows the connection to spend, shared by everybody who works for it."""
+
+    async def take(self, points: float) -> None:
+        """Wait until so many points may be spent, and spend them."""
+
+    async def learn(self, *, left: float, per_second: float, most: float) -> None:
+        """The platform said what is left, how fast it comes back, and how much there can be."""
+
+    async def rest(self, seconds: float) -> None:
+        """The platform asked to be left alone for so long."""
+
+
+class Http:
+    """Requests to the addresses below `base_url`. A path that begins with http is one the platform itself has given."""
+
+    def __init__(self, client: httpx.AsyncClient, base_url: str, budget: Budget, *, allow_private: bool = False) -> None:
+        self.budget = budget
+        self._client = client
+        self._base_url = base_url.rstrip("/")
+        self._allow_private = allow_private
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        points: float = 1.0,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        most_bytes: int = MOST_BYTES,
+    ) -> Answer:
+        """One request with its whole answer, of whatever status. Raises PlatformAway, PlatformRefused."""
+        if method not in _METHODS:
+            raise ValueError(f"{method} is not sent to a platform")
+        return await self._send(method, path, headers, params, content, points, timeout_seconds, most_bytes)
+
+    async def delete_image(self, path: str, *, headers: Mapping[str, str] | None = None, points: float = 1.0) -> Answer:
+        """Take away one picture: the one DELETE there is, for adapters' `images.py` alone. Raises as `send`."""
+        return await self._send("DELETE", path, headers, None, None, points, TIMEOUT_SECONDS, MOST_BYTES)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, str] | None,
+        content: bytes | None,
+        points: float,
+        timeout_seconds: float,
+        most_bytes: int,
+    ) -> Answer:
+        await self.budget.take(points)
+        url = httpx.URL(path if path.startswith("http") else f"{self._base_url}{path}")
+        if params:
+            url = url.copy_merge_params(dict(params))
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                request = await request_to(
+                    self._client, method, str(url), headers=headers, content=content, allow_private=self._allow_private
+                )
+                response = await self._client.send(request, stream=True)
+                try:
+                    body = await _whole(response, most_bytes)
+                finally:
+                    await response.aclose()
+        except AddressRefused as error:
+            raise PlatformRefused(error.detail) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise PlatformAway(f"{url.host} did not answer: {str(error) or type(error).__name__}.") from error
+        except TimeoutError as error:
+            raise PlatformAway(f"{url.host} did not answer within {timeout_seconds:g} seconds.") from error
+        return Answer(response.status_code, dict(response.headers), body)
+
+
+async def _whole(response: httpx.Response, most_bytes: int) -> bytes:
+    pieces, size = [], 0
+    async for piece in response.aiter_bytes(1 << 16):
+        size += len(piece)
+        if size > most_bytes:
+            raise PlatformRefused(f"{response.url.host} answered with more than {most_bytes} bytes.")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@asynccontextmanager
+async def connected(base_url: str, budget: Budget, *, allow_private: bool = False) -> AsyncIterator[Http]:
+    """An `Http` whose connections end with the block."""
+    limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
+    async with httpx.AsyncClient(timeout=None, trust_env=False, limits=limits) as client:  # noqa: S113
+        yield Http(client, base_url, budget, allow_private=allow_private)
+
+
+def checked(answer: Answer) -> Answer:
+    """The same answer if it is a good one. Raises CredentialsRefused, PlatformAway, PlatformRefused, by its status."""
+    if answer.status < 300:
+        return answer
+    words = said(answer)
+    if answer.status in (401, 403):
+        raise CredentialsRefused(words)
+    if answer.status in (408, 423, 425, 429) or answer.status >= 500:
+        raise PlatformAway(words, retry_after_seconds=retry_after(answer))
+    raise PlatformRefused(words)
+
+
+def document(answer: Answer) -> object:
+    """The JSON of a good answer. Raises as `checked`, and AnswerNotUnderstood."""
+    found = checked(answer).document
+    if found is None:
+        raise AnswerNotUnderstood(f"This is not JSON: {said(answer)}")
+    return found
+
+
+def said(answer: Answer) -> str:
+    """The beginning of what an answer says, for people."""
+    text = answer.body[: LONGEST_MESSAGE * 4].decode(errors="replace").replace("\x00", "").strip()
+    return f"{answer.status} {text[:LONGEST_MESSAGE]}".strip()
+
+
+def retry_after(answer: Answer) -> int | None:
+    """How many seconds the platform asks to wait (RFC 9110 §10.2.3: seconds or a date); an hour at most."""
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isdigit():
+        return min(int(value), int(_LONGEST_WAIT_SECONDS))
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - clock.now()).total_seconds()
+    return int(min(max(seconds, 0), _LONGEST_WAIT_SECONDS))
+
+
+def server_time(answer: Answer) -> datetime | None:
+    """What time the platform has, by the `Date` of its answer."""
+    try:
+        return parsedate_to_datetime(answer.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None
