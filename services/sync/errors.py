@@ -34,6 +34,12 @@ class PlatformAway(Unavailable):
     title = "The platform does not answer now"
 
 
+class AnswerLost(PlatformAway):
+    """The request may have arrived and may have had its effect: nobody knows."""
+
+    title = "The platform's answer was lost"
+
+
 class CredentialsRefused(Conflict):
     """The platform no longer takes the connection's credentials, or they may not do this: give it new ones."""
 

@@ -66,6 +66,3 @@ class FakeShop(Protocol):
 
     def shipments(self, order_external_id: str) -> list[dict[str, Any]]:
         """What was said of an order's goods having left: lines, carrier, tracking_numbers."""
-
-
-

@@ -73,15 +73,25 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A record that is there and can not be read, and why, for people. `external_id` None: not even that."""
+
+    external_id: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Some records of a scan. `resume` None: there are no more, and every record of the scan was given at least once.
 
-    `total` is how many the platform says there are, where it says so.
+    `total` is how many the platform says there are, where it says so. What can not be read is in `unread`, and does not
+    keep the others from being read: each is an issue, and none of them has vanished.
     """
 
     records: Sequence[Record]
     resume: str | None = None
     total: int | None = None
+    unread: Sequence[Unread] = ()
 
 
 # --- writing
@@ -159,7 +169,8 @@ class Written:
 
 
 class Session(Protocol):
-    """One account of a platform, for a piece of work. Methods raise PlatformAway, CredentialsRefused, PlatformRefused.
+    """One account of a platform, for a piece of work. Methods raise PlatformAway, CredentialsRefused, PlatformRefused,
+    AnswerNotUnderstood.
 
     A method of a feed that the platform lacks is never called. Writes answer one `Written` each, in their order, and
     raise only when none of them was sent.

@@ -4,16 +4,17 @@ What a platform answers is told apart here once, by its status; what stands in t
 """
 
 import asyncio
-from collections.abc import Mapping
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Protocol
 
 import httpx
 
-from services.sync.errors import AnswerNotUnderstood, CredentialsRefused, PlatformAway, PlatformRefused
+from services.sync.errors import AnswerLost, AnswerNotUnderstood, CredentialsRefused, PlatformAway, PlatformRefused
 from shared import clock
 from shared.outgoing import AddressRefused, Answer, request_to
 
@@ -40,7 +41,9 @@ class Budget(Protocol):
 class Http:
     """Requests to the addresses below `base_url`. A path that begins with http is one the platform itself has given."""
 
-    def __init__(self, client: httpx.AsyncClient, base_url: str, budget: Budget, *, allow_private: bool = False) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, base_url: str, budget: Budget, *, allow_private: bool = False
+    ) -> None:
         self.budget = budget
         self._client = client
         self._base_url = base_url.rstrip("/")
@@ -58,7 +61,10 @@ class Http:
         timeout_seconds: float = TIMEOUT_SECONDS,
         most_bytes: int = MOST_BYTES,
     ) -> Answer:
-        """One request with its whole answer, of whatever status. Raises PlatformAway, PlatformRefused."""
+        """One request with its whole answer, of whatever status.
+
+        Raises PlatformAway when it was not sent, AnswerLost when it may have been, PlatformRefused.
+        """
         if method not in _METHODS:
             raise ValueError(f"{method} is not sent to a platform")
         return await self._send(method, path, headers, params, content, points, timeout_seconds, most_bytes)
@@ -94,10 +100,12 @@ class Http:
                     await response.aclose()
         except AddressRefused as error:
             raise PlatformRefused(error.detail) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise PlatformAway(f"{url.host} did not answer: {str(error) or type(error).__name__}.") from error
+        except (httpx.ConnectError, httpx.InvalidURL) as error:
+            raise PlatformAway(f"{url.host} can not be reached: {str(error) or type(error).__name__}.") from error
+        except httpx.HTTPError as error:
+            raise AnswerLost(f"{url.host} did not answer: {str(error) or type(error).__name__}.") from error
         except TimeoutError as error:
-            raise PlatformAway(f"{url.host} did not answer within {timeout_seconds:g} seconds.") from error
+            raise AnswerLost(f"{url.host} did not answer within {timeout_seconds:g} seconds.") from error
         return Answer(response.status_code, dict(response.headers), body)
 
 
@@ -115,8 +123,14 @@ async def _whole(response: httpx.Response, most_bytes: int) -> bytes:
 async def connected(base_url: str, budget: Budget, *, allow_private: bool = False) -> AsyncIterator[Http]:
     """An `Http` whose connections end with the block."""
     limits = httpx.Limits(max_connections=8, max_keepalive_connections=8)
-    async with httpx.AsyncClient(timeout=None, trust_env=False, limits=limits) as client:  # noqa: S113
+    async with httpx.AsyncClient(timeout=None, trust_env=False, limits=limits, verify=_certificates()) as client:  # noqa: S113
         yield Http(client, base_url, budget, allow_private=allow_private)
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Whom we trust: read once, because that takes as long as some hundred requests."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def checked(answer: Answer) -> Answer:

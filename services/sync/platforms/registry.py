@@ -2,8 +2,9 @@
 
 from services.sync.errors import UnknownPlatform
 from services.sync.platforms.base import Platform
+from services.sync.platforms.custom.platform import Custom
 
-PLATFORMS: dict[str, Platform] = {}
+PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (Custom(),)}
 
 
 def get_platform(name: str) -> Platform:
