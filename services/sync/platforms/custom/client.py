@@ -86,7 +86,7 @@ def _in_words(answer: Answer) -> Answer:
         return answer
     try:
         problem = msgspec.json.decode(answer.body, type=_Problem)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return answer
     words = problem.detail or problem.title
     return replace(answer, body=words.encode(errors="replace")) if words else answer

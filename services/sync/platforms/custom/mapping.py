@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NoReturn, Required, TypedDict
+from typing import Annotated, Any, Literal, NoReturn, Required, TypedDict, TypeVar
 
 import msgspec
 from pydantic import ValidationError
@@ -166,6 +166,9 @@ _hello = msgspec.json.Decoder(_Hello)
 _results = msgspec.json.Decoder(_Results)
 _LISTS = frozenset(("tags", "options", "categories", "images"))
 _NUL = b"\\u0000"
+# What bytes that are no such JSON bring about: bad UTF-8, a hundred thousand brackets, the year 0.
+_NO_JSON = (msgspec.DecodeError, ValueError, RecursionError, OverflowError)
+T = TypeVar("T")
 
 
 # --- reading
@@ -173,10 +176,7 @@ _NUL = b"\\u0000"
 
 def greeting(body: bytes) -> Greeting:
     """What `GET /hello` says. Raises AnswerNotUnderstood."""
-    try:
-        found = _hello.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        _not_understood(body, error)
+    found = _decoded(_hello, body)
     if found.protocol != 1:
         raise AnswerNotUnderstood(f"The server speaks version {found.protocol} of the protocol, and we speak 1.")
     return Greeting(
@@ -195,10 +195,7 @@ def page(entity: Entity, body: bytes) -> Page:
 
     Raises AnswerNotUnderstood.
     """
-    try:
-        found = _envelope.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        _not_understood(body, error)
+    found = _decoded(_envelope, body)
     read = _READERS[entity]
     records, unread = [], []
     may_have_nul = _NUL in body
@@ -209,7 +206,7 @@ def page(entity: Entity, body: bytes) -> Page:
             records.append(read(item))
         except ValidationError as error:
             unread.append(Unread(_find_id(item), _first_fault(error)))
-        except (msgspec.DecodeError, ValueError) as error:
+        except _NO_JSON as error:
             unread.append(Unread(_find_id(item), str(error)[:LONGEST_MESSAGE]))
     return Page(records, found.next, found.total, unread)
 
@@ -273,7 +270,7 @@ _READERS: Mapping[str, Callable[[msgspec.Raw], Record]] = {
 
 
 def _find_id(item: msgspec.Raw) -> str | None:
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(*_NO_JSON):
         return _named.decode(item).id
     return None
 
@@ -367,10 +364,7 @@ def shipments_written(body: bytes, writes: Sequence[ShipmentWrite]) -> list[Writ
 
 
 def _all_results(body: bytes, count: int) -> list[_Result]:
-    try:
-        results = _results.decode(body).results
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        _not_understood(body, error)
+    results = _decoded(_results, body).results
     if len(results) != count:
         raise AnswerNotUnderstood(f"The answer has {len(results)} results for {count} items: {_shown(body)}")
     if any(result.outcome in ("ok", "unchanged") and result.id is None for result in results):
@@ -381,7 +375,7 @@ def _all_results(body: bytes, count: int) -> list[_Result]:
 def _fields(result: _Result, shape: Any, body: bytes) -> Fields:
     try:
         found: Fields = msgspec.json.decode(result.fields, type=shape)
-    except msgspec.DecodeError as error:
+    except _NO_JSON as error:
         _not_understood(body, error)
     return found
 
@@ -395,6 +389,14 @@ def _written(result: _Result, external_id: str | None, fields: Fields, parts: tu
         parts=parts,
         retry_after_seconds=result.retry_after_seconds,
     )
+
+
+def _decoded(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    """Raises AnswerNotUnderstood."""
+    try:
+        return decoder.decode(body)
+    except _NO_JSON as error:
+        _not_understood(body, error)
 
 
 def _not_understood(body: bytes, error: Exception) -> NoReturn:

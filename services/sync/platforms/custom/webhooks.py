@@ -47,6 +47,6 @@ def knock(body: bytes, headers: Mapping[str, str]) -> Knock:
     """Which feeds a genuine webhook wakes: none for a type that is not known, or a body that is none."""
     try:
         feeds = _FEEDS.get(msgspec.json.decode(body, type=_Event).type, ())
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         feeds = ()
     return Knock(headers.get("webhook-id", ""), feeds)
