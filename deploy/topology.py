@@ -38,6 +38,7 @@ from services.payments.app import service as payments
 from services.payments.intake import Intake
 from services.search.app import service as search
 from services.search.use_cases.reading import Readers
+from services.sync.app import service as sync
 from shared import logging, metrics
 from shared.backlog import Backlogs
 from shared.bus.answering import Surroundings, answer
@@ -56,7 +57,7 @@ from shared.settings import Settings, settings
 
 log = structlog.get_logger("crossdock.topology")
 
-_ALL: tuple[Service, ...] = (accounts, catalog, inventory, orders, payments, search)
+_ALL: tuple[Service, ...] = (accounts, catalog, inventory, orders, payments, search, sync)
 SERVICES: tuple[str, ...] = tuple(service.name for service in _ALL)
 
 

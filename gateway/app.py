@@ -33,12 +33,15 @@ from gateway.rest import (
     catalog,
     categories,
     channel_content,
+    connections,
     customers,
     exports,
+    feeds,
     health,
     import_templates,
     imports,
     inventory,
+    listings,
     lists,
     operations,
     order_changes,
@@ -95,6 +98,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     carriers.router,
     suppliers.router,
     stock_checks.router,
+    connections.router,
+    feeds.router,
+    listings.router,
 )
 
 # Hot routes in plain Starlette.

@@ -22,6 +22,7 @@ from gateway.graphql import (
     sourcing,
     stock_checks,
     supplying,
+    sync,
 )
 from gateway.graphql.schema import Schema, build
 from gateway.graphql.streams import STREAMS
@@ -46,6 +47,7 @@ MODULES: tuple[ModuleType, ...] = (
     lists,
     imports,
     search,
+    sync,
 )
 
 

@@ -12,7 +12,7 @@ from shared.contracts.orders.events import OrderMoved, OrderPlaced
 from shared.contracts.platform.events import AlertRaised, JobChanged
 from shared.contracts.platform.shapes import Job, Severity
 
-_AREAS = ("accounts", "catalog", "inventory", "orders", "payments", "search")
+_AREAS = ("accounts", "catalog", "inventory", "orders", "payments", "search", "sync")
 _ANY_READ = tuple(f"{area}:read" for area in _AREAS)
 # What `shown` returns: the things of one event that a caller who asked for this may see.
 Shown = Callable[[Caller, Any, Any], Iterator[Shape]]

@@ -56,3 +56,64 @@ class AnswerNotUnderstood(Unavailable):
     """The platform answered with something that is not what it documents: a page of HTML, half a document."""
 
     title = "The platform's answer was not understood"
+
+
+# --- feeds and what they do
+
+
+class FeedNotFound(NotFound):
+    """There is no such feed."""
+
+
+class FeedChangedSince(Conflict):
+    """The feed was changed since it was read."""
+
+    status = 412
+
+
+class FeedExecutionNotFound(NotFound):
+    """There is no such run of a feed."""
+
+
+class FeedIsRunning(Conflict):
+    """The feed, or one that reads the same records, runs already."""
+
+
+class FeedNotOffered(Conflict):
+    """The platform has nothing for this feed."""
+
+
+class InvalidCron(ValidationFailed):
+    """This is not a schedule."""
+
+
+class ConnectionIsPaused(Conflict):
+    """The connection is paused; let it go on first."""
+
+
+class ConnectionIsBusy(Conflict):
+    """Feeds of the connection still run."""
+
+
+class NeedsCredentials(Conflict):
+    """The platform refused the connection's credentials; give it new ones first."""
+
+
+class StockIsOurs(Conflict):
+    """After going live stock is not imported without a reason."""
+
+
+class NotReady(Conflict):
+    """Something that has to hold before going live does not."""
+
+
+class ListingNotFound(NotFound):
+    """There is no such listing."""
+
+
+class ChangeNotFound(NotFound):
+    """There is no such change."""
+
+
+class IssueNotFound(NotFound):
+    """There is no such issue."""

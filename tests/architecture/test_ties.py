@@ -47,7 +47,7 @@ WITHOUT_FIELD: dict[str, str] = {
 # Events that no service listens to: they are for outgoing webhooks alone.
 PUBLIC_ONLY: frozenset[str] = frozenset({"inventory.stock_level_crossed"})
 
-SCOPES = {f"{area}:{right}" for area in (*topology.SERVICES, "sync") for right in ("read", "write")} | {
+SCOPES = {f"{area}:{right}" for area in topology.SERVICES for right in ("read", "write")} | {
     "storefront",
     "offers:read",
     "admin",

@@ -1,4 +1,4 @@
-"""What every fake store platform is for the tests: a shop that speaks real HTTP, remembers, and behaves badly on demand."""
+"""What every fake store platform is for tests: a shop that speaks real HTTP, remembers, and behaves badly on demand."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from services.catalog.repository import offers as repository
 from services.catalog.use_cases import finding, offers
 from shared.contracts.catalog.messages import (
+    FindProductKeys,
     FindProductsOfSkus,
     GetOfferParts,
     ListProductIds,
     PriceLines,
     ProductIds,
+    ProductKeys,
     SkuProducts,
 )
 from shared.contracts.catalog.offers import LinePrices, OfferParts
@@ -34,6 +36,11 @@ async def list_product_ids(message: ListProductIds, uow: UnitOfWork) -> ProductI
 @answers(FindProductsOfSkus, internal=True)
 async def find_products_of_skus(message: FindProductsOfSkus, uow: UnitOfWork) -> SkuProducts:
     return SkuProducts(product_ids=await repository.product_ids_by_sku(uow, message.skus))
+
+
+@answers(FindProductKeys, internal=True)
+async def find_product_keys(message: FindProductKeys, uow: UnitOfWork) -> ProductKeys:
+    return await finding.find_keys(uow, message)
 
 
 @answers(GetProductsFound, internal=True)

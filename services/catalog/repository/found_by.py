@@ -30,3 +30,29 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT EXISTS (SELECT FROM product_categories WHERE product_id = p.id OFFSET 0) AS has_category) c
 """
+
+
+async def list_keys(
+    uow: UnitOfWork,
+    skus: Sequence[str],
+    barcodes: Sequence[str],
+    slugs: Sequence[str],
+    product_ids: Sequence[UUID],
+) -> list[asyncpg.Record]:
+    """`kind` (sku, barcode, slug or id), the `key` that was asked for, and the product's id and slug."""
+    return await uow.fetch(_KEYS, skus, barcodes, slugs, product_ids)
+
+
+# Each looked up by itself: what a planner thinks of a thousand keys at once depends on statistics that lag behind.
+_KEYS = """
+SELECT 'sku' AS kind, asked.sku AS key, v.product_id, NULL AS slug FROM unnest($1::text[]) AS asked (sku)
+    CROSS JOIN LATERAL (SELECT product_id FROM variants WHERE sku = asked.sku OFFSET 0) v
+UNION ALL SELECT 'barcode', asked.barcode, v.product_id, NULL FROM unnest($2::text[]) AS asked (barcode)
+    CROSS JOIN LATERAL (SELECT product_id FROM variants WHERE barcode = asked.barcode
+        UNION SELECT w.product_id FROM variant_barcodes b JOIN variants w ON w.id = b.variant_id
+        WHERE b.barcode = asked.barcode OFFSET 0) v
+UNION ALL SELECT 'slug', asked.slug, p.id, p.slug FROM unnest($3::text[]) AS asked (slug)
+    CROSS JOIN LATERAL (SELECT id, slug FROM products WHERE slug = asked.slug OFFSET 0) p
+UNION ALL SELECT 'id', p.id::text, p.id, p.slug FROM unnest($4::uuid[]) AS asked (id)
+    CROSS JOIN LATERAL (SELECT id, slug FROM products WHERE id = asked.id OFFSET 0) p
+"""

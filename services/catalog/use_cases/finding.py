@@ -7,10 +7,11 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from services.catalog.models import spellings
 from services.catalog.repository import found_by
 from services.catalog.repository import products as repository
 from shared.contracts.base import Page
-from shared.contracts.catalog.messages import ListProducts
+from shared.contracts.catalog.messages import FindProductKeys, ListProducts, ProductKeys
 from shared.contracts.catalog.product_sets import ProductFound, ProductsFound, VariantFound
 from shared.contracts.catalog.shapes import Product
 from shared.contracts.search.operators import FindProducts
@@ -113,4 +114,26 @@ def _variant(variant: dict[str, Any], options: Sequence[str]) -> VariantFound:
         codes=list(dict.fromkeys(code for code in codes if code)),
         size=next((value for name, value in values.items() if name in _SIZES and value), None),
         colour=next((value for name, value in values.items() if name in _COLOURS and value), None),
+    )
+
+
+# --- what sync asks
+
+
+async def find_keys(uow: UnitOfWork, asked: FindProductKeys) -> ProductKeys:
+    """Products by what they are known by elsewhere. A barcode is found in any of its lengths, and told as asked for."""
+    spelled = {spelling: barcode for barcode in asked.barcodes for spelling in spellings(barcode)}
+    rows = await found_by.list_keys(uow, asked.skus, list(spelled), asked.slugs, asked.product_ids)
+    found: dict[str, dict[str, UUID]] = {"sku": {}, "slug": {}, "id": {}}
+    by_barcode: dict[str, set[UUID]] = {}
+    for row in rows:
+        if row["kind"] == "barcode":
+            by_barcode.setdefault(spelled[row["key"]], set()).add(row["product_id"])
+        else:
+            found[row["kind"]][row["key"]] = row["product_id"]
+    return ProductKeys(
+        by_sku=found["sku"],
+        by_barcode={barcode: sorted(ids) for barcode, ids in by_barcode.items()},
+        by_slug=found["slug"],
+        slugs={row["product_id"]: row["slug"] for row in rows if row["kind"] == "id"},
     )

@@ -16,9 +16,11 @@ from shared.contracts.inventory.ledger import (
     StockMoved,
 )
 from shared.contracts.inventory.messages import (
+    CentreStock,
     CountedStock,
     CountStock,
     GetAvailability,
+    GetCentreStock,
     GetStockStandings,
     ListStock,
     ListStockMovements,
@@ -42,6 +44,11 @@ async def get_availability(asked: Sequence[Asked[GetAvailability]], uow: UnitOfW
 @answers(GetStockStandings, internal=True)
 async def get_stock_standings(message: GetStockStandings, uow: UnitOfWork) -> StockStandings:
     return StockStandings(items=[StockStanding(**row) for row in await standings.list_standings(uow, message.skus)])
+
+
+@answers(GetCentreStock, internal=True)
+async def get_centre_stock(message: GetCentreStock, uow: UnitOfWork) -> CentreStock:
+    return CentreStock(rows=await standings.list_of_centres(uow, message.skus))
 
 
 @answers(ReadStock, internal=True)

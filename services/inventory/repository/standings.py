@@ -31,3 +31,14 @@ CROSS JOIN LATERAL (
         GROUP BY s.centre_id
         HAVING count(*) = (SELECT count(*) FROM kit_units WHERE kit_sku = asked.sku)) of_centre) k
 """
+
+
+async def list_of_centres(uow: UnitOfWork, skus: Sequence[str]) -> list[tuple[str, str, int]]:
+    """SKU, centre's code and what can be sold there, looked up one by one."""
+    rows = await uow.fetch(
+        "SELECT asked.sku, c.code, s.available FROM unnest($1::text[]) AS asked (sku) CROSS JOIN LATERAL ("
+        " SELECT centre_id, greatest(on_hand - reserved, 0)::integer AS available FROM stock WHERE sku = asked.sku"
+        " OFFSET 0) s JOIN fulfilment_centres c ON c.id = s.centre_id",
+        list(skus),
+    )
+    return [(row["sku"], row["code"], row["available"]) for row in rows]

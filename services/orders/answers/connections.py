@@ -9,6 +9,7 @@ from shared.contracts.orders.imported import (
     GiveUpImportedOrder,
     ImportedOrder,
     ImportOrders,
+    KeepOrderConnection,
     ListImportedOrders,
     ListOrderConnections,
     OrderConnectionSettings,
@@ -23,6 +24,11 @@ from shared.unit_of_work import UnitOfWork
 @answers(CreateOrderConnection, scope="orders:write")
 async def create_order_connection(message: CreateOrderConnection, uow: UnitOfWork) -> OrderConnectionSettings:
     return await connections.create(uow, message.connection)
+
+
+@answers(KeepOrderConnection, internal=True)
+async def keep_order_connection(message: KeepOrderConnection, uow: UnitOfWork) -> OrderConnectionSettings:
+    return await connections.keep_of_sync(uow, message.connection_id, message.connection)
 
 
 @answers(UpdateOrderConnection, scope="orders:write")

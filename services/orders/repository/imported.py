@@ -10,7 +10,7 @@ import orjson
 
 from services.orders.errors import ImportedOrderNotFound, OrderConnectionNotFound
 from shared.contracts.orders.imported import ListImportedOrders, OrderConnectionDraft, RemoteOrder
-from shared.identifiers import derived_id, new_id
+from shared.identifiers import derived_id
 from shared.unit_of_work import UnitOfWork
 
 # --- connections
@@ -26,11 +26,11 @@ def _limit(uow: UnitOfWork) -> list[UUID] | None:
     return None if uow.caller.shop_ids is None else list(uow.caller.shop_ids)
 
 
-async def add_connection(uow: UnitOfWork, shop_id: UUID, draft: OrderConnectionDraft) -> UUID:
-    connection_id = new_id()
-    await uow.execute(
+async def add_connection(uow: UnitOfWork, connection_id: UUID, shop_id: UUID, draft: OrderConnectionDraft) -> bool:
+    """False: there is one of this id already, and it stays as it is."""
+    status = await uow.execute(
         "INSERT INTO order_connections (organization_id, id, shop_id, name, status_map, stock_missing, recheck_limit)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (organization_id, id) DO NOTHING",
         uow.organization_id,
         connection_id,
         shop_id,
@@ -39,7 +39,7 @@ async def add_connection(uow: UnitOfWork, shop_id: UUID, draft: OrderConnectionD
         draft.stock_missing,
         draft.recheck_limit,
     )
-    return connection_id
+    return status.endswith(" 1")
 
 
 async def get_connection(uow: UnitOfWork, connection_id: UUID, *, lock: bool = False) -> asyncpg.Record:

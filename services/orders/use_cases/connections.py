@@ -32,6 +32,7 @@ from shared.contracts.orders.imported import (
     ReceiptOutcome,
     RemoteOrder,
 )
+from shared.identifiers import new_id
 from shared.pagination import cursor_for, cursor_id, cursor_time, cursor_values
 from shared.unit_of_work import UnitOfWork
 
@@ -43,9 +44,26 @@ async def create(uow: UnitOfWork, draft: OrderConnectionDraft) -> OrderConnectio
     shop = await shops.SHOPS.find_by_code(uow, draft.shop)
     if shop is None or not uow.caller.sees_shop(shop["id"]):
         raise ShopNotFound(f"There is no shop with the code '{draft.shop}'.")
-    connection_id = await imported.add_connection(uow, shop["id"], draft)
+    connection_id = new_id()
+    await imported.add_connection(uow, connection_id, shop["id"], draft)
     uow.audit("order_connection.create", "order_connection", connection_id, after=draft.model_dump(mode="json"))
     return await get(uow, connection_id)
+
+
+async def keep_of_sync(uow: UnitOfWork, connection_id: UUID, draft: OrderConnectionDraft) -> OrderConnectionSettings:
+    """A connection of sync's, made when it is first heard of and changed when heard of again. Raises ShopNotFound."""
+    shop = await shops.SHOPS.find_by_code(uow, draft.shop)
+    if shop is None:
+        raise ShopNotFound(f"There is no shop with the code '{draft.shop}'.")
+    if await imported.add_connection(uow, connection_id, shop["id"], draft):
+        return await get(uow, connection_id)
+    known = await get(uow, connection_id)
+    different = {
+        name: getattr(draft, name)
+        for name in ("name", "status_map", "stock_missing", "recheck_limit")
+        if getattr(draft, name) != getattr(known, name)
+    }
+    return await update(uow, connection_id, OrderConnectionChange(**different), None) if different else known
 
 
 async def update(

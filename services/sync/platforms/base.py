@@ -7,14 +7,23 @@ gives back is plain JSON in our words, so that it can be stored, compared field 
 Fields of a record, by entity. A field the platform does not have is left out; one that it has and is empty is null, an
 empty text or an empty list, always the same one.
 
-| entity | fields |
-|---|---|
-| `product` | `handle title description_html brand product_type status seo_title seo_description`: texts, `status` being draft, active, paused or archived; `tags`: sorted words; `options`: names in order; `categories`: paths, each a list of names; `images`: `{"url", "alt"}` in order; `attributes`: names and texts |
-| `variant` | `sku barcode`: texts; `options`: name and value; `price list_price`: `{"amount", "currency"}` in minor units; `weight_grams`; `requires_shipping taxable` |
-| `stock` | `sku`; `location`: the platform's id of the place; `quantity`: what can be sold there |
-| `order` | as `shared.contracts.orders.imported.RemoteOrder`, in JSON |
-| `supplier` | `name email phone`, texts |
-| `supplier_link` | `sku supplier vendor_sku`: texts, `supplier` being its id there; `cost`: as `price` |
+    product         handle title description_html brand product_type status seo_title seo_description   texts; `status`
+                    is draft, active, paused or archived
+                    tags        words, sorted
+                    options     names, in order
+                    categories  paths, each a list of names
+                    images      {"url", "alt"}, in order
+                    attributes  names and texts
+    variant         sku barcode                     texts
+                    options                         name and value
+                    price list_price                {"amount", "currency"}, in minor units
+                    weight_grams                    whole number
+                    requires_shipping taxable       truth values
+    stock           sku; location: the platform's id of the place; quantity: what can be sold there
+    order           as `shared.contracts.orders.imported.RemoteOrder`, in JSON
+    supplier        name email phone                texts
+    supplier_link   sku supplier vendor_sku         texts, `supplier` being its id there
+                    cost                            as `price`
 """
 
 from collections.abc import Mapping, Sequence
@@ -127,7 +136,7 @@ class ProductWrite:
 
 @dataclass(frozen=True, slots=True)
 class StockWrite:
-    """What can be sold of a SKU in a place is to be `quantity`. `expected`: what it was when last seen; None: unknown."""
+    """What can be sold of a SKU in a place is to be `quantity`. `expected`: what it was when last seen, if it was."""
 
     operation_key: str
     external_id: str

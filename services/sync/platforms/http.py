@@ -7,7 +7,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Protocol
@@ -45,6 +45,8 @@ class Http:
         self, client: httpx.AsyncClient, base_url: str, budget: Budget, *, allow_private: bool = False
     ) -> None:
         self.budget = budget
+        # How far the platform's clock is ahead of ours, by the latest answer.
+        self.ahead = timedelta()
         self._client = client
         self._base_url = base_url.rstrip("/")
         self._allow_private = allow_private
@@ -106,7 +108,11 @@ class Http:
             raise AnswerLost(f"{url.host} did not answer: {str(error) or type(error).__name__}.") from error
         except TimeoutError as error:
             raise AnswerLost(f"{url.host} did not answer within {timeout_seconds:g} seconds.") from error
-        return Answer(response.status_code, dict(response.headers), body)
+        answer = Answer(response.status_code, dict(response.headers), body)
+        told = server_time(answer)
+        if told is not None:
+            self.ahead = told - clock.now()
+        return answer
 
 
 async def _whole(response: httpx.Response, most_bytes: int) -> bytes:

@@ -47,6 +47,27 @@ class FindProductsOfSkus(Query[SkuProducts]):
     skus: list[str]
 
 
+class ProductKeys(Shape):
+    """What products are known by: the products with each SKU, barcode and slug, and the slug of each product."""
+
+    by_sku: dict[str, UUID]
+    by_barcode: dict[str, list[UUID]]
+    by_slug: dict[str, UUID]
+    slugs: dict[UUID, str]
+
+
+class FindProductKeys(Query[ProductKeys]):
+    """Which products these SKUs, barcodes and slugs belong to, and what these products are called (1,000 each).
+
+    Internal: sync asks, to find again what a platform has.
+    """
+
+    skus: list[str] = []
+    barcodes: list[str] = []
+    slugs: list[str] = []
+    product_ids: list[UUID] = []
+
+
 class PriceLine(Shape):
     sku: str
     quantity: int

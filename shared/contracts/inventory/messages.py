@@ -95,6 +95,18 @@ class GetStockStandings(Query[StockStandings]):
     skus: Annotated[list[str], Field(max_length=1000)]
 
 
+class CentreStock(Shape):
+    """What can be sold of SKUs in single centres: SKU, the centre's code, and units, never below zero."""
+
+    rows: list[tuple[str, str, int]]
+
+
+class GetCentreStock(Query[CentreStock]):
+    """What can be sold of these SKUs (up to 1,000) in each centre that has any. Internal: sync asks."""
+
+    skus: Annotated[list[str], Field(max_length=1000)]
+
+
 class ReserveLine(Shape):
     """`in_stock_only`: nothing is promised beyond what is there, whatever the stock's policy (*always* goods are).
 

@@ -153,6 +153,17 @@ class CreateOrderConnection(Command[OrderConnectionSettings]):
     connection: OrderConnectionDraft
 
 
+class KeepOrderConnection(Command[OrderConnectionSettings]):
+    """As sync says it: the orders of its connection are taken like this, under the connection's own id. Internal.
+
+    Said again it is the same; statuses that are mapped differently are looked at again at once. Refused:
+    `shop_not_found` (404).
+    """
+
+    connection_id: UUID
+    connection: OrderConnectionDraft
+
+
 class UpdateOrderConnection(Command[OrderConnectionSettings]):
     """Change how orders are taken. What is set aside for a status is looked at again at once.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from shared.contracts.base import Shape
 
 # Who can be asked. Asking a service that is not there would wait for an answer that never comes.
-ServiceName = Literal["accounts", "catalog", "inventory", "orders", "payments", "search"]
+ServiceName = Literal["accounts", "catalog", "inventory", "orders", "payments", "search", "sync"]
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Severity = Literal["info", "warning", "error"]
 

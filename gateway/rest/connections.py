@@ -1,0 +1,165 @@
+"""Connections to store platforms: made, tested, matched, gone live with, and forgotten."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from gateway.request import Ask
+from gateway.rest.preconditions import ExpectedVersion, tagged
+from shared.contracts.base import Page, Shape
+from shared.contracts.sync.messages import (
+    ChangeConnection,
+    ConfirmMatches,
+    CreateConnection,
+    DeleteConnection,
+    FetchConnection,
+    GetConnection,
+    GetConnectionChecklist,
+    GoLive,
+    ListClocks,
+    ListConnections,
+    PauseConnection,
+    PreviewConnectionDeletion,
+    PreviewMatches,
+    ResetClock,
+    ResumeConnection,
+    SendConnection,
+    SyncConnection,
+    TestConnection,
+)
+from shared.contracts.sync.shapes import Connection, ConnectionChange, ConnectionDraft, Entity
+from shared.contracts.sync.work import Checklist, Clocks, DeletionPreview, MatchPreview, StartedExecutions
+from shared.pagination import First
+
+router = APIRouter(prefix="/v1", tags=["connections"])
+
+After = Annotated[str | None, Query(description="`next` of the page before.")]
+
+
+class ClockReset(Shape):
+    """Which kind of record is to be read anew, all of it."""
+
+    entity: Entity
+
+
+@router.post("/connections", status_code=201)
+async def create_connection(connection: ConnectionDraft, ask: Ask, response: Response) -> Connection:
+    """Connect a store platform. It is asked who it is first; then the connection is kept, in test mode.
+
+    In test mode products, orders and stock come in for real, and nothing is written over there.
+    """
+    made = await ask(CreateConnection(connection=connection))
+    response.headers["Location"] = f"/v1/connections/{made.id}"
+    return tagged(made, response)
+
+
+@router.get("/connections")
+async def list_connections(ask: Ask, first: First = 50, after: After = None) -> Page[Connection]:
+    """Connections to store platforms, newest first."""
+    return await ask(ListConnections(first=first, after=after))
+
+
+@router.get("/connections/{connection_id}")
+async def get_connection(connection_id: UUID, ask: Ask, response: Response) -> Connection:
+    """A connection. Its credentials are never shown."""
+    return tagged(await ask(GetConnection(connection_id=connection_id)), response)
+
+
+@router.patch("/connections/{connection_id}")
+async def change_connection(
+    connection_id: UUID, change: ConnectionChange, ask: Ask, response: Response, expected: ExpectedVersion
+) -> Connection:
+    """Change a connection's name, settings or credentials; these are tried first. Nothing that was read is lost.
+
+    With `If-Match`, only if nobody changed it since you read it (412).
+    """
+    message = ChangeConnection(connection_id=connection_id, change=change, expected_version=expected)
+    return tagged(await ask(message), response)
+
+
+@router.delete("/connections/{connection_id}", status_code=204)
+async def delete_connection(connection_id: UUID, ask: Ask) -> None:
+    """Forget a connection with its listings, changes and clocks. Products, orders and the platform stay untouched."""
+    await ask(DeleteConnection(connection_id=connection_id))
+
+
+@router.get("/connections/{connection_id}/deletion-preview")
+async def preview_connection_deletion(connection_id: UUID, ask: Ask) -> DeletionPreview:
+    """How much would leave with a connection."""
+    return await ask(PreviewConnectionDeletion(connection_id=connection_id))
+
+
+@router.post("/connections/{connection_id}/test")
+async def test_connection(connection_id: UUID, ask: Ask) -> Connection:
+    """Ask the platform who it is, with the credentials that are kept."""
+    return await ask(TestConnection(connection_id=connection_id))
+
+
+@router.post("/connections/{connection_id}/pause")
+async def pause_connection(connection_id: UUID, ask: Ask) -> Connection:
+    """Stop a connection's traffic between two requests; what runs waits where it is."""
+    return await ask(PauseConnection(connection_id=connection_id))
+
+
+@router.post("/connections/{connection_id}/resume")
+async def resume_connection(connection_id: UUID, ask: Ask) -> Connection:
+    """Let a paused connection go on where it stopped."""
+    return await ask(ResumeConnection(connection_id=connection_id))
+
+
+@router.get("/connections/{connection_id}/checklist")
+async def get_connection_checklist(connection_id: UUID, ask: Ask) -> Checklist:
+    """What has to hold before a connection goes live, and what of it does."""
+    return await ask(GetConnectionChecklist(connection_id=connection_id))
+
+
+@router.post("/connections/{connection_id}/go-live")
+async def go_live(connection_id: UUID, ask: Ask) -> Connection:
+    """Leave test mode: what is computed is sent from now on. Refused with what still has to be done (409)."""
+    return await ask(GoLive(connection_id=connection_id))
+
+
+@router.post("/connections/{connection_id}/fetch", status_code=202)
+async def fetch_connection(connection_id: UUID, ask: Ask) -> StartedExecutions:
+    """Run every enabled feed that brings something in; each is a job."""
+    return await ask(FetchConnection(connection_id=connection_id))
+
+
+@router.post("/connections/{connection_id}/send", status_code=202)
+async def send_connection(connection_id: UUID, ask: Ask) -> StartedExecutions:
+    """Run every enabled feed that sends something out. How much waits: `/v1/connections/{id}/change-counts`."""
+    return await ask(SendConnection(connection_id=connection_id))
+
+
+@router.post("/connections/{connection_id}/sync", status_code=202)
+async def sync_connection(connection_id: UUID, ask: Ask) -> StartedExecutions:
+    """Run every enabled feed, in both directions at once."""
+    return await ask(SyncConnection(connection_id=connection_id))
+
+
+@router.get("/connections/{connection_id}/clocks")
+async def list_clocks(connection_id: UUID, ask: Ask) -> Clocks:
+    """How far a connection has been read, by kind of record."""
+    return await ask(ListClocks(connection_id=connection_id))
+
+
+@router.post("/connections/{connection_id}/reset-clock")
+async def reset_clock(connection_id: UUID, body: ClockReset, ask: Ask) -> Clocks:
+    """Forget how far records of one kind were read: the next fetch reads all, and what it does not see is gone.
+
+    If more than the connection's guard allows would be gone, nothing is, and an issue asks a person.
+    """
+    return await ask(ResetClock(connection_id=connection_id, entity=body.entity))
+
+
+@router.get("/connections/{connection_id}/matches")
+async def preview_matches(connection_id: UUID, ask: Ask, first: First = 50, after: After = None) -> MatchPreview:
+    """What the products that were scanned would become here: linked to one of yours, created, or nobody can say."""
+    return await ask(PreviewMatches(connection_id=connection_id, first=first, after=after))
+
+
+@router.post("/connections/{connection_id}/matches/confirm")
+async def confirm_matches(connection_id: UUID, ask: Ask) -> Connection:
+    """The preview was looked at: from now on products are linked and created."""
+    return await ask(ConfirmMatches(connection_id=connection_id))

@@ -1,0 +1,8 @@
+"""Assembles the sync service."""
+
+from services.sync import listeners, tasks
+from services.sync.answers import connections, feeds, records
+from shared import platform_answers
+from shared.service import Service
+
+service = Service("sync", connections, feeds, records, listeners, tasks, platform_answers)

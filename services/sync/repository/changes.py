@@ -1,0 +1,257 @@
+"""Queries of queued changes: one open change per record, direction and field, coalesced as it is found again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.sync.errors import ChangeNotFound
+from services.sync.repository.connections import seen_shops
+from services.sync.repository.listings import dumped
+from shared.contracts.sync.messages import ListChanges
+from shared.contracts.sync.shapes import ChangeState, Direction
+from shared.identifiers import new_id
+from shared.unit_of_work import UnitOfWork
+
+# The field of a change that is a whole record.
+WHOLE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A difference to be kept. `field` WHOLE: the record itself is new, or gone."""
+
+    listing_id: UUID
+    entity: str
+    direction: Direction
+    kind: str
+    field: str
+    before: Any
+    after: Any
+    state: ChangeState
+    reason: str | None = None
+
+
+async def queue(uow: UnitOfWork, connection_id: UUID, found: Sequence[Found]) -> None:
+    """Keep differences. One that is open already says what holds now; what a person decided of another value is over.
+
+    A change that was approved, or called off while it lay open, and now has another value waits for its person again.
+    """
+    await uow.execute(
+        _QUEUE,
+        uow.organization_id,
+        connection_id,
+        [new_id() for _ in found],
+        [each.listing_id for each in found],
+        [each.entity for each in found],
+        [each.direction for each in found],
+        [each.kind for each in found],
+        [each.field for each in found],
+        [dumped(each.before) for each in found],
+        [dumped(each.after) for each in found],
+        [each.state for each in found],
+        [each.reason for each in found],
+    )
+
+
+_QUEUE = """
+INSERT INTO changes AS c (organization_id, connection_id, id, listing_id, entity, direction, kind, field, before, after,
+    state, reason)
+SELECT $1, $2, f.id, f.listing_id, f.entity, f.direction, f.kind, f.field, f.before::jsonb, f.after::jsonb, f.state,
+    f.reason
+FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+    $11::text[], $12::text[])
+    AS f (id, listing_id, entity, direction, kind, field, before, after, state, reason)
+ON CONFLICT (organization_id, listing_id, direction, field) WHERE is_open DO UPDATE
+SET before = excluded.before, after = excluded.after, state = excluded.state, reason = excluded.reason, attempts = 0,
+    next_attempt_at = NULL, decided_by = NULL, updated_at = now()
+WHERE (c.after, c.before) IS DISTINCT FROM (excluded.after, excluded.before)
+    OR c.state = 'failed' AND excluded.state = 'queued'
+"""
+
+
+async def call_off(uow: UnitOfWork, direction: Direction, fields: Sequence[tuple[UUID, str]], reason: str) -> None:
+    """Open changes of these records and fields are no longer wanted."""
+    await uow.execute(
+        "UPDATE changes c SET state = 'cancelled', reason = $4, updated_at = now()"
+        " FROM unnest($1::uuid[], $2::text[]) AS f (listing_id, field)"
+        " WHERE c.listing_id = f.listing_id AND c.field = f.field AND c.direction = $3 AND c.is_open",
+        [listing_id for listing_id, _ in fields],
+        [field for _, field in fields],
+        direction,
+        reason,
+    )
+
+
+_CHANGE = (
+    "SELECT c.id, c.connection_id, c.listing_id, c.entity, c.direction, c.kind, c.field, c.before, c.after, c.state,"
+    " c.reason, c.attempts, c.next_attempt_at, c.decided_by, c.created_at, c.updated_at FROM changes c"
+)
+
+
+async def list_open(uow: UnitOfWork, listing_ids: Sequence[UUID], direction: Direction) -> list[asyncpg.Record]:
+    return await uow.fetch(
+        f"{_CHANGE} WHERE c.listing_id = ANY($1) AND c.direction = $2 AND c.is_open",
+        listing_ids,
+        direction,
+    )
+
+
+_DUE = (
+    "c.connection_id = $1 AND c.direction = $2 AND c.entity = ANY($3) AND c.state = 'queued'"
+    " AND coalesce(c.next_attempt_at, now()) <= now() AND {which}"
+)
+_QUEUED = (
+    f"{_CHANGE} WHERE {_DUE} AND c.listing_id IN (SELECT DISTINCT c.listing_id FROM changes c WHERE {_DUE}"  # noqa: S608
+    " AND ($4::uuid IS NULL OR c.listing_id > $4) ORDER BY c.listing_id LIMIT $5) ORDER BY c.listing_id, c.field"
+)
+# Which queued changes a feed takes up.
+Which = Literal["all", "inserts", "updates", "images"]
+_WHICH: dict[Which, str] = {
+    "all": "true",
+    "inserts": "c.kind = 'insert'",
+    "updates": "c.kind = 'update' AND c.field <> 'images'",
+    "images": "c.kind = 'update' AND c.field = 'images'",
+}
+
+
+async def list_queued(
+    uow: UnitOfWork,
+    connection_id: UUID,
+    direction: Direction,
+    entities: Sequence[str],
+    which: Which,
+    after: UUID | None,
+    most: int,
+) -> list[asyncpg.Record]:
+    """Changes to be made now, of so many records, by record."""
+    return await uow.fetch(
+        _QUEUED.replace("{which}", _WHICH[which]),
+        connection_id,
+        direction,
+        entities,
+        after,
+        most,
+    )
+
+
+async def requeue_failed(uow: UnitOfWork, connection_id: UUID, direction: Direction, entities: Sequence[str]) -> int:
+    """What failed is tried again."""
+    status = await uow.execute(
+        "UPDATE changes SET state = 'queued', attempts = 0, next_attempt_at = NULL, updated_at = now()"
+        " WHERE connection_id = $1 AND direction = $2 AND entity = ANY($3) AND state = 'failed'",
+        connection_id,
+        direction,
+        entities,
+    )
+    return int(status.rpartition(" ")[2])
+
+
+async def settle(uow: UnitOfWork, change_ids: Sequence[UUID], state: ChangeState, reason: str | None = None) -> None:
+    await uow.execute(
+        "UPDATE changes SET state = $2, reason = coalesce($3, reason), updated_at = now() WHERE id = ANY($1)",
+        change_ids,
+        state,
+        reason,
+    )
+
+
+async def put_off(uow: UnitOfWork, change_ids: Sequence[UUID], reason: str, most_attempts: int) -> list[UUID]:
+    """Try these again later, ever later; beyond `most_attempts` they fail. Returns those that did."""
+    rows = await uow.fetch(
+        "UPDATE changes SET attempts = attempts + 1, reason = $2, updated_at = now(),"
+        " state = CASE WHEN attempts + 1 >= $3 THEN 'failed' ELSE 'queued' END,"
+        " next_attempt_at = now() + make_interval(secs => least(3600, 30 * power(2, least(attempts, 10)))"
+        " * (0.75 + random() / 2)) WHERE id = ANY($1) RETURNING id, state",
+        change_ids,
+        reason,
+        most_attempts,
+    )
+    return [row["id"] for row in rows if row["state"] == "failed"]
+
+
+# --- for people
+
+_LISTED = (
+    "SELECT c.*, l.external_id, l.sku FROM changes c JOIN listings l ON l.id = c.listing_id"
+    " JOIN connections n ON n.id = c.connection_id WHERE ($1::uuid[] IS NULL OR n.shop_id = ANY($1))"
+)
+
+
+async def get(uow: UnitOfWork, change_id: UUID) -> asyncpg.Record:
+    """Raises ChangeNotFound."""
+    row = await uow.fetchrow(f"{_LISTED} AND c.id = $2", seen_shops(uow), change_id)
+    if row is None:
+        raise ChangeNotFound("There is no such change.")
+    return row
+
+
+async def list_page(uow: UnitOfWork, asked: ListChanges, before: UUID | None) -> list[asyncpg.Record]:
+    """Latest first, one more than asked for."""
+    return await uow.fetch(
+        f"{_LISTED} AND ($2::uuid IS NULL OR c.connection_id = $2) AND ($3::uuid IS NULL OR c.listing_id = $3)"
+        " AND ($4::text IS NULL OR c.direction = $4) AND ($5::text IS NULL OR c.state = $5)"
+        " AND ($6::uuid IS NULL OR c.id < $6) ORDER BY c.id DESC LIMIT $7",
+        seen_shops(uow),
+        asked.connection_id,
+        asked.listing_id,
+        asked.direction,
+        asked.state,
+        before,
+        asked.first + 1,
+    )
+
+
+async def count(uow: UnitOfWork, connection_id: UUID, direction: Direction | None) -> dict[str, int]:
+    rows = await uow.fetch(
+        "SELECT state, count(*) FROM changes WHERE connection_id = $1 AND ($2::text IS NULL OR direction = $2)"
+        " GROUP BY state",
+        connection_id,
+        direction,
+    )
+    return {row["state"]: row["count"] for row in rows}
+
+
+async def lock(uow: UnitOfWork, change_ids: Sequence[UUID]) -> list[asyncpg.Record]:
+    """Changes that a person decides on. Raises ChangeNotFound unless all of them are there."""
+    rows = await uow.fetch(
+        f"{_LISTED} AND c.id = ANY($2) ORDER BY c.id FOR NO KEY UPDATE OF c", seen_shops(uow), change_ids
+    )
+    if len(rows) < len(set(change_ids)):
+        raise ChangeNotFound("There is no such change among them.")
+    return rows
+
+
+async def decide(uow: UnitOfWork, change_ids: Sequence[UUID], state: ChangeState, decided_by: dict[str, Any]) -> None:
+    await uow.execute(
+        "UPDATE changes SET state = $2, decided_by = $3, attempts = 0, next_attempt_at = NULL, updated_at = now()"
+        " WHERE id = ANY($1)",
+        change_ids,
+        state,
+        orjson.dumps(decided_by).decode(),
+    )
+
+
+async def try_again(uow: UnitOfWork, listing_ids: Sequence[UUID], direction: Direction) -> int:
+    """Failed and postponed changes of these records are tried again now."""
+    status = await uow.execute(
+        "UPDATE changes SET state = 'queued', attempts = 0, next_attempt_at = NULL, updated_at = now()"
+        " WHERE listing_id = ANY($1) AND direction = $2"
+        " AND (state = 'failed' OR state = 'queued' AND next_attempt_at IS NOT NULL)",
+        list(listing_ids),
+        direction,
+    )
+    return int(status.rpartition(" ")[2])
+
+
+async def drop_settled(uow: UnitOfWork, older_than: timedelta) -> None:
+    """Across tenants."""
+    await uow.execute(
+        "DELETE FROM changes WHERE (organization_id, id) IN (SELECT organization_id, id FROM changes"
+        " WHERE NOT is_open AND updated_at < now() - $1::interval LIMIT 10000)",
+        older_than,
+    )

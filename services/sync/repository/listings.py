@@ -1,0 +1,390 @@
+"""Queries of listings: what platforms have, page by page and in sets."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.sync.errors import ListingNotFound
+from services.sync.repository.connections import seen_shops
+from shared.contracts.sync.messages import ListListings
+from shared.identifiers import new_id
+from shared.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A record as a scan brought it. `remote` and `references` are JSON texts, `digest` is that of `remote`."""
+
+    entity: str
+    external_id: str
+    parent_external_id: str | None
+    sku: str | None
+    remote: str
+    references: str
+    digest: bytes
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How many records of a page were new, different from before, or the same."""
+
+    new: int
+    changed: int
+    unchanged: int
+
+
+async def store(
+    uow: UnitOfWork, connection_id: UUID, seen: Sequence[Seen], execution_id: UUID, *, is_full: bool
+) -> Stored:
+    """Keep a page of records. An older state than is known changes nothing; a full scan marks all that it has seen.
+
+    Those that are the same are not written, except for the mark.
+    """
+    once = {(each.entity, each.external_id): each for each in seen}
+    rows = sorted(once.values(), key=lambda each: (each.entity, each.external_id))
+    row = await uow.fetchrow(
+        _STORE,
+        uow.organization_id,
+        connection_id,
+        [new_id() for _ in rows],
+        [each.entity for each in rows],
+        [each.external_id for each in rows],
+        [each.parent_external_id for each in rows],
+        [each.sku for each in rows],
+        [each.remote for each in rows],
+        [each.references for each in rows],
+        [each.digest for each in rows],
+        [each.updated_at for each in rows],
+        execution_id if is_full else None,
+    )
+    assert row is not None
+    return Stored(row["new"], row["changed"], len(rows) - row["new"] - row["changed"])
+
+
+_STORE = """
+WITH page AS (
+    SELECT * FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::bytea[], $11::timestamptz[])
+        AS p (id, entity, external_id, parent_external_id, sku, remote, refs, digest, updated_at)
+), known AS (
+    SELECT p.*, l.id AS known_id, l.digest AS known_digest, l.gone_at,
+        l.remote_updated_at > p.updated_at AS is_older
+    FROM page p LEFT JOIN listings l
+        ON l.connection_id = $2 AND l.entity = p.entity AND l.external_id = p.external_id
+), made AS (
+    INSERT INTO listings AS l (organization_id, connection_id, id, entity, external_id, parent_external_id, sku,
+        remote, refs, digest, remote_updated_at, seen_by)
+    SELECT $1, $2, id, entity, external_id, parent_external_id, sku, remote::jsonb, refs::jsonb, digest, updated_at, $12
+    FROM known WHERE known_id IS NULL
+    ON CONFLICT (organization_id, connection_id, entity, external_id) DO NOTHING
+), changed AS (
+    UPDATE listings l SET parent_external_id = k.parent_external_id, sku = k.sku, remote = k.remote::jsonb,
+        refs = k.refs::jsonb, digest = k.digest, remote_updated_at = k.updated_at, gone_at = NULL,
+        seen_by = coalesce($12, l.seen_by), updated_at = now(), version = l.version + 1
+    FROM known k WHERE l.id = k.known_id AND NOT coalesce(k.is_older, false)
+        AND (l.digest <> k.digest OR l.gone_at IS NOT NULL)
+), marked AS (
+    UPDATE listings l SET seen_by = $12 FROM known k
+    WHERE $12 IS NOT NULL AND l.id = k.known_id
+        AND (coalesce(k.is_older, false) OR NOT (k.known_digest <> k.digest OR k.gone_at IS NOT NULL))
+)
+SELECT count(*) FILTER (WHERE known_id IS NULL) AS new,
+    count(*) FILTER (WHERE known_id IS NOT NULL AND NOT coalesce(is_older, false)
+        AND (known_digest <> digest OR gone_at IS NOT NULL)) AS changed
+FROM known
+"""
+
+_LISTING = (
+    "SELECT l.id, l.connection_id, l.entity, l.external_id, l.parent_external_id, l.sku, l.product_id, l.order_id,"
+    " l.remote, l.refs, l.digest, l.acknowledged, l.sent, l.marks, l.remote_updated_at, l.gone_at, l.created_at,"
+    " l.updated_at, l.version FROM listings l"
+)
+
+
+async def list_unanalysed(
+    uow: UnitOfWork, connection_id: UUID, entities: Sequence[str], most: int
+) -> list[asyncpg.Record]:
+    """Records that are different from when they were last looked at, locked."""
+    return await uow.fetch(
+        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = ANY($2)"
+        " AND l.analysed IS DISTINCT FROM l.digest ORDER BY l.entity, l.id LIMIT $3 FOR NO KEY UPDATE",
+        connection_id,
+        entities,
+        most,
+    )
+
+
+async def note_analysed(uow: UnitOfWork, rows: Sequence[tuple[UUID, bytes, dict[str, Any] | None]]) -> None:
+    """`rows` are id, the digest that was looked at, and what is acknowledged now (None: nothing yet)."""
+    await uow.execute(
+        "UPDATE listings l SET analysed = r.digest, acknowledged = r.acknowledged::jsonb"
+        " FROM unnest($1::uuid[], $2::bytea[], $3::text[]) AS r (id, digest, acknowledged) WHERE l.id = r.id",
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        [None if row[2] is None else dumped(row[2]) for row in rows],
+    )
+
+
+async def list_by_ids(uow: UnitOfWork, listing_ids: Sequence[UUID], *, lock: bool = False) -> list[asyncpg.Record]:
+    return await uow.fetch(
+        f"{_LISTING} WHERE l.id = ANY($1) ORDER BY l.id{' FOR NO KEY UPDATE' if lock else ''}",
+        listing_ids,
+    )
+
+
+async def list_variants(uow: UnitOfWork, connection_id: UUID, parents: Sequence[str]) -> list[asyncpg.Record]:
+    """The variants of these products, in the order the platform made them."""
+    return await uow.fetch(
+        f"{_LISTING} WHERE l.connection_id = $1 AND l.parent_external_id = ANY($2)"
+        " AND l.entity = 'variant' AND l.gone_at IS NULL ORDER BY l.id",
+        connection_id,
+        parents,
+    )
+
+
+async def list_by_external_ids(
+    uow: UnitOfWork, connection_id: UUID, entity: str, external_ids: Sequence[str]
+) -> list[asyncpg.Record]:
+    return await uow.fetch(
+        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = $2 AND l.external_id = ANY($3)",
+        connection_id,
+        entity,
+        external_ids,
+    )
+
+
+async def acknowledge(uow: UnitOfWork, values: Mapping[UUID, Mapping[str, Any]]) -> None:
+    """These values of records are dealt with: both sides agree on them."""
+    await uow.execute(
+        "UPDATE listings l SET acknowledged = coalesce(l.acknowledged, '{}') || r.fields::jsonb, updated_at = now()"
+        " FROM unnest($1::uuid[], $2::text[]) AS r (id, fields) WHERE l.id = r.id",
+        list(values),
+        [dumped(dict(fields)) for fields in values.values()],
+    )
+
+
+async def link(uow: UnitOfWork, products: Mapping[UUID, UUID]) -> None:
+    """Say which product a listing is here."""
+    await uow.execute(
+        "UPDATE listings l SET product_id = r.product_id, updated_at = now(), version = version + 1"
+        " FROM unnest($1::uuid[], $2::uuid[]) AS r (id, product_id) WHERE l.id = r.id AND l.product_id IS DISTINCT"
+        " FROM r.product_id",
+        list(products),
+        list(products.values()),
+    )
+
+
+async def count_unseen(
+    uow: UnitOfWork, connection_id: UUID, entities: Sequence[str], execution_id: UUID
+) -> tuple[int, int]:
+    """How many records a full scan has not seen, of how many that were there before it."""
+    row = await uow.fetchrow(
+        "SELECT count(*) FILTER (WHERE seen_by IS DISTINCT FROM $3) AS unseen, count(*) AS of FROM listings"
+        " WHERE connection_id = $1 AND entity = ANY($2) AND gone_at IS NULL",
+        connection_id,
+        entities,
+        execution_id,
+    )
+    assert row is not None
+    return row["unseen"], row["of"]
+
+
+async def mark_gone(uow: UnitOfWork, connection_id: UUID, entities: Sequence[str], execution_id: UUID) -> int:
+    """Records that a full scan has not seen are no longer there; what was queued for them is called off."""
+    gone = await uow.fetch(
+        "UPDATE listings SET gone_at = now(), updated_at = now(), version = version + 1 WHERE connection_id = $1"
+        " AND entity = ANY($2) AND gone_at IS NULL AND seen_by IS DISTINCT FROM $3 RETURNING id",
+        connection_id,
+        entities,
+        execution_id,
+    )
+    await uow.execute(
+        "UPDATE changes SET state = 'cancelled', reason = 'gone', updated_at = now()"
+        " WHERE is_open AND listing_id = ANY($1)",
+        [row["id"] for row in gone],
+    )
+    return len(gone)
+
+
+# --- for people
+
+_SEEN = "($1::uuid[] IS NULL OR c.shop_id = ANY($1))"
+_SHOWN = """
+SELECT l.*, (SELECT CASE max(CASE kind WHEN 'delete' THEN 3 WHEN 'update' THEN 2 ELSE 1 END)
+    WHEN 3 THEN 'red' WHEN 2 THEN 'yellow' WHEN 1 THEN 'green' ELSE 'neutral' END
+    FROM changes g WHERE g.listing_id = l.id AND g.is_open) AS colour
+FROM listings l JOIN connections c ON c.id = l.connection_id"""
+
+
+async def get(uow: UnitOfWork, listing_id: UUID) -> asyncpg.Record:
+    """Raises ListingNotFound."""
+    row = await uow.fetchrow(
+        f"{_SHOWN} WHERE {_SEEN} AND l.id = $2",
+        seen_shops(uow),
+        listing_id,
+    )
+    if row is None:
+        raise ListingNotFound("There is no such listing.")
+    return row
+
+
+async def list_page(uow: UnitOfWork, asked: ListListings, after: UUID | None) -> list[asyncpg.Record]:
+    """By id, one more than asked for."""
+    return await uow.fetch(
+        f"{_SHOWN} WHERE {_SEEN} AND ($2::uuid IS NULL OR l.connection_id = $2) AND ($3::text IS NULL OR l.entity = $3)"
+        " AND ($4::uuid IS NULL OR l.product_id = $4) AND ($5::text IS NULL OR l.sku = $5)"
+        " AND ($6::uuid IS NULL OR l.id > $6) ORDER BY l.id LIMIT $7",
+        seen_shops(uow),
+        asked.connection_id,
+        asked.entity,
+        asked.product_id,
+        asked.sku,
+        after,
+        asked.first + 1,
+    )
+
+
+async def list_products(uow: UnitOfWork, connection_id: UUID, after: UUID | None, most: int) -> list[asyncpg.Record]:
+    """Products that are there, by id."""
+    return await uow.fetch(
+        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = 'product' AND l.gone_at IS NULL"
+        " AND ($2::uuid IS NULL OR l.id > $2) ORDER BY l.id LIMIT $3",
+        connection_id,
+        after,
+        most,
+    )
+
+
+def digest(remote: str) -> bytes:
+    """What tells two contents apart, of a record as `dumped`."""
+    return hashlib.blake2b(remote.encode(), digest_size=16).digest()
+
+
+def dumped(value: object) -> str:
+    """A value as JSON, keys in order."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode()
+
+
+async def look_again(uow: UnitOfWork, listing_ids: Sequence[UUID]) -> None:
+    """Nothing of these is acknowledged but that they are there: the next analysis compares every field."""
+    await uow.execute("UPDATE listings SET acknowledged = '{}', analysed = NULL WHERE id = ANY($1)", list(listing_ids))
+
+
+async def link_orders(uow: UnitOfWork, orders: Mapping[UUID, UUID]) -> None:
+    """Say which order a listing is here."""
+    await uow.execute(
+        "UPDATE listings l SET order_id = r.order_id FROM unnest($1::uuid[], $2::uuid[]) AS r (id, order_id)"
+        " WHERE l.id = r.id AND l.order_id IS DISTINCT FROM r.order_id",
+        list(orders),
+        list(orders.values()),
+    )
+
+
+async def list_of_entity(
+    uow: UnitOfWork, connection_id: UUID, entity: str, after: UUID | None, most: int
+) -> list[asyncpg.Record]:
+    """Records that are there, by id."""
+    return await uow.fetch(
+        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = $2 AND l.gone_at IS NULL"
+        " AND ($3::uuid IS NULL OR l.id > $3) ORDER BY l.id LIMIT $4",
+        connection_id,
+        entity,
+        after,
+        most,
+    )
+
+
+# --- what is different here
+
+
+async def mark_products(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
+    """These products may be different here: compare them with what is there."""
+    await uow.execute(
+        "UPDATE listings SET marks = marks + 1 WHERE product_id = ANY($1) AND entity = 'product' AND gone_at IS NULL",
+        list(product_ids),
+    )
+
+
+async def mark_stock(uow: UnitOfWork, skus: Sequence[str]) -> None:
+    """Stock of these SKUs may be different here."""
+    await uow.execute(
+        "UPDATE listings SET marks = marks + 1 WHERE sku = ANY($1) AND entity = 'stock' AND gone_at IS NULL", list(skus)
+    )
+
+
+async def mark_all(uow: UnitOfWork, connection_id: UUID, entity: str) -> None:
+    """Compare everything of a connection anew."""
+    await uow.execute(
+        "UPDATE listings SET marks = marks + 1 WHERE connection_id = $1 AND entity = $2 AND gone_at IS NULL",
+        connection_id,
+        entity,
+    )
+
+
+async def list_marked(uow: UnitOfWork, connection_id: UUID, entity: str, most: int) -> list[asyncpg.Record]:
+    return await uow.fetch(
+        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = $2 AND l.marks > 0 ORDER BY l.id LIMIT $3",
+        connection_id,
+        entity,
+        most,
+    )
+
+
+async def unmark(uow: UnitOfWork, rows: Sequence[asyncpg.Record]) -> None:
+    """These were compared as they were read; one that was marked again meanwhile stays so."""
+    await uow.execute(
+        "UPDATE listings l SET marks = 0 FROM unnest($1::uuid[], $2::integer[]) AS r (id, marks)"
+        " WHERE l.id = r.id AND l.marks = r.marks",
+        [row["id"] for row in rows],
+        [row["marks"] for row in rows],
+    )
+
+
+async def note_written(uow: UnitOfWork, values: Mapping[UUID, Mapping[str, Any]]) -> None:
+    """The platform took these values: they are what it has, and coming back in a scan they are no change.
+
+    What was told of an order (that goods have left) is no value of its own.
+    """
+    await uow.execute(
+        "UPDATE listings l SET sent = l.sent || r.fields::jsonb, updated_at = now(), acknowledged ="
+        " CASE WHEN l.entity = 'order' THEN l.acknowledged ELSE coalesce(l.acknowledged, '{}') || r.fields::jsonb END"
+        " FROM unnest($1::uuid[], $2::text[]) AS r (id, fields) WHERE l.id = r.id",
+        list(values),
+        [dumped(dict(fields)) for fields in values.values()],
+    )
+
+
+async def mark(uow: UnitOfWork, listing_ids: Sequence[UUID]) -> None:
+    """Compare these with what they are here."""
+    await uow.execute("UPDATE listings SET marks = marks + 1 WHERE id = ANY($1)", list(listing_ids))
+
+
+async def note_read(uow: UnitOfWork, values: Mapping[UUID, tuple[str, bytes, datetime | None]]) -> None:
+    """These records were read one by one just now: content, digest and the platform's time."""
+    await uow.execute(
+        "UPDATE listings l SET remote = r.remote::jsonb, digest = r.digest, remote_updated_at = r.updated_at,"
+        " updated_at = now(), version = version + 1"
+        " FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::timestamptz[]) AS r (id, remote, digest, updated_at)"
+        " WHERE l.id = r.id",
+        list(values),
+        [each[0] for each in values.values()],
+        [each[1] for each in values.values()],
+        [each[2] for each in values.values()],
+    )
+
+
+async def find_of_order(uow: UnitOfWork, order_id: UUID) -> asyncpg.Record | None:
+    """The record that an order came from."""
+    return await uow.fetchrow(f"{_LISTING} WHERE l.order_id = $1 AND l.entity = 'order' LIMIT 1", order_id)
+
+
+async def acknowledge_remote(uow: UnitOfWork, listing_ids: Sequence[UUID]) -> None:
+    """All that the platform was last seen to have of these is known."""
+    await uow.execute("UPDATE listings SET acknowledged = remote WHERE id = ANY($1)", list(listing_ids))

@@ -1,0 +1,20 @@
+"""What the sync service is told from its environment."""
+
+from datetime import timedelta
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SyncSettings(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore")
+
+    # For how long changes that were made or called off, and issues that are over, are kept.
+    settled_retention: timedelta = Field(default=timedelta(days=90), validation_alias="CROSSDOCK_SYNC_RETENTION")
+
+
+@cache
+def sync_settings() -> SyncSettings:
+    """The environment of this process, read once."""
+    return SyncSettings()

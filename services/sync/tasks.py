@@ -1,0 +1,58 @@
+"""Clock in: feeds whose time has come, runs of feeds, and what was settled long ago."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from services.sync.repository import changes, issues
+from services.sync.repository.feeds import START_FEED
+from services.sync.settings import sync_settings
+from services.sync.use_cases import connecting, executing, feeds, fetching, products_out, shipments_out, stock_out
+from services.sync.use_cases.connecting import KEEP_ORDER_CONNECTION
+from services.sync.use_cases.executing import Work
+from services.sync.use_cases.taking.orders import take_orders
+from services.sync.use_cases.taking.products import take_products
+from services.sync.use_cases.taking.stock import take_stock
+from shared.contracts.sync.shapes import FeedKind
+from shared.jobs import RunningJob
+from shared.service import every, performs, runs
+from shared.unit_of_work import UnitOfWork
+
+WORKS: dict[FeedKind, Work] = {
+    **dict.fromkeys(
+        ("import_products", "update_products", "import_images"), partial(fetching.fetch, take=take_products)
+    ),
+    **dict.fromkeys(("import_orders", "update_orders"), partial(fetching.fetch, take=take_orders)),
+    "import_stock": partial(fetching.fetch, take=take_stock),
+    "export_stock": stock_out.export_stock,
+    "export_products": products_out.export_products,
+    "confirm_shipments": shipments_out.confirm_shipments,
+}
+
+
+@every(5)
+async def start_feeds_that_are_due(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Leave a task for each feed whose time has come."""
+    await feeds.start_due(uow)
+
+
+@performs(START_FEED)
+async def start_feed(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    await feeds.start_by_clock(uow, UUID(payload["feed_id"]))
+
+
+@performs(KEEP_ORDER_CONNECTION)
+async def keep_order_connection(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    await connecting.keep_order_connection(uow, UUID(payload["connection_id"]))
+
+
+@runs(feeds.FEED_JOB)
+async def run_feed(job: RunningJob) -> None:
+    await executing.carry_out(job, WORKS)
+
+
+@every(3600)
+async def drop_what_was_settled_long_ago(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Changes that were made or called off, and issues that are over, are kept for a time."""
+    await changes.drop_settled(uow, sync_settings().settled_retention)
+    await issues.drop_resolved(uow, sync_settings().settled_retention)

@@ -1,0 +1,243 @@
+"""Connections: made, changed, tested, paused and forgotten."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from services.sync.budget import Budgets
+from services.sync.errors import ConnectionChangedSince, ConnectionIsBusy, InvalidCredentials
+from services.sync.models import FEEDS
+from services.sync.platforms.base import Account, Platform
+from services.sync.platforms.registry import get_platform
+from services.sync.repository import connections, feeds
+from services.sync.repository.shops import SHOPS
+from services.sync.sealing import sealed
+from services.sync.use_cases import schedules, sessions
+from shared import clock
+from shared.bus.envelope import ShopNotFound
+from shared.contracts.accounts.messages import ListShops
+from shared.contracts.accounts.shapes import Shop
+from shared.contracts.base import Page
+from shared.contracts.orders.imported import KeepOrderConnection, OrderConnectionDraft
+from shared.contracts.sync.shapes import (
+    Connection,
+    ConnectionChange,
+    ConnectionDraft,
+    ConnectionSettings,
+    Greeting,
+)
+from shared.contracts.sync.work import Clock, Clocks, DeletionPreview
+from shared.identifiers import new_id
+from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.security import SecretText
+from shared.unit_of_work import UnitOfWork
+
+KEEP_ORDER_CONNECTION = "sync.keep_order_connection"
+
+
+async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
+    """Greet the platform, then keep the connection, with its feeds.
+
+    Raises ShopNotFound, UnknownPlatform, InvalidConnectionSettings, InvalidCredentials, and as `sessions.greet`.
+    """
+    platform = get_platform(draft.platform)
+    platform.check_settings(draft.settings.platform)
+    account = Account(draft.settings.platform, _plain(platform, draft.credentials))
+    known, told = await _find_shop(uow, draft.shop)
+    connection_id = new_id()
+    greeting = await sessions.greet(uow.resident(Budgets), connection_id, draft.platform, account)
+    if told is not None:
+        await SHOPS.take(uow, told)
+    await connections.add(
+        uow,
+        {
+            "id": connection_id,
+            "shop_id": known,
+            "platform": draft.platform,
+            "name": draft.name,
+            "settings": draft.settings.model_dump_json(),
+            "credentials": sealed(account.credentials),
+            "greeting": greeting.model_dump_json(),
+            "checked_at": clock.now(),
+        },
+    )
+    row = await connections.get(uow, connection_id)
+    await feeds.add(uow, connection_id, _first_feeds(platform, row["time_zone"]))
+    uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
+    uow.audit("connection.create", "connection", connection_id, after=_described(row))
+    return shape(row)
+
+
+def _first_feeds(platform: Platform, time_zone: str) -> list[tuple[str, bool, str | None, Any]]:
+    """All that the platform has run by the clock; stock comes in when somebody asks, once."""
+    rows: list[tuple[str, bool, str | None, Any]] = []
+    for kind, rule in FEEDS.items():
+        is_enabled = kind not in platform.lacks
+        cron = rule.cron if is_enabled else None
+        rows.append((kind, is_enabled, cron, schedules.following(cron, time_zone, clock.now())))
+    return rows
+
+
+async def _find_shop(uow: UnitOfWork, code: str) -> tuple[UUID, Shop | None]:
+    """A shop that the caller may see; one we have not heard of yet is told by accounts. Raises ShopNotFound."""
+    async with uow.beforehand() as earlier:
+        shop = await SHOPS.find_by_code(earlier, code)
+    told = None
+    if shop is None:
+        found = await uow.ask(ListShops(code=code, first=1))
+        told = found.items[0] if found.items else None
+    shop_id = shop["id"] if shop else told.id if told else None
+    if shop_id is None or not uow.caller.sees_shop(shop_id):
+        raise ShopNotFound(f"There is no shop with the code '{code[:100]}'.")
+    return shop_id, told
+
+
+def _plain(platform: Platform, credentials: Mapping[str, SecretText]) -> dict[str, str]:
+    """Raises InvalidCredentials for one that the platform does not have; what it needs, its session says."""
+    texts = {name: secret.reveal() for name, secret in credentials.items()}
+    unknown = sorted(texts.keys() - set(platform.credential_names))
+    if unknown:
+        names = ", ".join(platform.credential_names) or "none at all"
+        raise InvalidCredentials(f"{platform.title} has no credential '{unknown[0][:100]}'; it has {names}.")
+    if any(len(text) > 4000 or not text.isprintable() for text in texts.values()):
+        raise InvalidCredentials("A credential is a text of visible characters, 4,000 at most.")
+    return texts
+
+
+async def change(
+    uow: UnitOfWork, connection_id: UUID, change: ConnectionChange, expected_version: int | None
+) -> Connection:
+    """Raises ConnectionNotFound, ConnectionChangedSince, and as `create`."""
+    given = change.given()
+    greeted = await _greeted(uow, connection_id, given) if given.keys() & {"credentials", "settings"} else {}
+    row = await connections.get(uow, connection_id, lock=True)
+    if expected_version is not None and expected_version != row["version"]:
+        raise ConnectionChangedSince(
+            f"The connection has version {row['version']} now, not {expected_version}; read it again."
+        )
+    values: dict[str, Any] = dict(greeted)
+    if "name" in given:
+        values["name"] = given["name"]
+    if "settings" in given:
+        values["settings"] = given["settings"].model_dump_json()
+        uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
+    if values:
+        await connections.put(uow, connection_id, values)
+    after = await connections.get(uow, connection_id)
+    told = _described(after) | {"credentials_changed": "credentials" in given}
+    uow.audit("connection.change", "connection", connection_id, before=_described(row), after=told)
+    return shape(after)
+
+
+async def _greeted(uow: UnitOfWork, connection_id: UUID, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a connection's row becomes when the platform takes the new credentials or settings."""
+    async with uow.beforehand() as earlier:
+        row = await connections.get(earlier, connection_id)
+    platform = get_platform(row["platform"])
+    known = sessions.account_of(row)
+    settings = given["settings"].platform if "settings" in given else known.settings
+    platform.check_settings(settings)
+    texts = _plain(platform, given["credentials"]) if "credentials" in given else known.credentials
+    account = Account(settings, texts)
+    greeting = await sessions.greet(uow.resident(Budgets), connection_id, row["platform"], account)
+    return {
+        "greeting": greeting.model_dump_json(),
+        "checked_at": clock.now(),
+        "needs_credentials": False,
+        "credentials": sealed(texts),
+    }
+
+
+async def test(uow: UnitOfWork, connection_id: UUID) -> Connection:
+    """Raises ConnectionNotFound, and as `sessions.greet`."""
+    values = await _greeted(uow, connection_id, {})
+    await connections.get(uow, connection_id, lock=True)
+    await connections.put(uow, connection_id, {name: values[name] for name in values if name != "credentials"})
+    return await get(uow, connection_id)
+
+
+async def pause(uow: UnitOfWork, connection_id: UUID, *, is_paused: bool) -> Connection:
+    """Stop a connection's traffic between two requests, or let it go on. Raises ConnectionNotFound."""
+    row = await connections.get(uow, connection_id, lock=True)
+    if row["is_paused"] != is_paused:
+        await connections.put(uow, connection_id, {"is_paused": is_paused})
+        action = "connection.pause" if is_paused else "connection.resume"
+        uow.audit(action, "connection", connection_id)
+    return await get(uow, connection_id)
+
+
+async def get(uow: UnitOfWork, connection_id: UUID) -> Connection:
+    """Raises ConnectionNotFound."""
+    return shape(await connections.get(uow, connection_id))
+
+
+async def list_page(uow: UnitOfWork, first: int, after: str | None) -> Page[Connection]:
+    position = cursor_values(after, 1)
+    rows = await connections.list_page(uow, cursor_id(position[0]) if position else None, first + 1)
+    following = cursor_for(str(rows[first - 1]["id"])) if len(rows) > first else None
+    return Page(items=[shape(row) for row in rows[:first]], next=following)
+
+
+async def preview_deletion(uow: UnitOfWork, connection_id: UUID) -> DeletionPreview:
+    """Raises ConnectionNotFound."""
+    await connections.get(uow, connection_id)
+    return DeletionPreview(counts=await connections.count_what_it_has(uow, connection_id))
+
+
+async def delete(uow: UnitOfWork, connection_id: UUID) -> None:
+    """Forget a connection with all that hangs on it. Raises ConnectionNotFound, ConnectionIsBusy."""
+    row = await connections.get(uow, connection_id, lock=True)
+    if await feeds.find_running(uow, connection_id) is not None:
+        raise ConnectionIsBusy("Feeds of the connection still run; cancel them, or wait for their end.")
+    counts = await connections.count_what_it_has(uow, connection_id)
+    await connections.delete(uow, connection_id)
+    uow.audit("connection.delete", "connection", connection_id, before=_described(row) | {"counts": counts})
+
+
+async def list_clocks(uow: UnitOfWork, connection_id: UUID) -> Clocks:
+    """Raises ConnectionNotFound."""
+    await connections.get(uow, connection_id)
+    rows = await connections.list_clocks(uow, connection_id)
+    return Clocks(items=[Clock(**dict(row)) for row in rows])
+
+
+async def reset_clock(uow: UnitOfWork, connection_id: UUID, entity: Any) -> Clocks:
+    """Raises ConnectionNotFound."""
+    await connections.get(uow, connection_id, lock=True)
+    await connections.reset_clock(uow, connection_id, entity)
+    uow.audit("connection.reset_clock", "connection", connection_id, after={"entity": entity})
+    return await list_clocks(uow, connection_id)
+
+
+async def keep_order_connection(uow: UnitOfWork, connection_id: UUID) -> None:
+    """Tell orders how the orders of a connection are taken: under the connection's own id. Safe to repeat."""
+    async with uow.beforehand() as earlier:
+        found = await connections.find(earlier, connection_id)
+    if found is None:
+        return
+    settings = ConnectionSettings.model_validate_json(found["settings"])
+    draft = OrderConnectionDraft(
+        shop=found["shop"],
+        name=found["name"],
+        status_map=settings.order_statuses,
+        stock_missing=settings.stock_missing,
+        recheck_limit=settings.recheck_limit,
+    )
+    await uow.ask(KeepOrderConnection(connection_id=connection_id, connection=draft))
+
+
+def shape(row: asyncpg.Record) -> Connection:
+    same = ("id", "platform", "name", "shop", "mode", "is_paused", "needs_credentials", "checked_at", "live_at")
+    return Connection(
+        **{name: row[name] for name in (*same, "created_at", "updated_at", "version")},
+        settings=ConnectionSettings.model_validate_json(row["settings"]),
+        greeting=Greeting.model_validate_json(row["greeting"]) if row["greeting"] else None,
+        lacks=dict(get_platform(row["platform"]).lacks),
+    )
+
+
+def _described(row: asyncpg.Record) -> dict[str, Any]:
+    told = {name: row[name] for name in ("platform", "name", "mode", "settings")}
+    return told | {"shop_id": str(row["shop_id"])}

@@ -1,0 +1,120 @@
+"""What people decide on changes, and how changes and listings are shown."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.sync.repository import changes, connections, listings
+from services.sync.repository.changes import WHOLE
+from shared.contracts.base import Page
+from shared.contracts.platform.shapes import Actor
+from shared.contracts.sync.messages import ListChanges, ListListings
+from shared.contracts.sync.shapes import ChangeState, Colour, Direction
+from shared.contracts.sync.work import ChangeCounts, DecidedChanges, Listing, QueuedChange
+from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.unit_of_work import UnitOfWork
+
+_COLOURS: dict[str, Colour] = {"insert": "green", "update": "yellow", "delete": "red"}
+_WAITING = ("review", "conflict", "failed")
+
+
+async def approve(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges:
+    """Let waiting changes happen; the other side of a conflict is called off. Raises ChangeNotFound."""
+    rows = [row for row in await changes.lock(uow, change_ids) if row["state"] in _WAITING]
+    await _decide(uow, rows, "queued")
+    conflicts = [row for row in rows if row["state"] == "conflict"]
+    for direction in ("in", "out"):
+        other: Direction = "out" if direction == "in" else "in"
+        decided = [(row["listing_id"], row["field"]) for row in conflicts if row["direction"] == direction]
+        if decided:
+            await changes.call_off(uow, other, decided, "decided")
+    # What is there is known, and is to be overwritten: a write expects it, and it is no news when it is seen again.
+    ours = {row["listing_id"] for row in conflicts if row["direction"] == "out"}
+    if ours:
+        await listings.acknowledge_remote(uow, sorted(ours))
+    return DecidedChanges(decided=len(rows))
+
+
+async def cancel(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges:
+    """Do not do open changes. What the platform has of them is acknowledged as it is. Raises ChangeNotFound."""
+    rows = [row for row in await changes.lock(uow, change_ids) if row["state"] not in ("applied", "cancelled")]
+    await _decide(uow, rows, "cancelled")
+    fields: dict[UUID, dict[str, Any]] = {}
+    for row in rows:
+        if row["direction"] == "in" and row["field"] != WHOLE:
+            fields.setdefault(row["listing_id"], {})[row["field"]] = orjson.loads(row["after"])
+    if fields:
+        await listings.acknowledge(uow, fields)
+    return DecidedChanges(decided=len(rows))
+
+
+async def _decide(uow: UnitOfWork, rows: Sequence[asyncpg.Record], state: ChangeState) -> None:
+    if not rows:
+        return
+    caller = uow.caller
+    actor = Actor(kind=caller.kind, id=caller.id, name=caller.name, address=caller.address).model_dump(mode="json")
+    await changes.decide(uow, [row["id"] for row in rows], state, actor)
+    for row in rows:
+        after = {"state": state, "field": row["field"], "direction": row["direction"]}
+        uow.audit("change.decide", "change", row["id"], before={"state": row["state"]}, after=after)
+
+
+# --- what people see
+
+
+async def get_change(uow: UnitOfWork, change_id: UUID) -> QueuedChange:
+    """Raises ChangeNotFound."""
+    return change_shape(await changes.get(uow, change_id))
+
+
+async def list_changes(uow: UnitOfWork, asked: ListChanges) -> Page[QueuedChange]:
+    position = cursor_values(asked.after, 1)
+    rows = await changes.list_page(uow, asked, cursor_id(position[0]) if position else None)
+    following = cursor_for(str(rows[asked.first - 1]["id"])) if len(rows) > asked.first else None
+    return Page(items=[change_shape(row) for row in rows[: asked.first]], next=following)
+
+
+async def count_changes(uow: UnitOfWork, connection_id: UUID, direction: Direction | None) -> ChangeCounts:
+    """Raises ConnectionNotFound."""
+    await connections.get(uow, connection_id)
+    by_state = await changes.count(uow, connection_id, direction)
+    return ChangeCounts(total=sum(by_state.values()), by_state=by_state)
+
+
+def change_shape(row: asyncpg.Record) -> QueuedChange:
+    is_open = row["state"] not in ("applied", "cancelled")
+    same = ("id", "connection_id", "listing_id", "entity", "external_id", "sku", "direction", "state", "reason")
+    return QueuedChange(
+        **{name: row[name] for name in (*same, "attempts", "next_attempt_at", "created_at", "updated_at")},
+        field=row["field"] or None,
+        before=orjson.loads(row["before"]) if row["before"] else None,
+        after=orjson.loads(row["after"]) if row["after"] else None,
+        colour=_COLOURS[row["kind"]] if is_open else "neutral",
+        decided_by=Actor.model_validate_json(row["decided_by"]) if row["decided_by"] else None,
+    )
+
+
+async def get_listing(uow: UnitOfWork, listing_id: UUID) -> Listing:
+    """Raises ListingNotFound."""
+    return listing_shape(await listings.get(uow, listing_id))
+
+
+async def list_listings(uow: UnitOfWork, asked: ListListings) -> Page[Listing]:
+    position = cursor_values(asked.after, 1)
+    rows = await listings.list_page(uow, asked, cursor_id(position[0]) if position else None)
+    following = cursor_for(str(rows[asked.first - 1]["id"])) if len(rows) > asked.first else None
+    return Page(items=[listing_shape(row) for row in rows[: asked.first]], next=following)
+
+
+def listing_shape(row: asyncpg.Record) -> Listing:
+    same = ("id", "connection_id", "entity", "external_id", "parent_external_id", "sku", "product_id", "order_id")
+    moments = ("remote_updated_at", "gone_at", "created_at", "updated_at", "version", "colour")
+    return Listing(
+        **{name: row[name] for name in (*same, *moments)},
+        remote=orjson.loads(row["remote"]),
+        acknowledged=None if row["acknowledged"] is None else orjson.loads(row["acknowledged"]),
+        sent=orjson.loads(row["sent"]),
+    )

@@ -1,0 +1,165 @@
+"""One run of a feed, as a job: it survives SIGKILL at any instant, waits while its connection is paused, and tells what
+went wrong in one of three ways.
+
+A platform that does not answer is asked again, ever later, and given up after some hours; one that refuses the
+credentials stops the connection until it has new ones; what a platform refuses for good is for a person.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from services.sync.budget import Budgets
+from services.sync.errors import AnswerNotUnderstood, CredentialsRefused, PlatformAway, PlatformRefused
+from services.sync.models import FEEDS, FeedRule
+from services.sync.platforms.base import Session
+from services.sync.platforms.http import Http
+from services.sync.repository import changes, connections, feeds, issues
+from services.sync.repository.issues import Trouble
+from services.sync.use_cases import sessions
+from shared.contracts.platform.events import AlertCleared, AlertRaised
+from shared.contracts.sync.shapes import ConnectionSettings, FeedKind
+from shared.errors import CrossdockError
+from shared.jobs import RunningJob
+from shared.unit_of_work import UnitOfWork
+
+# So often a platform that is away is asked again by one run; then a person is told.
+MOST_RETRIES = 12
+_PAUSE_SECONDS = 2.0
+_FIRST_RETRY_SECONDS = 2.0
+_LONGEST_RETRY_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of a feed has in hand. `connection` is its row as it was when the run was taken up."""
+
+    job: RunningJob
+    kind: FeedKind
+    connection: asyncpg.Record
+    settings: ConnectionSettings
+    is_full: bool
+    rerun_of: UUID | None
+    session: Session
+    http: Http
+
+    @property
+    def rule(self) -> FeedRule:
+        return FEEDS[self.kind]
+
+    @property
+    def connection_id(self) -> UUID:
+        connection_id: UUID = self.connection["id"]
+        return connection_id
+
+    async def go_on(self) -> None:
+        """To be asked before each request: raises JobRests while the connection is paused."""
+        uow = self.job.unit_of_work()
+        try:
+            row = await connections.get(uow, self.connection_id)
+        finally:
+            await uow.rollback()
+        if row["is_paused"]:
+            await self.job.rest(_PAUSE_SECONDS)
+
+    async def tell(self, uow: UnitOfWork, *troubles: Trouble) -> None:
+        """Keep what went wrong, in the step's transaction."""
+        await issues.note(uow, self.connection_id, self.job.id, troubles)
+
+
+Work = Callable[[Run], Awaitable[None]]
+
+
+async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
+    """Do a feed's work over a session with its platform. Raises what is for a person, JobRests and what passes."""
+    uow = job.unit_of_work()
+    try:
+        execution = await feeds.get_execution(uow, job.id)
+        connection = await connections.get(uow, execution["connection_id"])
+    finally:
+        await uow.rollback()
+    kind: FeedKind = execution["kind"]
+    settings = ConnectionSettings.model_validate_json(connection["settings"])
+    try:
+        account = sessions.account_of(connection)
+        budgets = job.surroundings.resident(Budgets)
+        async with sessions.opened(budgets, connection["id"], connection["platform"], account) as (session, http):
+            run = Run(job, kind, connection, settings, execution["is_full"], execution["rerun_of"], session, http)
+            await run.go_on()
+            await _take_up_failed(run)
+            await works[kind](run)
+    except (PlatformAway, AnswerNotUnderstood) as error:
+        await _wait(job, connection, kind, error)
+    except CredentialsRefused as error:
+        await _stop(job, connection, kind, error)
+        raise
+    except PlatformRefused as error:
+        await _give_up(job, connection, kind, error)
+        raise
+    await _clear(job, connection, kind)
+
+
+async def _take_up_failed(run: Run) -> None:
+    """What failed before is tried again, once, where this run is for nothing else."""
+    if run.rerun_of is not None and "taken_up" not in run.job.checkpoint:
+        async with run.job.step() as uow:
+            count = await changes.requeue_failed(uow, run.connection_id, run.rule.direction, run.rule.entities)
+            run.job.checkpoint["taken_up"] = count
+
+
+async def _wait(job: RunningJob, connection: asyncpg.Record, kind: FeedKind, error: CrossdockError) -> None:
+    """Go on later from the last page that was kept; after so many times a person is told. Raises."""
+    retries = job.checkpoint.get("retries", 0) + 1
+    if retries > MOST_RETRIES:
+        await _give_up(job, connection, kind, error)
+        raise PlatformRefused(f"The platform was asked {MOST_RETRIES} times: {error.detail}") from error
+    async with job.step() as uow:
+        job.checkpoint["retries"] = retries
+        job.note(f"Waits, attempt {retries}: {error.detail[:200]}")
+        trouble = Trouble(kind, "retry", error.code, error.title, kind, remote_message=error.detail)
+        await issues.note(uow, connection["id"], job.id, [trouble])
+    seconds = min(_FIRST_RETRY_SECONDS * 2 ** (retries - 1), _LONGEST_RETRY_SECONDS)
+    await job.rest(max(seconds, error.retry_after_seconds or 0))
+
+
+async def _stop(job: RunningJob, connection: asyncpg.Record, kind: FeedKind, error: CrossdockError) -> None:
+    async with job.step() as uow:
+        await connections.put(uow, connection["id"], {"needs_credentials": True})
+        await _note_error(uow, job, connection, kind, error)
+
+
+async def _give_up(job: RunningJob, connection: asyncpg.Record, kind: FeedKind, error: CrossdockError) -> None:
+    async with job.step() as uow:
+        await _note_error(uow, job, connection, kind, error)
+
+
+async def _note_error(
+    uow: UnitOfWork, job: RunningJob, connection: asyncpg.Record, kind: FeedKind, error: CrossdockError
+) -> None:
+    trouble = Trouble(kind, "error", error.code, error.title, kind, remote_message=error.detail)
+    await issues.note(uow, connection["id"], job.id, [trouble])
+    uow.record(
+        AlertRaised(
+            service=uow.service,
+            cause=_cause(connection, kind),
+            severity="error",
+            title="A feed of a connection has stopped",
+            detail=f"{connection['name']}, {kind}: {error.detail}",
+            shop_id=connection["shop_id"],
+            subject_kind="connection",
+            subject_id=str(connection["id"]),
+        )
+    )
+
+
+async def _clear(job: RunningJob, connection: asyncpg.Record, kind: FeedKind) -> None:
+    """The feed came to its end: what was open of it as a whole is over."""
+    async with job.step() as uow:
+        await issues.resolve_feed(uow, connection["id"], kind, job.id)
+        uow.record(AlertCleared(service=uow.service, cause=_cause(connection, kind)))
+
+
+def _cause(connection: asyncpg.Record, kind: FeedKind) -> str:
+    return f"sync.{connection['id']}.{kind}"

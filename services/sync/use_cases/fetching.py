@@ -1,0 +1,169 @@
+"""What a platform has comes in: scan, find out what is gone, analyse, take.
+
+    scan      page by page; a page and the place of the next one are kept in one transaction
+    gone      only after a clock was reset and everything was read: what was not seen is no longer there
+    analyse   what is different from what was acknowledged, field by field, in sets
+    take      what is to be taken over here goes to the services that own it, in sets
+
+The place is in the job's checkpoint, so that a killed run goes on after the last page that was kept. The clock moves
+only when the last page is kept, to the platform's own time when the scan began.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import orjson
+
+from services.sync.platforms.base import Page, Record, Scan
+from services.sync.platforms.registry import get_platform
+from services.sync.repository import connections, listings
+from services.sync.repository.issues import Trouble
+from services.sync.repository.listings import Seen
+from services.sync.use_cases.analysing import analyse
+from services.sync.use_cases.executing import Run
+from shared import clock
+from shared.unit_of_work import UnitOfWork
+
+Take = Callable[[Run], Awaitable[None]]
+# So long after everything was read it is read again: there are changes that no platform's clock tells.
+_FULL_SCAN_EVERY = timedelta(days=7)
+_ANALYSED_AT_ONCE = 500
+# Below so many records a share says nothing.
+_FEW_RECORDS = 3
+
+
+async def fetch(run: Run, take: Take) -> None:
+    """Scan, analyse and take. Goes on wherever an earlier attempt of the same run has stopped."""
+    if "phase" not in run.job.checkpoint:
+        await _begin(run)
+    if run.job.checkpoint["phase"] == "scan":
+        await _scan(run)
+    if run.job.checkpoint["phase"] == "gone":
+        await _find_gone(run)
+    if run.job.checkpoint["phase"] == "analyse":
+        await _analyse(run)
+    await take(run)
+
+
+async def _begin(run: Run) -> None:
+    """Set the bounds of the scan: from the clock, less an overlap, or everything."""
+    scanned = run.rule.scanned
+    assert scanned is not None
+    now = clock.now()
+    async with run.job.step() as uow:
+        known = await connections.get_clock(uow, run.connection_id, scanned)
+        if run.rerun_of is not None:
+            run.job.checkpoint["phase"] = "analyse"
+            return
+        cursor_at = known["cursor_at"] if known else None
+        is_aged = known is not None and (
+            known["full_scan_at"] is None or known["full_scan_at"] < now - _FULL_SCAN_EVERY
+        )
+        is_full = run.is_full or cursor_at is None or is_aged
+        overlap = get_platform(run.connection["platform"]).overlap
+        run.job.checkpoint |= {
+            "phase": "scan",
+            "since": None if is_full or cursor_at is None else (cursor_at - overlap).isoformat(),
+            "started_at": now.isoformat(),
+            "was_reset": known is not None and cursor_at is None and known["full_scan_at"] is not None,
+            "resume": None,
+        }
+        await connections.begin_scan(uow, run.connection_id, scanned, now)
+
+
+async def _scan(run: Run) -> None:
+    entity = run.rule.scanned
+    assert entity is not None
+    point = run.job.checkpoint
+    since = datetime.fromisoformat(point["since"]) if point["since"] else None
+    until: datetime | None = None
+    while point["phase"] == "scan":
+        page = await run.session.page(Scan(entity, since, until, point["resume"]))
+        async with run.job.step() as uow:
+            await _keep(run, uow, page, is_full=since is None)
+        if point["phase"] == "scan":
+            await run.go_on()
+
+
+async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None:
+    """A page, and with the last one the clock."""
+    point = run.job.checkpoint
+    point.setdefault("ahead_seconds", run.http.ahead.total_seconds())
+    seen = [each for record in page.records for each in flattened(run.rule.entities[0], record)]
+    stored = await listings.store(uow, run.connection_id, seen, run.job.id, is_full=is_full)
+    run.job.count("scanned", len(page.records))
+    if page.unread:
+        await _tell_unread(run, uow, page)
+    for name in ("new", "changed", "unchanged"):
+        run.job.count(name, getattr(stored, name))
+    run.job.done += len(page.records)
+    run.job.total = page.total if page.total is not None else run.job.total
+    point["resume"], point["retries"] = page.resume, 0
+    if page.resume is None:
+        scanned = run.rule.scanned
+        assert scanned is not None
+        cursor_at = datetime.fromisoformat(point["started_at"]) + timedelta(seconds=point["ahead_seconds"])
+        await connections.end_scan(
+            uow, run.connection_id, scanned, cursor_at, is_full=is_full, records=run.job.counters["scanned"]
+        )
+        point["phase"] = "gone" if is_full and point["was_reset"] else "analyse"
+
+
+async def _tell_unread(run: Run, uow: UnitOfWork, page: Page) -> None:
+    """What is there and can not be read is an issue of its own, and has not vanished."""
+    run.job.checkpoint["has_unread"] = True
+    run.job.count("failed", len(page.unread))
+    troubles = [
+        Trouble(
+            run.kind,
+            "error",
+            "unreadable_record",
+            "The platform's record can not be read.",
+            each.external_id or f"{run.rule.scanned} without an id",
+            remote_message=each.message,
+        )
+        for each in page.unread
+    ]
+    await run.tell(uow, *troubles)
+
+
+def flattened(entity: str, record: Record, parent: str | None = None) -> list[Seen]:
+    """A record and its parts, each as it is kept."""
+    remote = listings.dumped(record.fields)
+    sku = record.fields.get("sku")
+    seen = Seen(
+        entity,
+        record.external_id,
+        parent,
+        sku if isinstance(sku, str) and sku else None,
+        remote,
+        orjson.dumps(dict(record.references)).decode(),
+        listings.digest(remote),
+        record.updated_at,
+    )
+    return [seen, *(each for part in record.parts for each in flattened("variant", part, record.external_id))]
+
+
+async def _find_gone(run: Run) -> None:
+    """What a whole scan after a reset has not seen is gone; if that is too much, nothing is, and a person is asked."""
+    async with run.job.step() as uow:
+        run.job.checkpoint["phase"] = "analyse"
+        unseen, of = await listings.count_unseen(uow, run.connection_id, run.rule.entities, run.job.id)
+        scanned, told = run.job.counters.get("scanned", 0), run.job.total
+        if run.job.checkpoint.get("has_unread") or (told is not None and scanned < told):
+            message = f"Not every record could be read ({scanned} were): nothing is taken for gone."
+            await run.tell(uow, Trouble(run.kind, "error", "incomplete_scan", message, run.kind))
+        elif unseen and (unseen == of or (of > _FEW_RECORDS and unseen * 100 > run.settings.guard_percent * of)):
+            message = f"{unseen} of {of} records were not seen any more, which is more than may vanish: they are kept."
+            await run.tell(uow, Trouble(run.kind, "error", "too_many_gone", message, run.kind))
+        elif unseen:
+            run.job.count("gone", await listings.mark_gone(uow, run.connection_id, run.rule.entities, run.job.id))
+
+
+async def _analyse(run: Run) -> None:
+    while True:
+        async with run.job.step() as uow:
+            looked_at = await analyse(uow, run.connection, run.settings, run.rule.entities, _ANALYSED_AT_ONCE)
+            if looked_at < _ANALYSED_AT_ONCE:
+                run.job.checkpoint["phase"] = "take"
+                return

@@ -1,0 +1,164 @@
+"""Our products go to a platform where their fields are ours: what a shop shows is compared with what is there.
+
+A field is written when the connection's rules say that it is ours, or both sides' and only we have changed it since
+both agreed. What the platform does not have, or what it was never seen to have, is not written.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.sync.models import rule_of
+from services.sync.platforms.base import ProductWrite, VariantWrite, Written
+from services.sync.repository import changes, listings
+from services.sync.repository.changes import Found
+from services.sync.use_cases.executing import Run
+from services.sync.use_cases.outgoing_price import outgoing_price
+from services.sync.use_cases.sending import Queued, send
+from shared.contracts.catalog.messages import GetOfferParts
+from shared.contracts.catalog.offers import ProductPart, VariantPart
+from shared.contracts.sync.shapes import ConnectionSettings, FieldRule
+from shared.money import Money
+
+_COMPARED_AT_ONCE = 200
+
+
+async def export_products(run: Run) -> None:
+    """Compare what changed, then send what is different: products before their variants."""
+    while await _compare_some(run):
+        pass
+    await send(run, ("product",), _write_products)
+    run.job.checkpoint["sent"] = None
+    await send(run, ("variant",), _write_variants)
+
+
+async def _compare_some(run: Run) -> bool:
+    uow = run.job.unit_of_work()
+    try:
+        rows = await listings.list_marked(uow, run.connection_id, "product", _COMPARED_AT_ONCE)
+        parents = [row["external_id"] for row in rows if row["product_id"]]
+        variants = await listings.list_variants(uow, run.connection_id, parents)
+        incoming = await changes.list_open(uow, [row["id"] for row in (*rows, *variants)], "in")
+    finally:
+        await uow.rollback()
+    if not rows:
+        return False
+    product_ids = sorted({row["product_id"] for row in rows if row["product_id"]})
+    parts = await run.job.unit_of_work().ask(
+        GetOfferParts(shop_id=run.connection["shop_id"], product_ids=product_ids), timeout_seconds=60
+    )
+    by_id = {part.id: part for part in parts.products}
+    comparison = _Comparison(run.settings, {(each["listing_id"], each["field"]) for each in incoming})
+    of_parent: dict[str, list[asyncpg.Record]] = {}
+    for row in variants:
+        of_parent.setdefault(row["parent_external_id"], []).append(row)
+    for row in rows:
+        part = by_id.get(row["product_id"])
+        if part is None:
+            continue
+        comparison.add(row, product_fields(part))
+        skus = {variant.sku: variant for variant in part.variants}
+        for each in of_parent.get(row["external_id"], ()):
+            if each["sku"] in skus:
+                comparison.add(each, variant_fields(skus[each["sku"]], run.settings))
+    async with run.job.step() as uow:
+        if comparison.over:
+            await changes.call_off(uow, "out", comparison.over, "agreed")
+        if comparison.found:
+            await changes.queue(uow, run.connection_id, comparison.found)
+        await listings.unmark(uow, rows)
+        run.job.count("compared", len(rows))
+    return len(rows) == _COMPARED_AT_ONCE
+
+
+class _Comparison:
+    """What is to be written of some records, and what no longer is. `incoming` waits to be taken over here."""
+
+    def __init__(self, settings: ConnectionSettings, incoming: set[tuple[UUID, str]]) -> None:
+        self._settings, self._incoming = settings, incoming
+        self.found: list[Found] = []
+        self.over: list[tuple[UUID, str]] = []
+
+    def add(self, row: asyncpg.Record, wanted: Mapping[str, Any]) -> None:
+        known: dict[str, Any] = orjson.loads(row["acknowledged"] or "{}")
+        for name, value in wanted.items():
+            if name not in known:
+                continue
+            rule = rule_of(self._settings, row["entity"], name)
+            waits = (row["id"], name) in self._incoming
+            if known[name] == value or not _is_written(rule, waits=waits):
+                self.over.append((row["id"], name))
+                continue
+            state = "conflict" if waits and rule.policy == "both" and rule.conflict == "ask" else "queued"
+            reason = "both_sides_changed" if state == "conflict" else None
+            self.found.append(
+                Found(row["id"], row["entity"], "out", "update", name, known[name], value, state, reason)  # type: ignore[arg-type]
+            )
+
+
+def _is_written(rule: FieldRule, *, waits: bool) -> bool:
+    if rule.policy == "ours":
+        return True
+    return rule.policy == "both" and not (waits and rule.conflict == "remote_wins")
+
+
+def product_fields(part: ProductPart) -> dict[str, Any]:
+    """What a shop shows of a product, in the words of listings."""
+    return {
+        "title": part.title,
+        "description_html": part.description_html,
+        "brand": part.brand,
+        "product_type": part.product_type,
+        "tags": sorted(part.tags),
+        "status": part.status,
+        "seo_title": part.seo_title,
+        "seo_description": part.seo_description,
+    }
+
+
+def variant_fields(part: VariantPart, settings: ConnectionSettings) -> dict[str, Any]:
+    """What a shop shows of a variant, its prices by the connection's rule. One without a price says nothing of it."""
+    fields: dict[str, Any] = {"barcode": part.barcode, "weight_grams": part.weight_grams}
+    first = next((tier for tier in part.tiers if tier.minimum_quantity <= 1), None)
+    if first is not None:
+        fields["price"] = _out(first.price, settings)
+        fields["list_price"] = _out(first.list_price, settings) if first.list_price else None
+    return fields
+
+
+def _out(price: Money, settings: ConnectionSettings) -> dict[str, Any]:
+    return outgoing_price(price, settings.price).model_dump()
+
+
+async def _write_products(run: Run, batch: Sequence[Queued]) -> Sequence[Written]:
+    return await run.session.write_products(
+        [
+            ProductWrite(each.operation_key, each.row["external_id"], each.fields, each.expected, (), each.references)
+            for each in batch
+        ]
+    )
+
+
+async def _write_variants(run: Run, batch: Sequence[Queued]) -> Sequence[Written]:
+    """Variants of one product are one write; each has its own outcome."""
+    of_parent: dict[str, list[Queued]] = {}
+    for each in batch:
+        of_parent.setdefault(each.row["parent_external_id"], []).append(each)
+    writes = [
+        ProductWrite(together[0].operation_key, parent, {}, {}, [_variant_write(each) for each in together])
+        for parent, together in of_parent.items()
+    ]
+    outcomes: dict[UUID, Written] = {}
+    for answer, together in zip(await run.session.write_products(writes), of_parent.values(), strict=True):
+        for place, each in enumerate(together):
+            outcomes[each.row["id"]] = answer.parts[place] if place < len(answer.parts) else answer
+    return [outcomes[each.row["id"]] for each in batch]
+
+
+def _variant_write(queued: Queued) -> VariantWrite:
+    return VariantWrite(
+        queued.row["external_id"], queued.row["sku"] or "", queued.fields, queued.expected, queued.references
+    )

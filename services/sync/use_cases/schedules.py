@@ -1,0 +1,28 @@
+"""When feeds run by themselves: cron expressions in a time zone, as Debian's cron reads them."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from services.sync.errors import InvalidCron
+
+
+def check(cron: str) -> None:
+    """Raises InvalidCron for one that is none, or never comes."""
+    try:
+        next(CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration):
+        raise InvalidCron(
+            f"'{cron[:100]}' is not a schedule: minute, hour, day, month and weekday, as in '*/15 6-20 * * mon-sat'."
+        ) from None
+
+
+def following(cron: str | None, time_zone: str, after: datetime) -> datetime | None:
+    """The first time after `after` that a schedule names; None: it never runs by itself.
+
+    Around a change of the clocks nothing is left out and nothing is done twice (cronsim follows Debian's cron).
+    """
+    if cron is None:
+        return None
+    return next(CronSim(cron, after.astimezone(ZoneInfo(time_zone)))).astimezone(UTC)

@@ -1,0 +1,152 @@
+"""What waits to be written to a platform is written: coalesced per record, once, and only what is different there.
+
+In test mode the plan is made and shown, and nothing is sent. A write is settled in the transaction after its answer;
+when an answer is lost the change still waits, and what it finds there next tells whether it had come. A write that
+expected another value than the platform has (`stale`) is made anew from what is there.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.sync.platforms.base import Outcome, Written
+from services.sync.platforms.registry import get_platform
+from services.sync.repository import changes, issues, listings
+from services.sync.repository.issues import Trouble
+from services.sync.use_cases.executing import Run
+from shared.contracts.sync.shapes import Entity
+from shared.unit_of_work import UnitOfWork
+
+MOST_ATTEMPTS = 10
+_COUNTERS: dict[Outcome, str] = {
+    "ok": "sent",
+    "unchanged": "unchanged",
+    "stale": "stale",
+    "retry": "postponed",
+    "person": "failed",
+}
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A record and the changes that wait to be written to it."""
+
+    row: asyncpg.Record
+    changes: list[asyncpg.Record]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {change["field"]: orjson.loads(change["after"]) for change in self.changes}
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        known = orjson.loads(self.row["acknowledged"] or "{}")
+        return {change["field"]: known.get(change["field"]) for change in self.changes}
+
+    @property
+    def references(self) -> Mapping[str, str]:
+        references: dict[str, str] = orjson.loads(self.row["refs"])
+        return references
+
+    @property
+    def operation_key(self) -> str:
+        """The same whenever just this is tried again, and another for the same values at another time."""
+        return listings.digest(listings.dumped([[str(each["id"]) for each in self.changes], self.fields])).hex()
+
+
+Write = Callable[[Run, Sequence[Queued]], Awaitable[Sequence[Written]]]
+
+
+async def send(run: Run, entities: Sequence[Entity], write: Write) -> None:
+    """Write what is queued of records of these kinds, as many at once as the platform takes."""
+    if run.connection["mode"] == "test":
+        await _tell_plan(run)
+        return
+    size = get_platform(run.connection["platform"]).page_size
+    while batch := await _next(run, entities, size):
+        await run.go_on()
+        written = await write(run, batch)
+        await _settle(run, batch, written)
+
+
+async def _tell_plan(run: Run) -> None:
+    async with run.job.step() as uow:
+        counts = await changes.count(uow, run.connection_id, "out")
+        run.job.count("planned", counts.get("queued", 0))
+        run.job.note("Test mode: what would be sent is listed among the changes, and was not sent.")
+
+
+async def _next(run: Run, entities: Sequence[Entity], size: int) -> list[Queued]:
+    after = run.job.checkpoint.get("sent")
+    uow = run.job.unit_of_work()
+    try:
+        queued = await changes.list_queued(
+            uow, run.connection_id, "out", entities, "all", UUID(after) if after else None, size
+        )
+        rows = await listings.list_by_ids(uow, sorted({change["listing_id"] for change in queued}))
+    finally:
+        await uow.rollback()
+    of_listing: dict[UUID, list[asyncpg.Record]] = {}
+    for change in queued:
+        of_listing.setdefault(change["listing_id"], []).append(change)
+    return [Queued(row, of_listing[row["id"]]) for row in rows]
+
+
+async def _settle(run: Run, batch: Sequence[Queued], written: Sequence[Written]) -> None:
+    """In one transaction: what came of each, and the place of the next."""
+    read = await _read_stale(run, batch, written)
+    async with run.job.step() as uow:
+        for queued, answer in zip(batch, written, strict=True):
+            run.job.count(_COUNTERS[answer.outcome])
+            await _settle_one(run, uow, queued, answer, read)
+        run.job.checkpoint["sent"] = str(batch[-1].row["id"])
+        run.job.checkpoint["retries"] = 0
+        run.job.done += len(batch)
+
+
+async def _read_stale(run: Run, batch: Sequence[Queued], written: Sequence[Written]) -> dict[str, dict[str, Any]]:
+    """What the platform has of the records that are not what a write expected, by their ids there."""
+    stale = [queued.row for queued, answer in zip(batch, written, strict=True) if answer.outcome == "stale"]
+    if not stale:
+        return {}
+    await run.go_on()
+    records = await run.session.read(stale[0]["entity"], [row["external_id"] for row in stale])
+    return {record.external_id: record.fields for record in records}
+
+
+async def _settle_one(
+    run: Run, uow: UnitOfWork, queued: Queued, answer: Written, read: Mapping[str, dict[str, Any]]
+) -> None:
+    ids = [change["id"] for change in queued.changes]
+    subject = queued.row["external_id"]
+    if answer.outcome in ("ok", "unchanged"):
+        values = {name: answer.fields.get(name, value) for name, value in queued.fields.items()}
+        await listings.note_written(uow, {queued.row["id"]: values})
+        await changes.settle(uow, ids, "applied", answer.outcome)
+        await issues.resolve(uow, run.connection_id, run.kind, [subject])
+    elif answer.outcome == "stale" and subject in read:
+        await listings.acknowledge(uow, {queued.row["id"]: read[subject]})
+        await listings.mark(uow, [queued.row["id"]])
+        await changes.put_off(uow, ids, "stale", MOST_ATTEMPTS)
+    elif answer.outcome in ("retry", "stale"):
+        failed = await changes.put_off(uow, ids, "retry", MOST_ATTEMPTS)
+        await run.tell(uow, _trouble(run, queued, answer, is_final=bool(failed)))
+    else:
+        await changes.settle(uow, ids, "failed", "refused")
+        await run.tell(uow, _trouble(run, queued, answer, is_final=True))
+
+
+def _trouble(run: Run, queued: Queued, answer: Written, *, is_final: bool) -> Trouble:
+    return Trouble(
+        run.kind,
+        "error" if is_final else "retry",
+        "refused" if answer.outcome == "person" else "not_written",
+        "The platform did not take it." if is_final else "The platform did not take it; it is tried again.",
+        queued.row["external_id"],
+        queued.row["id"],
+        answer.message,
+    )

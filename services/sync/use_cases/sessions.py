@@ -1,0 +1,39 @@
+"""Sessions with platforms: a connection's account, over connections that stay open, within its shared budget."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+
+from services.sync.budget import Budgets
+from services.sync.platforms.base import Account, Session
+from services.sync.platforms.http import Http, connected
+from services.sync.platforms.registry import get_platform
+from services.sync.sealing import unsealed
+from shared.contracts.sync.shapes import ConnectionSettings, Greeting
+
+LEAST_OVERLAP_SECONDS = 120
+
+
+@asynccontextmanager
+async def opened(
+    budgets: Budgets, connection_id: UUID, platform_name: str, account: Account, *, is_for_people: bool = False
+) -> AsyncIterator[tuple[Session, Http]]:
+    """A session, and the `Http` it speaks through. Nothing is sent before it is used."""
+    platform = get_platform(platform_name)
+    budget = budgets.of(connection_id, is_for_people=is_for_people)
+    async with connected(platform.base_url(account.settings), budget) as http:
+        yield platform.session(account, http), http
+
+
+def account_of(row: asyncpg.Record) -> Account:
+    """A connection's account. Raises CannotUnseal."""
+    settings = ConnectionSettings.model_validate_json(row["settings"])
+    return Account(settings.platform, unsealed(row["credentials"]))
+
+
+async def greet(budgets: Budgets, connection_id: UUID, platform_name: str, account: Account) -> Greeting:
+    """Raises CredentialsRefused, PlatformAway, PlatformRefused, AnswerNotUnderstood."""
+    async with opened(budgets, connection_id, platform_name, account, is_for_people=True) as (session, _):
+        return await session.greet()

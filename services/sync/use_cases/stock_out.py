@@ -1,0 +1,93 @@
+"""Our stock goes to a platform: what can be sold of each SKU in each of its places, where that is different there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+
+from services.sync.platforms.base import StockWrite, Written
+from services.sync.repository import changes, listings
+from services.sync.repository.changes import Found
+from services.sync.use_cases.executing import Run
+from services.sync.use_cases.sending import Queued, send
+from shared.contracts.inventory.messages import GetAvailability, GetCentreStock
+
+_COMPARED_AT_ONCE = 1000
+
+
+async def export_stock(run: Run) -> None:
+    """Compare what changed, then send what is different."""
+    while await _compare_some(run):
+        pass
+    await send(run, ("stock",), _write)
+
+
+async def _compare_some(run: Run) -> bool:
+    """Queue what is different of the marked records; one whose mark came back meanwhile is compared again."""
+    uow = run.job.unit_of_work()
+    try:
+        rows = await listings.list_marked(uow, run.connection_id, "stock", _COMPARED_AT_ONCE)
+    finally:
+        await uow.rollback()
+    if not rows:
+        return False
+    wanted = await _wanted(run, rows)
+    found, over = [], []
+    for row in rows:
+        quantity = wanted.get((row["sku"], _place(row)))
+        before = orjson.loads(row["acknowledged"] or "{}").get("quantity")
+        if quantity is None or quantity == before:
+            over.append((row["id"], "quantity"))
+        else:
+            found.append(Found(row["id"], "stock", "out", "update", "quantity", before, quantity, "queued"))
+    async with run.job.step() as uow:
+        if over:
+            await changes.call_off(uow, "out", over, "agreed")
+        if found:
+            await changes.queue(uow, run.connection_id, found)
+        await listings.unmark(uow, rows)
+        run.job.count("compared", len(rows))
+    return len(rows) == _COMPARED_AT_ONCE
+
+
+def _place(row: asyncpg.Record) -> str:
+    return str(orjson.loads(row["remote"]).get("location"))
+
+
+async def _wanted(run: Run, rows: Sequence[asyncpg.Record]) -> dict[tuple[str, str], int]:
+    """What each place should have, by SKU and place. Places that no centre is set for are left alone."""
+    skus = sorted({row["sku"] for row in rows if row["sku"]})
+    ask = run.job.unit_of_work().ask
+    kept_back = run.settings.stock_buffer
+    if not run.settings.locations:
+        answer = await ask(GetAvailability(shop_id=run.connection["shop_id"], skus=skus), timeout_seconds=60)
+        # One that we have never heard of is not ours to set to nothing.
+        whole = {item.sku: item.available_quantity for item in answer.items if item.not_sold is None}
+        return {(row["sku"], _place(row)): max(whole[row["sku"]] - kept_back, 0) for row in rows if row["sku"] in whole}
+    stock = await ask(GetCentreStock(skus=skus), timeout_seconds=60)
+    of_centre = {(sku, centre): available for sku, centre, available in stock.rows}
+    wanted: dict[tuple[str, str], int] = {}
+    for row in rows:
+        centre = run.settings.locations.get(_place(row))
+        if centre is not None and (row["sku"], centre) in of_centre:
+            wanted[row["sku"], _place(row)] = max(of_centre[row["sku"], centre] - kept_back, 0)
+    return wanted
+
+
+async def _write(run: Run, batch: Sequence[Queued]) -> Sequence[Written]:
+    writes = [_stock_write(queued) for queued in batch]
+    return await run.session.write_stock(writes)
+
+
+def _stock_write(queued: Queued) -> StockWrite:
+    expected: Any = queued.expected["quantity"]
+    return StockWrite(
+        operation_key=queued.operation_key,
+        external_id=queued.row["external_id"],
+        sku=queued.row["sku"],
+        location=_place(queued.row),
+        quantity=queued.fields["quantity"],
+        expected=expected,
+        references=queued.references,
+    )

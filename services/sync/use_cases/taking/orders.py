@@ -1,0 +1,71 @@
+"""Orders of a platform go to the orders service, which knows each by the connection and its id there."""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+
+from services.sync.repository import changes, issues, listings
+from services.sync.repository.changes import Which
+from services.sync.repository.issues import Trouble
+from services.sync.use_cases import connecting
+from services.sync.use_cases.executing import Run
+from shared.contracts.orders.imported import MOST_ORDERS, ImportOrders, OrderReceipts, RemoteOrder
+from shared.contracts.sync.shapes import FeedKind
+
+_WHICH: dict[FeedKind, Which] = {"import_orders": "inserts", "update_orders": "updates"}
+
+
+async def take_orders(run: Run) -> None:
+    """Hand over what is queued of orders, a hundred at a time. The same again is one order, so a kill costs nothing."""
+    await connecting.keep_order_connection(run.job.unit_of_work(), run.connection_id)
+    while await _take_some(run):
+        pass
+
+
+async def _take_some(run: Run) -> bool:
+    after = run.job.checkpoint.get("taken")
+    uow = run.job.unit_of_work()
+    try:
+        queued = await changes.list_queued(
+            uow, run.connection_id, "in", ("order",), _WHICH[run.kind], UUID(after) if after else None, MOST_ORDERS
+        )
+        rows = {row["id"]: row for row in await listings.list_by_ids(uow, [each["listing_id"] for each in queued])}
+    finally:
+        await uow.rollback()
+    if not queued:
+        return False
+    good: dict[UUID, RemoteOrder] = {}
+    troubles = []
+    for listing_id, row in rows.items():
+        try:
+            good[listing_id] = RemoteOrder.model_validate_json(row["remote"])
+        except ValidationError as error:
+            message = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5])
+            troubles.append(Trouble(run.kind, "error", "invalid_order", message[:1000], row["external_id"], listing_id))
+    receipts = await _handed_over(run, list(good.values()))
+    ids = {receipt.external_id: receipt.id for receipt in receipts.items}
+    async with run.job.step() as uow:
+        await listings.acknowledge(uow, {listing_id: orjson.loads(rows[listing_id]["remote"]) for listing_id in good})
+        await listings.link_orders(uow, {listing_id: ids[order.external_id] for listing_id, order in good.items()})
+        taken = [each["id"] for each in queued if each["listing_id"] in good]
+        await changes.settle(uow, taken, "applied")
+        await changes.settle(
+            uow, [each["id"] for each in queued if each["listing_id"] not in good], "failed", "invalid"
+        )
+        await issues.resolve(uow, run.connection_id, run.kind, [order.external_id for order in good.values()])
+        if troubles:
+            await run.tell(uow, *troubles)
+        run.job.count("applied", len(good))
+        run.job.count("failed", len(troubles))
+        run.job.checkpoint["taken"] = str(max(rows))
+    return True
+
+
+async def _handed_over(run: Run, orders: list[RemoteOrder]) -> OrderReceipts:
+    if not orders:
+        return OrderReceipts(items=[])
+    message: Any = ImportOrders(connection_id=run.connection_id, orders=orders)
+    receipts: OrderReceipts = await run.job.unit_of_work().ask(message, timeout_seconds=60)
+    return receipts

@@ -1,0 +1,96 @@
+"""Products of a platform as rows of Crossdock's own file, so that the catalog's import takes them in sets.
+
+What is made of a product here is what its import does there: a new product is a file of inserts, new variants are
+merged into their product, and fields that changed replace what is stored, also by nothing. A file has just the columns
+of what is to be written, so that nothing else is touched.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from shared.impex.writing_products import major, three
+from shared.impex.writing_words import escaped_word, joined_words, path_text
+from shared.money import exponent
+
+Cells = dict[str, str]
+
+_PLAIN = {
+    "title": "title",
+    "description_html": "description",
+    "brand": "brand",
+    "product_type": "type",
+    "status": "status",
+    "seo_title": "seo title",
+    "seo_description": "seo description",
+}
+PRODUCT_FIELDS = frozenset((*_PLAIN, "tags", "categories", "images", "attributes"))
+VARIANT_FIELDS = frozenset(("barcode", "price", "list_price", "weight_grams", "requires_shipping", "taxable"))
+
+
+@dataclass
+class Sheet:
+    """Rows of one file. `mode` is the import's; `owners` says for each row, from the first, whose it is."""
+
+    mode: str
+    headings: tuple[str, ...]
+    rows: list[Cells] = field(default_factory=list)
+    owners: list[str] = field(default_factory=list)
+
+    def add(self, owner: str, rows: Iterable[Cells]) -> None:
+        for row in rows:
+            self.rows.append(row)
+            self.owners.append(owner)
+
+    def content(self) -> bytes:
+        """NDJSON: a row is a line, whatever is in its cells."""
+        nothing = dict.fromkeys(self.headings, "")
+        return b"\n".join(orjson.dumps(nothing | row) for row in self.rows)
+
+
+def product_cells(fields: Mapping[str, Any]) -> Cells:
+    """The cells of a product's fields, those of them that a file holds."""
+    cells = {heading: str(fields[name] or "") for name, heading in _PLAIN.items() if name in fields}
+    if "tags" in fields:
+        cells["tags"] = joined_words(fields["tags"] or ())
+    if "categories" in fields:
+        cells["categories"] = " | ".join(path_text(path) for path in fields["categories"] or ())
+    if "attributes" in fields:
+        pairs = (fields["attributes"] or {}).items()
+        cells["attributes"] = " | ".join(f"{escaped_word(name)}={escaped_word(str(value))}" for name, value in pairs)
+    if "images" in fields:
+        images: Sequence[Mapping[str, Any]] = fields["images"] or ()
+        cells["images"] = joined_words(image["url"] for image in images)
+        words = [image.get("alt") or "" for image in images]
+        cells["image texts"] = joined_words(words) if any(words) else ""
+    return cells
+
+
+def option_names(names: Sequence[str]) -> Cells:
+    return {f"option {place} name": name for place, name in enumerate(three(list(names)[:3]), 1)}
+
+
+def variant_cells(fields: Mapping[str, Any], options: Sequence[str] | None = None) -> Cells:
+    """The cells of a variant's fields; with the product's `options` also its values for them."""
+    cells: Cells = {}
+    if options is not None:
+        said = fields.get("options") or {}
+        values = three([str(said.get(name, "")) for name in list(options)[:3]])
+        cells |= {f"option {place} value": value for place, value in enumerate(values, 1)}
+    for name in ("price", "list_price"):
+        if name in fields:
+            cells[name.replace("_", " ")] = _amount(fields[name])
+    for name in ("requires_shipping", "taxable"):
+        if name in fields:
+            cells[name.replace("_", " ")] = "" if fields[name] is None else str(bool(fields[name])).lower()
+    if "barcode" in fields:
+        cells["barcode"] = str(fields["barcode"] or "")
+    if "weight_grams" in fields:
+        cells["weight grams"] = "" if fields["weight_grams"] is None else str(fields["weight_grams"])
+    return cells
+
+
+def _amount(money: Mapping[str, Any] | None) -> str:
+    return "" if money is None else major(int(money["amount"]), exponent(money["currency"]))

@@ -1,0 +1,76 @@
+"""Stock of a platform becomes ours once, at set-up or when going live: each place's figures are those of its centre."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.sync.repository import connections, listings
+from services.sync.repository.issues import Trouble
+from services.sync.use_cases.executing import Run
+from shared import clock
+from shared.contracts.inventory.messages import UpdateStock
+from shared.contracts.inventory.shapes import StockUpdated
+
+_ROWS_AT_ONCE = 2000
+
+
+async def take_stock(run: Run) -> None:
+    """Set what is on hand in our centres to what the platform can sell, 2,000 rows at a time.
+
+    A row counts once: its reference is the run's and its own, so that a kill costs nothing.
+    """
+    while await _take_some(run):
+        pass
+    async with run.job.step() as uow:
+        await connections.put(uow, run.connection_id, {"stock_imported_at": clock.now()}, is_new_version=False)
+
+
+async def _take_some(run: Run) -> bool:
+    after = run.job.checkpoint.get("taken")
+    uow = run.job.unit_of_work()
+    try:
+        rows = await listings.list_of_entity(
+            uow, run.connection_id, "stock", UUID(after) if after else None, _ROWS_AT_ONCE
+        )
+    finally:
+        await uow.rollback()
+    if not rows:
+        return False
+    places = run.settings.locations
+    known, troubles = [], []
+    for row in rows:
+        fields = orjson.loads(row["remote"])
+        centre = places.get(str(fields.get("location")))
+        if centre is None:
+            place = str(fields.get("location"))
+            message = f"No fulfilment centre is set for the place {place}; its stock was not taken."
+            troubles.append(Trouble(run.kind, "error", "location_not_mapped", message, f"location {place}"))
+        elif row["sku"] and isinstance(fields.get("quantity"), int):
+            known.append((row, {"sku": row["sku"], "centre": centre, "on_hand": max(fields["quantity"], 0)}))
+    updated = await _updated(run, known)
+    async with run.job.step() as uow:
+        for result in updated.results if updated else ():
+            if result.status == "failed":
+                row = known[result.row - 1][0]
+                troubles.append(_trouble(run, row, str(result.code), str(result.message)))
+        if troubles:
+            await run.tell(uow, *troubles)
+        run.job.count("applied", updated.applied + updated.unchanged if updated else 0)
+        run.job.count("failed", len(troubles))
+        run.job.checkpoint["taken"] = str(rows[-1]["id"])
+    return True
+
+
+def _trouble(run: Run, row: asyncpg.Record, code: str, message: str) -> Trouble:
+    return Trouble(run.kind, "error", code, message, row["external_id"], row["id"])
+
+
+async def _updated(run: Run, known: Sequence[tuple[asyncpg.Record, dict[str, Any]]]) -> StockUpdated | None:
+    if not known:
+        return None
+    rows = [values | {"reference": f"connection import {run.job.id} {row['id']}"} for row, values in known]
+    updated: StockUpdated = await run.job.unit_of_work().ask(UpdateStock(rows=rows), timeout_seconds=60)
+    return updated

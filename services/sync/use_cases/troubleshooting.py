@@ -1,0 +1,91 @@
+"""Issues: shown one by one, and by what they have in common, each group with what mends it."""
+
+from uuid import UUID
+
+import asyncpg
+
+from services.sync.models import FEEDS
+from services.sync.repository import changes, connections, issues
+from shared.contracts.base import Page
+from shared.contracts.sync.messages import ListIssues
+from shared.contracts.sync.shapes import FeedKind
+from shared.contracts.sync.work import DecidedChanges, Issue, IssuePattern, IssuePatterns
+from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.unit_of_work import UnitOfWork
+
+# What mends the issues of a code, and the part of the connection's settings where that is.
+_FIXES: dict[str, tuple[str, str | None]] = {
+    "matches_not_seen": ("Look at the preview of matches and confirm it.", None),
+    "ambiguous_match": ("Make the SKUs or barcodes of your products differ, then try again.", "match_by"),
+    "sku_changed": ("Give the variant here the same SKU, or take it back over there, then try again.", None),
+    "location_not_mapped": ("Say in the settings which fulfilment centre the place is.", "locations"),
+    "too_many_gone": ("If they are gone for good, raise the guard and reset the clock once more.", "guard_percent"),
+    "incomplete_scan": ("Reset the clock and read everything again.", None),
+    "unreadable_record": ("Correct the record over there; the message says what is odd about it.", None),
+    "invalid_order": ("Correct the order over there; it is read again when it changes.", None),
+    "credentials_refused": ("Give the connection new credentials.", "credentials"),
+    "platform_away": ("Nothing to do: it is asked again.", None),
+    "answer_not_understood": ("Nothing to do: it is asked again. If it stays, look at the address.", "platform"),
+    "platform_refused": ("Read the platform's words; they say what it does not take.", "platform"),
+    "refused": ("Read the platform's words, correct the record, then try again.", None),
+    "not_written": ("Nothing to do: it is tried again.", None),
+    "import_failed": ("Look at the import of the same time; then try again.", None),
+}
+_OTHER_FIX = ("Read the message, correct the record, then try again.", None)
+
+
+async def get(uow: UnitOfWork, issue_id: UUID) -> Issue:
+    """Raises IssueNotFound."""
+    return shape(await issues.get(uow, issue_id))
+
+
+async def list_page(uow: UnitOfWork, asked: ListIssues) -> Page[Issue]:
+    position = cursor_values(asked.after, 1)
+    rows = await issues.list_page(uow, asked, cursor_id(position[0]) if position else None)
+    following = cursor_for(str(rows[asked.first - 1]["id"])) if len(rows) > asked.first else None
+    return Page(items=[shape(row) for row in rows[: asked.first]], next=following)
+
+
+async def patterns(uow: UnitOfWork, connection_id: UUID | None) -> IssuePatterns:
+    """Raises ConnectionNotFound."""
+    if connection_id is not None:
+        await connections.get(uow, connection_id)
+    items = [_pattern(row) for row in await issues.list_patterns(uow, connection_id)]
+    counts = dict.fromkeys(("info", "retry", "error"), 0)
+    for item in items:
+        counts[item.issue_class] += item.count
+    return IssuePatterns(items=items, counts=counts)
+
+
+async def retry(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, code: str) -> DecidedChanges:
+    """Queue again all that a pattern holds up, and close its issues. Raises ConnectionNotFound."""
+    await connections.get(uow, connection_id, lock=True)
+    closed = await issues.close_pattern(uow, connection_id, feed, code)
+    listing_ids = [row["listing_id"] for row in closed if row["listing_id"]]
+    decided = await changes.try_again(uow, listing_ids, FEEDS[feed].direction)
+    uow.audit("issues.retry", "connection", connection_id, after={"feed": feed, "code": code, "changes": decided})
+    return DecidedChanges(decided=decided)
+
+
+async def dismiss(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, code: str, reason: str) -> DecidedChanges:
+    """Close all issues of a pattern. Raises ConnectionNotFound."""
+    await connections.get(uow, connection_id, lock=True)
+    closed = len(await issues.close_pattern(uow, connection_id, feed, code))
+    told = {"feed": feed, "code": code, "issues": closed}
+    uow.audit("issues.dismiss", "connection", connection_id, after=told, reason=reason)
+    return DecidedChanges(decided=closed)
+
+
+def shape(row: asyncpg.Record) -> Issue:
+    same = ("id", "connection_id", "feed", "listing_id", "subject", "code", "message", "remote_message", "attempts")
+    return Issue(
+        **{name: row[name] for name in (*same, "execution_id", "created_at", "last_seen_at", "resolved_at")},
+        issue_class=row["class"],
+        setting=_FIXES.get(row["code"], _OTHER_FIX)[1],
+    )
+
+
+def _pattern(row: asyncpg.Record) -> IssuePattern:
+    fix, setting = _FIXES.get(row["code"], _OTHER_FIX)
+    same = ("connection_id", "feed", "code", "count", "example", "remote_message", "first_at", "last_at")
+    return IssuePattern(**{name: row[name] for name in same}, issue_class=row["class"], fix=fix, setting=setting)

@@ -1,0 +1,139 @@
+"""Runs of feeds: one at a time, paused between two requests, patient with a platform that is away, never silent."""
+
+import asyncio
+
+import pytest
+
+from tests.doors import Client, eventually
+from tests.factories.sync import Connected
+from tests.fakes.custom import CustomShop
+from tests.platforms.conftest import put_products
+
+pytestmark = pytest.mark.feature("SYN-2", "SYN-3", "SYN-10", "SYN-11")
+
+
+async def test_of_two_that_read_the_same_records_one_runs(connected: Connected, fake: CustomShop) -> None:
+    put_products(fake, 30)
+    paths = [f"/v1/feeds/{connected.feeds[kind]['id']}/run" for kind in ("import_products", "update_products")]
+    answers = await asyncio.gather(
+        *(connected.client.post(path, headers=connected.headers) for path in (*paths, *paths))
+    )
+    started = [answer.json() for answer in answers if answer.status_code == 202]
+    refused = {answer.json()["code"] for answer in answers if answer.status_code != 202}
+    assert (len(started), refused) == (1, {"feed_is_running"})
+    assert (await connected.ended(started[0]["id"]))["counters"]["scanned"] == 30
+
+
+async def test_a_paused_connection_asks_nothing_and_goes_on_where_it_was(
+    connected: Connected, fake: CustomShop
+) -> None:
+    put_products(fake, 60)
+    started = await connected.post(f"/v1/feeds/{connected.feeds['import_products']['id']}/run", status=202)
+
+    async def has_begun() -> bool:
+        return (await connected.get(f"/v1/feed-executions/{started['id']}"))["progress"]["done"] > 0
+
+    await eventually(has_begun)
+    await connected.post(f"/v1/connections/{connected.id}/pause")
+
+    async def rests() -> bool:
+        asked = len(fake.requests)
+        execution = await connected.get(f"/v1/feed-executions/{started['id']}")
+        await asyncio.sleep(0.2)
+        return execution["state"] == "paused" and len(fake.requests) == asked
+
+    await eventually(rests)
+    refused = await connected.client.post(
+        f"/v1/feeds/{connected.feeds['import_orders']['id']}/run", headers=connected.headers
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "connection_is_paused")
+    await connected.post(f"/v1/connections/{connected.id}/resume")
+    done = await connected.ended(started["id"], timeout_seconds=60)
+    assert (done["state"], done["counters"]["scanned"]) == ("succeeded", 60)
+
+
+@pytest.mark.parametrize("fault", ["throttle", "html", "half", "away"])
+async def test_a_platform_that_is_away_is_asked_again_and_no_record_is_lost(
+    connected: Connected, fake: CustomShop, fault: str
+) -> None:
+    put_products(fake, 7)
+    setattr(fake.faults, fault, 1)
+    done = await connected.run("import_products")
+    assert (done["state"], done["counters"]["new"]) == ("succeeded", 14), done
+    assert "attempt 1" in done["log"][0]
+    assert [each["code"] for each in await connected.issues()] == ["matches_not_seen"]
+
+
+async def test_refused_credentials_stop_the_connection_until_it_has_new_ones(
+    connected: Connected, fake: CustomShop
+) -> None:
+    fake.faults.expired = True
+    done = await connected.run("import_products")
+    assert (done["state"], done["error"]["code"]) == ("failed", "credentials_refused")
+    assert (await connected.get(f"/v1/connections/{connected.id}"))["needs_credentials"] is True
+    (issue,) = await connected.issues()
+    assert (issue["issue_class"], issue["code"], issue["setting"]) == ("error", "credentials_refused", "credentials")
+    path = f"/v1/feeds/{connected.feeds['import_products']['id']}/run"
+    refused = await connected.client.post(path, headers=connected.headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "needs_credentials")
+
+    fake.faults.expired = False
+    change = {"credentials": fake.credentials}
+    changed = await connected.client.patch(f"/v1/connections/{connected.id}", json=change, headers=connected.headers)
+    assert changed.json()["needs_credentials"] is False
+    assert (await connected.run("import_products"))["state"] == "succeeded"
+    assert "credentials_refused" not in {each["code"] for each in await connected.issues()}
+
+
+@pytest.mark.feature("SYN-1")
+async def test_a_connection_is_kept_only_when_its_platform_answers(
+    connected: Connected, fake: CustomShop, client: Client
+) -> None:
+    draft = connected.draft()
+    for change, status, code in (
+        ({"shop": "nowhere"}, 404, "shop_not_found"),
+        ({"credentials": {"token": "wrong"}}, 409, "credentials_refused"),
+        ({"credentials": {"password": "x"}}, 422, "invalid_credentials"),
+        ({"settings": {"platform": {"url": "ftp://nowhere"}}}, 422, "invalid_connection_settings"),
+        ({"platform": "ebay"}, 422, "validation_failed"),
+        ({"settings": {"platform": {"url": "http://127.0.0.1:9"}}}, 503, "platform_away"),
+    ):
+        answer = await client.post("/v1/connections", json=draft | change, headers=connected.headers)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert len((await connected.get("/v1/connections"))["items"]) == 1
+    assert "token" not in str(await connected.get("/v1/connections"))
+
+
+@pytest.mark.feature("SYN-2")
+async def test_a_feed_runs_by_its_schedule(connected: Connected, fake: CustomShop) -> None:
+    put_products(fake, 2)
+    feed = connected.feeds["import_products"]
+    bad = await connected.client.patch(
+        f"/v1/feeds/{feed['id']}", json={"cron": "61 * * * *"}, headers=connected.headers
+    )
+    assert (bad.status_code, bad.json()["code"]) == (422, "invalid_cron")
+    before = (await connected.get(f"/v1/feed-executions?feed_id={feed['id']}"))["items"]
+    assert before == []
+    await connected.is_due(feed["id"])
+
+    async def ran() -> bool:
+        items = (await connected.get(f"/v1/feed-executions?feed_id={feed['id']}&state=succeeded"))["items"]
+        return [each["trigger"] for each in items] == ["schedule"]
+
+    await eventually(ran, 60)
+
+
+@pytest.mark.feature("SYN-16")
+async def test_a_connection_is_forgotten_and_its_products_stay(connected: Connected, fake: CustomShop) -> None:
+    put_products(fake, 3)
+    await connected.confirm_matches()
+    await connected.run("import_products")
+    preview = await connected.get(f"/v1/connections/{connected.id}/deletion-preview")
+    assert (preview["counts"]["listings"], preview["counts"]["clocks"]) == (6, 1)
+    deleted = await connected.client.delete(f"/v1/connections/{connected.id}", headers=connected.headers)
+    assert deleted.status_code == 204
+    gone = await connected.client.get(f"/v1/connections/{connected.id}", headers=connected.headers)
+    assert (gone.status_code, gone.json()["code"]) == (404, "connection_not_found")
+    assert (await connected.get("/v1/listings"))["items"] == []
+    assert len(await connected.products()) == 3
+    assert fake.writes == []
