@@ -25,6 +25,7 @@ from gateway.oauth import endpoints as oauth
 from gateway.openapi import PlainRoute, Rights
 from gateway.parameters import known_parameters
 from gateway.ready import Ready, ReadyAnswers
+from gateway.request import asker
 from gateway.rest import (
     accounts,
     arrivals,
@@ -173,7 +174,7 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
         middleware=[
             Middleware(RequestRecords),
             Middleware(_StraightToMounts, mounts=mounts),
-            Middleware(Browsers),
+            Middleware(Browsers, identify=asker),
             Middleware(Ready),
             Middleware(Timeouts, settings=settings),
             Middleware(BodyLimits, settings=settings),

@@ -6,19 +6,22 @@ Cookies never count here: `Access-Control-Allow-Credentials` is not sent.
 """
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from starlette.datastructures import Headers, State
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.budgets import Budgets
+from shared.errors import CrossdockError, Unauthenticated
 
 # Where a publishable key can ask anything.
 _OFFERS = re.compile(r"/v1/shops/[^/]+/offers(?:/[^/]+)?")
 _PREFLIGHT_IS_KEPT_SECONDS = b"600"
 _EXPOSED = b"ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
-_PAGE, _SPENT = "page", "spent"
+_PAGE, _SPENT, _UNKNOWN = "page", "spent", "page_of_unknown_key"
 
 
 class Page(NamedTuple):
@@ -43,10 +46,15 @@ async def spend(state: State, budgets: Budgets) -> None:
 
 
 class Browsers:
-    """Answers preflights where publishable keys are taken, and adds to answers what was noted."""
+    """Answers preflights where publishable keys are taken, and adds to answers what was noted.
 
-    def __init__(self, app: ASGIApp) -> None:
+    What was refused before anybody looked at the key, for its path, its body or its parameters, has the key looked at
+    by `identify`, so that the page may read why. A key that is none is every page's to hear of.
+    """
+
+    def __init__(self, app: ASGIApp, identify: Callable[[HTTPConnection], Awaitable[object]]) -> None:
         self.app = app
+        self._identify = identify
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,10 +67,22 @@ class Browsers:
 
         async def send_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] >= 400:
+                    await self._look_at_key(scope)
                 message["headers"] = [*message.get("headers", ()), *_noted(scope["state"])]
             await send(message)
 
         await self.app(scope, receive, send_noted)
+
+    async def _look_at_key(self, scope: Scope) -> None:
+        headers, state = Headers(scope=scope), scope["state"]
+        if _PAGE in state or "x-publishable-key" not in headers or "origin" not in headers:
+            return
+        try:
+            await self._identify(HTTPConnection(scope))
+        except CrossdockError as error:
+            if error.status == Unauthenticated.status:
+                state[_UNKNOWN] = headers["origin"]
 
 
 def _preflight(scope: Scope) -> list[tuple[bytes, bytes]] | None:
@@ -89,9 +109,10 @@ def _preflight(scope: Scope) -> list[tuple[bytes, bytes]] | None:
 def _noted(state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
     added: list[tuple[bytes, bytes]] = []
     page, spent = state.get(_PAGE), state.get(_SPENT)
-    if page is not None and page.origin is not None:
+    origin = state.get(_UNKNOWN) if page is None else page.origin
+    if origin is not None:
         added += [
-            (b"access-control-allow-origin", page.origin.encode("latin-1")),
+            (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-expose-headers", _EXPOSED),
             (b"vary", b"Origin"),
         ]

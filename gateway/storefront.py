@@ -47,6 +47,7 @@ _SINGLE_IN_FILTER = frozenset({"price_min", "price_max", "in_stock"})
 _MANY_IN_FILTER = frozenset({"category", "brand"})
 _READ_ONCE = frozenset({*_SINGLE, *_SINGLE_IN_FILTER})
 _READ_OFTEN = frozenset({*_MANY_IN_FILTER, "option.<name>", "attribute.<code>", sparse.PARAMETER})
+_IN_PATH = frozenset({"shop_code", "slug"})
 _AS_PARAMETERS = {"query": "q", "shop": "shop_code", "options": "option", "attributes": "attribute"}
 
 
@@ -235,5 +236,12 @@ def _message(message: type[Any], values: Mapping[str, Any], names: Mapping[str, 
             field = next((part for part in each["loc"] if part != "filter"), "")
             name = names.get(str(field), str(field))
             sentence = sentence_of(each, field_at(message, each["loc"]))
-            errors.append({"pointer": f"/query/{name}", "code": each["type"], "message": sentence})
-        raise ValidationFailed(f"'{errors[0]['pointer'][7:]}': {errors[0]['message']}.", errors) from None
+            errors.append(
+                {
+                    "pointer": f"/{'path' if name in _IN_PATH else 'query'}/{name}",
+                    "code": each["type"],
+                    "message": sentence,
+                }
+            )
+        named = errors[0]["pointer"].rsplit("/", 1)[-1]
+        raise ValidationFailed(f"'{named}': {errors[0]['message']}.", errors) from None

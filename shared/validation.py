@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core.core_schema import ErrorType
 
 Place = tuple[int | str, ...]
 
@@ -29,11 +30,44 @@ _SENTENCES = {
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "Give a whole number, as 3"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "Give true or false"),
     **dict.fromkeys(("float_type", "float_parsing", "decimal_type", "decimal_parsing"), "Give a number, as 1.5"),
-    "string_type": "Give a text",
+    "missing": "It is missing",
+    **dict.fromkeys(("string_type", "string_sub_type", "string_unicode"), "Give a text"),
+    "finite_number": "Give a number that is not infinite",
+    "none_required": "Leave it out, or give null",
+    **dict.fromkeys(
+        ("url_type", "url_parsing", "url_syntax_violation", "url_scheme"), "Give an address as https://example.com"
+    ),
     **dict.fromkeys(("list_type", "tuple_type", "set_type"), "Give a list"),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "mapping_type"), "Give an object"),
     "extra_forbidden": "There is no such field here",
 }
+# Those of which a number, or a choice, is the point: pydantic tells it as `ctx`.
+_MEASURED = {
+    "string_too_long": "At most {max_length} characters",
+    "string_too_short": "At least {min_length} characters",
+    "too_long": "At most {max_length} entries",
+    "too_short": "At least {min_length} entries",
+    "bytes_too_long": "At most {max_length} bytes",
+    "bytes_too_short": "At least {min_length} bytes",
+    "greater_than": "Give a number greater than {gt}",
+    "greater_than_equal": "Give {ge} or more",
+    "less_than": "Give a number less than {lt}",
+    "less_than_equal": "Give {le} or less",
+    "multiple_of": "Give a multiple of {multiple_of}",
+    "decimal_max_digits": "At most {max_digits} digits",
+    "decimal_max_places": "At most {decimal_places} decimal places",
+    "decimal_whole_digits": "At most {whole_digits} digits before the point",
+    "literal_error": "Give {expected}",
+    "enum": "Give {expected}",
+    "union_tag_invalid": "{discriminator} takes {expected_tags}",
+    "union_tag_not_found": "{discriminator} says which it is, and is missing",
+}
+_EMPTY = frozenset({"string_too_short", "too_short", "bytes_too_short"})
+# What is said of anything else that the library finds: its own words are for programmers.
+_UNFIT = "It does not have the form it needs"
+_OF_THE_LIBRARY = frozenset(get_args(ErrorType))
+# Words of our own validators, behind the library's.
+_OURS = {"value_error": "Value error, ", "assertion_error": "Assertion failed, "}
 # Numbers and truth values that came as texts: what is between the quotation marks may be right.
 _NEVER_A_TEXT = frozenset({"int_type", "bool_type", "float_type"})
 # How the contracts write that a text is free of NUL, or of all control characters, whatever else it is.
@@ -60,9 +94,12 @@ def sentence_of(item: Mapping[str, Any], field: FieldInfo | None) -> str:
     if kind in _SENTENCES:
         is_quoted = kind in _NEVER_A_TEXT and isinstance(item.get("input"), str)
         return _SENTENCES[kind] + (", without quotation marks" if is_quoted else "")
+    if kind in _MEASURED and (told := item.get("ctx")):
+        return "It is empty" if kind in _EMPTY and told["min_length"] == 1 else _MEASURED[kind].format_map(told)
     said: str = item["msg"]
-    plain = said.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return f"It{plain.removeprefix('Input')}" if plain.startswith("Input should ") else plain
+    if kind in _OURS:
+        return said.removeprefix(_OURS[kind])
+    return _UNFIT if kind in _OF_THE_LIBRARY else said
 
 
 def first_sentence(error: ValidationError, shape: Any) -> tuple[Place, str]:
@@ -74,7 +111,7 @@ def first_sentence(error: ValidationError, shape: Any) -> tuple[Place, str]:
 def _about_form(pattern: str, field: FieldInfo | None) -> str:
     if pattern.startswith(_WITHOUT_CONTROLS):
         return "Control characters are not allowed"
-    sentence = "It does not have the form it needs"
+    sentence = _UNFIT
     if field is not None and field.examples:
         sentence += f", such as {field.examples[0]}"
     if field is not None and field.description:

@@ -1,8 +1,9 @@
 """What an operation costs: the objects that it may be answered with, and what asking takes.
 
 A root field costs ten, for what it asks of a service. Each selection of an object costs one; those in a connection
-cost that for each of the `first` that are asked for. Values are free, and so is how many lie in a list of an object:
-they come with it. Introspection counts like everything else. The cost is known before anything is asked.
+cost that for each of the `first` that are asked for, and those in a list of an object (variants, facets, tiers), whose
+length nobody knows before, as if there were five. Values are free. Introspection counts like everything else, its lists
+once. The cost is known before anything is asked.
 """
 
 from collections.abc import Mapping
@@ -14,12 +15,18 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLNamedType,
+    GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    NamedTypeNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
 )
 
 from gateway.graphql.documents import Document
@@ -28,8 +35,13 @@ from gateway.graphql.schema import Schema
 
 MAX_COST = 10_000
 _ASKING = 10
+# As many objects as a list in an object is taken for.
+LISTED = 5
 # What a connection calls its items.
 _PER_ITEM = frozenset({"nodes", "edges"})
+
+
+_Type = GraphQLNamedType | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,7 @@ def price(schema: Schema, document: Document, name: str | None) -> "Price":
         operation = document.operation(name)
         assert operation is not None
         reads = schema.reads if operation.operation is OperationType.QUERY else {}
-        return Price(document.node, operation, reads)
+        return Price(document.node, operation, schema._schema, reads)
 
     return document.once(("price", name), made)
 
@@ -61,7 +73,14 @@ def price(schema: Schema, document: Document, name: str | None) -> "Price":
 class Price:
     """What an operation costs, for given variables."""
 
-    def __init__(self, document: DocumentNode, operation: OperationDefinitionNode, reads: Mapping[str, Read]) -> None:
+    def __init__(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        types: GraphQLSchema,
+        reads: Mapping[str, Read],
+    ) -> None:
+        self._types = types
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
@@ -71,20 +90,22 @@ class Price:
             for each in operation.variable_definitions or ()
             if isinstance(each.default_value, IntValueNode)
         }
-        self._roots = [self._root(node) for node in self._fields(operation.selection_set)]
+        root = types.get_root_type(operation.operation)
+        self._roots = [self._root(node, type_) for node, type_ in self._fields(operation.selection_set, root)]
 
     def of(self, variables: Mapping[str, Any] | None) -> int:
         given = variables or {}
         return sum(root.of(given) for root in self._roots)
 
-    def _root(self, node: FieldNode) -> _Root:
+    def _root(self, node: FieldNode, within: _Type) -> _Root:
         read = self._reads.get(node.name.value)
         if node.selection_set is None:
             return _Root(0, 0, 0, 0)
         fixed = each = 0
-        for below in self._fields(node.selection_set):
+        type_, _ = _answered(node, within)
+        for below, within_this in self._fields(node.selection_set, type_):
             is_per_item = read is not None and read.is_connection and below.name.value in _PER_ITEM
-            cost = self._objects(below)
+            cost = self._objects(below, within_this, is_counted=is_per_item)
             fixed, each = (fixed, each + cost) if is_per_item else (fixed + cost, each)
         return _Root(_ASKING + fixed, each, *self._first(node, read))
 
@@ -102,20 +123,35 @@ class Price:
                 return name, self._variables.get(name, otherwise)
         return otherwise, otherwise
 
-    def _objects(self, node: FieldNode) -> int:
+    def _objects(self, node: FieldNode, within: _Type, *, is_counted: bool = False) -> int:
+        """What a selection costs; a list only once where it is counted by somebody else."""
         if node.selection_set is None:
             return 0
-        return 1 + sum(map(self._objects, self._fields(node.selection_set)))
+        type_, is_list = _answered(node, within)
+        cost = 1 + sum(self._objects(*below) for below in self._fields(node.selection_set, type_))
+        return cost * LISTED if is_list and not is_counted else cost
 
-    def _fields(self, selections: SelectionSetNode) -> list[FieldNode]:
-        """The fields of a selection, those of its fragments included."""
-        found: list[FieldNode] = []
+    def _fields(self, selections: SelectionSetNode, within: _Type) -> list[tuple[FieldNode, _Type]]:
+        """The fields of a selection, those of its fragments included, each with the type that has it."""
+        found: list[tuple[FieldNode, _Type]] = []
         for node in selections.selections:
             match node:
                 case FieldNode():
-                    found.append(node)
+                    found.append((node, within))
                 case InlineFragmentNode():
-                    found += self._fields(node.selection_set)
+                    found += self._fields(node.selection_set, self._named(node.type_condition) or within)
                 case FragmentSpreadNode():
-                    found += self._fields(self._fragments[node.name.value].selection_set)
+                    fragment = self._fragments[node.name.value]
+                    found += self._fields(fragment.selection_set, self._named(fragment.type_condition) or within)
         return found
+
+    def _named(self, condition: NamedTypeNode | None) -> _Type:
+        return None if condition is None else self._types.get_type(condition.name.value)
+
+
+def _answered(node: FieldNode, within: _Type) -> tuple[_Type, bool]:
+    """What type a field is of, and whether it is a list; None for what no type of ours has, as introspection."""
+    field = getattr(within, "fields", {}).get(node.name.value)
+    if field is None:
+        return None, False
+    return get_named_type(field.type), is_list_type(get_nullable_type(field.type))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLSyntaxError,
     NoFragmentCyclesRule,
     OperationDefinitionNode,
     parse,
@@ -39,6 +40,7 @@ class Document:
             raise _too_large(f"The document has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
         self.text = text
         self.node: DocumentNode = parse(text, max_tokens=MAX_TOKENS, no_location=False)
+        _refuse_empty(self.node)
         self.operations = [node for node in self.node.definitions if isinstance(node, OperationDefinitionNode)]
         self.errors = _errors(schema, self.node)
         self._made: dict[Hashable, Any] = {}
@@ -80,6 +82,18 @@ class Documents:
         while self._characters > _REMEMBERED_CHARACTERS:
             text, _ = self._known.popitem(last=False)
             self._characters -= len(text)
+
+
+def _refuse_empty(document: DocumentNode) -> None:
+    """Raises GraphQLSyntaxError for `{ }`, which the parser takes, and the grammar has not (GraphQL, §2.4)."""
+    waiting: list[Any] = list(document.definitions)
+    while waiting:
+        selections = getattr(waiting.pop(), "selection_set", None)
+        if selections is None:
+            continue
+        if not selections.selections and selections.loc is not None:
+            raise GraphQLSyntaxError(selections.loc.source, selections.loc.end - 1, "Expected Name, found '}'.")
+        waiting += selections.selections
 
 
 def _errors(schema: Schema, document: DocumentNode) -> list[GraphQLError]:

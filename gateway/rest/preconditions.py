@@ -6,13 +6,19 @@ from typing import Annotated, Protocol, TypeVar
 from fastapi import Depends, Header
 from starlette.responses import Response
 
-from shared.errors import PreconditionFailed
+from shared.errors import Invalid, PreconditionFailed
 
-_ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
+_VERSION = re.compile(r'(?:W/)?"(\d{1,9})"')
+# RFC 9110 §8.8.3.
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 
-class InvalidIfMatch(PreconditionFailed):
-    """`If-Match` is not an ETag that was given out."""
+class InvalidIfMatch(Invalid):
+    """`If-Match` is no ETag, or several."""
+
+
+class UnknownVersion(PreconditionFailed):
+    """`If-Match` is an ETag that was never given out for such a thing: it has another version, whatever it has."""
 
 
 class Versioned(Protocol):
@@ -36,10 +42,12 @@ def _expected(
 ) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
-    found = _ETAG.fullmatch(if_match.strip())
-    if found is None:
-        raise InvalidIfMatch('If-Match takes the ETag as it was read, such as "3".')
-    return int(found[1])
+    given = if_match.strip()
+    if (found := _VERSION.fullmatch(given)) is not None:
+        return int(found[1])
+    if _ETAG.fullmatch(given) is not None:
+        raise UnknownVersion(f"No version has the ETag {given}; read it again.")
+    raise InvalidIfMatch('If-Match takes one ETag as it was read, such as "3".')
 
 
 ExpectedVersion = Annotated[int | None, Depends(_expected)]

@@ -1,6 +1,7 @@
 """Publishable keys in browsers: pages of the allow-list may read the answer, and a key asks no more than it may."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -166,3 +167,37 @@ async def test_without_redis_each_process_counts_for_itself() -> None:
         min(spent, key=lambda each: each.remaining).check()
     assert refused.value.retry_after_seconds
     await budgets.aclose()
+
+
+# --- what was refused before anybody looked at the key
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status"),
+    [
+        ("GET", f"{OFFERS}?colour=red", {}, 422),
+        ("GET", f"{OFFERS}/nothing", {}, 404),
+        ("GET", "/v1/shops/main/nothing-there", {}, 404),
+        ("DELETE", OFFERS, {}, 405),
+        ("POST", "/graphql", {"content": b"{"}, 415),
+        ("POST", "/graphql", {"json": []}, 400),
+        ("POST", "/graphql", {"json": {}}, 400),
+        ("GET", "/graphql", {"headers": {"Accept": "text/plain"}}, 406),
+    ],
+)
+async def test_every_refusal_may_be_read_by_the_page(
+    client: Client, key: str, method: str, path: str, sent: dict[str, Any], status: int
+) -> None:
+    headers = {"X-Publishable-Key": key, "Origin": HOME} | sent.pop("headers", {})
+    answer = await client.request(method, path, headers=headers, **sent)
+    assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (status, HOME)
+    assert answer.headers.get_list("ratelimit") == [answer.headers["ratelimit"]]
+    elsewhere = await client.request(method, path, headers=headers | {"Origin": "https://evil.example"}, **sent)
+    assert "access-control-allow-origin" not in elsewhere.headers
+
+
+async def test_a_page_hears_that_its_key_is_none(client: Client) -> None:
+    wrong = {"X-Publishable-Key": "cdp_nothing-that-was-ever-given-out", "Origin": HOME}
+    answer = await client.get(OFFERS, headers=wrong)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    assert answer.headers["access-control-allow-origin"] == HOME

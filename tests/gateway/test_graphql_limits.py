@@ -143,10 +143,12 @@ async def test_variables_nested_beyond_reading_are_malformed(client: Client) -> 
     [
         ("{ __typename }", None, 0),
         ('{ offer(shop: "main", slug: "x") { slug title } }', None, 10),
-        ('{ offer(shop: "main", slug: "x") { slug price { amount } variants { price { amount } } } }', None, 13),
+        ('{ offer(shop: "main", slug: "x") { slug price { amount } variants { price { amount } } } }', None, 21),
         ('{ offers(shop: "main") { total } }', None, 10),
         ('{ offers(shop: "main") { nodes { slug } } }', None, 10 + 20),
-        ('{ offers(shop: "main", first: 50) { nodes { slug variants { sku } } pageInfo { endCursor } } }', None, 111),
+        ('{ offers(shop: "main", first: 50) { nodes { slug variants { sku } } pageInfo { endCursor } } }', None, 311),
+        ('{ offers(shop: "main") { facets { brand { value } price { ranges { count } } } } }', None, 10 + 1 + 5 + 6),
+        ('{ offers(shop: "main", first: 2) { nodes { ...v } } } fragment v on Offer { variants { sku } }', None, 22),
         ('{ offers(shop: "main", first: 3) { edges { cursor node { slug } } nodes { slug } } }', None, 10 + 3 * 3),
         ("query($n: Int) { shops(first: $n) { nodes { code } } }", {"n": 7}, 17),
         ("query($n: Int = 9) { shops(first: $n) { nodes { code } } }", {}, 19),
@@ -257,3 +259,28 @@ async def test_ever_new_words_are_answered_until_it_takes_too_long(monkeypatch: 
     assert "data" in await ask(made, context, texts[0]), "what is known is still said"
     now += wait
     assert "data" in await ask(made, context, texts[2])
+
+
+# --- what the grammar has not
+
+
+@pytest.mark.parametrize(
+    ("query", "column"),
+    [
+        ("{ }", 3),
+        ("query Q { }", 11),
+        ('{ offers(shop: "main") { } }', 26),
+        ("{ ... { } }", 9),
+        ("fragment F on Query { } { __typename }", 23),
+        ("subscription { }", 16),
+    ],
+)
+async def test_an_empty_selection_is_a_syntax_error(client: Client, merchant: Caller, query: str, column: int) -> None:
+    headers = client.speaking_as(merchant, accept=GRAPHQL)
+    answer = await client.post("/graphql", json={"query": query}, headers=headers)
+    assert answer.status_code == 400
+    (error,) = answer.json()["errors"]
+    assert error["extensions"]["code"] == "invalid_document"
+    assert error["message"] == "Syntax Error: Expected Name, found '}'."
+    assert error["locations"] == [{"line": 1, "column": column}]
+    assert "data" not in answer.json()

@@ -16,7 +16,10 @@ ORDER = {
     "shipping_address": {"line1": "1 Quay", "city": "Portsea", "postal_code": "1", "country": "US"},
 }
 SHOP = {"code": "main", "name": "Main", "currency": "USD", "locale": "en-US"}
-JARGON = ("pattern", "^", "Value error", "Input", "valid string", "too short", "dictionary", "parse")
+JARGON = (
+    *("pattern", "^", "Value error", "Input", "valid string", "too short", "dictionary", "parse"),
+    *("Field required", "should have", "should be", "String", "List", "instance of", "tuple"),
+)
 
 
 def ordered(**parts: Any) -> dict[str, Any]:
@@ -107,11 +110,15 @@ async def test_a_body_is_refused_in_words(
         ("audit-log?from=yesterday", "datetime_from_date_parsing", "Give a date and time as 2026-03-01T00:00:00Z"),
         ("orders?from=yesterday", "datetime_from_date_parsing", "Give a date and time as 2026-03-01T00:00:00Z"),
         ("products?first=many", "int_parsing", "Give a whole number, as 3"),
-        ("products?first=0", "greater_than_equal", "It should be greater than or equal to 1"),
+        ("products?first=0", "greater_than_equal", "Give 1 or more"),
         ("stock?low=perhaps", "bool_parsing", "Give true or false"),
         ("shops/main-street", "uuid_parsing", "Give an id as 0192f0c1-7d3a-7e3c-9b1a-2f6d5c4b3a29"),
         ("shops/main/offers?first=many", "int_parsing", "Give a whole number, as 3"),
-        ("shops/main/offers?sort=cheapest", "literal_error", "It should be 'relevance', "),
+        ("shops/main/offers?sort=cheapest", "literal_error", "Give 'relevance', "),
+        ("shops/main/offer-suggestions", "missing", "It is missing"),
+        (f"shops/main/offers?q={'x' * 301}", "string_too_long", "At most 300 characters"),
+        ("shops/main/offers?brand=", "string_too_short", "It is empty"),
+        (f"shops/{'x' * 64}/offers", "string_too_long", "At most 63 characters"),
     ],
 )
 async def test_a_parameter_is_refused_in_words(

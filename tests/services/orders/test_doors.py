@@ -230,9 +230,14 @@ async def test_actions_obey_if_match(client: Client, seller: Seller) -> None:
     reason, payment = {"reason": "x"}, {"gateway_id": str(new_id()), "external_id": "pi_1"}
     actions: list[tuple[str, Any]] = [("cancel", reason), ("hold", reason), ("release", None), ("payments", payment)]
     for verb, sent in actions:
-        for tag, code in (('"99"', "order_changed_since"), ("1", "invalid_if_match")):
+        refusals = (
+            ('"99"', 412, "order_changed_since"),
+            ("1", 400, "invalid_if_match"),
+            ('"x"', 412, "unknown_version"),
+        )
+        for tag, status, code in refusals:
             stale = await client.post(f"{path}/{verb}", json=sent, headers=headers | {"If-Match": tag})
-            assert (stale.status_code, stale.json()["code"]) == (412, code), verb
+            assert (stale.status_code, stale.json()["code"]) == (status, code), verb
     known = await client.get(path, headers=headers)
     assert (known.json()["status"], known.headers["ETag"]) == ("pending", '"1"')
     for verb, sent in (("hold", reason), ("release", None), ("hold", reason), ("cancel", reason)):

@@ -172,6 +172,20 @@ async def test_colour_and_size_are_of_one_variant(seller: Seller, process: topol
     assert refused.json()["errors"][0]["pointer"] == "/query/option"
 
 
+@pytest.mark.feature("GAT-1")
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [
+        (f"shops/{'x' * 64}/offers", "/path/shop_code"),
+        (f"shops/{'x' * 64}/categories", "/path/shop_code"),
+        (f"shops/main/offers/{'x' * 201}", "/path/slug"),
+    ],
+)
+async def test_what_is_wrong_in_the_path_is_named_there(shop: Seller, path: str, pointer: str) -> None:
+    refused = await shop.get(path)
+    assert (refused.status_code, [each["pointer"] for each in refused.json()["errors"]]) == (422, [pointer])
+
+
 @pytest.mark.feature("SEA-2")
 async def test_a_reversed_price_range_is_named_as_it_was_asked(shop: Seller) -> None:
     refused = await shop.get("shops/main/offers", price_min=5, price_max=4)
