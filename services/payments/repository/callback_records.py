@@ -124,15 +124,20 @@ async def write_attempts(uow: UnitOfWork, callbacks: Sequence[Callback], kind: s
     )
 
 
+# Locked rows stay where they lie. Joined by their ids, each of them may be compared with each.
 _WRITE_ATTEMPTS = """
 WITH tried AS (
     UPDATE callbacks c SET is_verified = t.is_verified, status = t.status, reason = t.reason, detail = t.detail,
         payment_id = t.payment_id, awaited_order = t.awaited_order, awaited_payment = t.awaited_payment,
         is_accepted = t.is_accepted, fetched = t.fetched
-    FROM unnest($2::uuid[], $3::boolean[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::text[],
-        $13::boolean[], $14::bytea[])
-        AS t (id, is_verified, status, reason, detail, payment_id, awaited_order, awaited_payment, is_accepted, fetched)
-    WHERE c.organization_id = $1 AND c.id = ANY($2) AND c.id = t.id RETURNING c.id, c.status, c.reason, c.detail
+    FROM (
+        SELECT t.*, found.place FROM unnest($2::uuid[], $3::boolean[], $4::text[], $5::text[], $6::text[], $7::uuid[],
+            $8::text[], $9::text[], $13::boolean[], $14::bytea[])
+            AS t (id, is_verified, status, reason, detail, payment_id, awaited_order, awaited_payment, is_accepted,
+                fetched)
+        CROSS JOIN LATERAL (SELECT ctid AS place FROM callbacks WHERE organization_id = $1 AND id = t.id OFFSET 0) found
+    ) t
+    WHERE c.ctid = t.place RETURNING c.id, c.status, c.reason, c.detail
 )
 INSERT INTO callback_attempts (organization_id, callback_id, number, at, kind, actor, status, reason, detail)
 SELECT $1, id, (SELECT coalesce(max(number), 0) + 1 FROM callback_attempts a

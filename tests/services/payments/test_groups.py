@@ -183,9 +183,10 @@ async def test_writing_what_a_group_came_to_reads_no_other_callbacks(till: Till)
     read = [
         node
         for node in _nodes(orjson.loads(plan)[0]["Plan"])
-        if node.get("Alias") == "c" and "Scan" in node["Node Type"]
+        if node.get("Relation Name") == "callbacks" and "Scan" in node["Node Type"]
     ]
-    assert [node["Actual Rows"] for node in read] == [2]
+    # Found by their ids, then written.
+    assert [node["Actual Rows"] * node["Actual Loops"] for node in read] == [2, 2]
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
