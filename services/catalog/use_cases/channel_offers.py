@@ -11,14 +11,14 @@ from services.catalog.repository import channel_content
 from services.catalog.repository.shops import KnownShop
 from services.catalog.use_cases.channel_view import ChannelView
 from shared.contracts.catalog.channel_content import TEXT_FIELDS
-from shared.contracts.catalog.offers import ImagePart, LinePrice, MediaPart, PriceTier, ProductPart, VariantPart
+from shared.contracts.catalog.offers import ImagePart, MediaPart, PriceTier, ProductPart, VariantPart
+from shared.money import Money
 from shared.unit_of_work import UnitOfWork
 
 Views = Mapping[UUID, ChannelView]
 Row = Mapping[str, Any]
 
 _OF_VARIANT = ("weight_grams", "length_mm", "width_mm", "height_mm", "backorder", "order_limits")
-_OF_LINE = ("weight_grams", "backorder", "order_limits")
 
 
 async def views_of(uow: UnitOfWork, line: Sequence[KnownShop], product_ids: Iterable[UUID]) -> Views:
@@ -77,19 +77,15 @@ def shown_rows(rows: Mapping[str, asyncpg.Record], views: Views) -> dict[str, Ro
 
 
 def _shown_row(row: asyncpg.Record, view: ChannelView | None) -> Row:
-    master = {name: row.get(name) for name in _OF_LINE} | {"order_limits": channel_content.order_limits(row)}
+    master = {"backorder": None, "order_limits": channel_content.order_limits(row)}
     if view is None:
         return {**row, **master}
-    shown = {name: view.of_variant(row["id"], name, value).value for name, value in master.items()}
+    of_line = {"weight_grams": row["weight_grams"], **master}
+    shown = {name: view.of_variant(row["id"], name, value).value for name, value in of_line.items()}
     return {**row, **shown, "title": view.of_product("title", row["title"]).value}
 
 
-def shown_line(line: LinePrice, row: Row | None, views: Views) -> LinePrice:
-    """A line with what the shop shows of its variant, whose shown row is `row`."""
-    if row is None:
-        return line
-    shown = {name: row[name] for name in _OF_LINE}
+def shown_list_price(price: Money | None, row: Row, views: Views) -> Money | None:
+    """What the shop shows as the list price of the variant of a row, of which the master says `price`."""
     view = views.get(row["product_id"])
-    if view is not None and line.unit_price is not None:
-        shown["list_price"] = view.list_price(row["id"], line.list_price).value
-    return LinePrice.known(**vars(line) | shown)
+    return price if view is None else view.list_price(row["id"], price).value

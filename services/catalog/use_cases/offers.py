@@ -149,8 +149,7 @@ async def price_lines(uow: UnitOfWork, asked: PriceLines) -> list[LinePrice]:
     sold = await _sold_product_ids(uow, setting, channel_offers.shown_places(places, views))
     variant_ids = [row["id"] for row in found.values()]
     prices = await price_terms.price_terms(uow, list(setting.standing.ranks), variant_ids)
-    priced = [_line_price(line, found.get(line.sku), sold, prices, setting) for line in asked.lines]
-    return [channel_offers.shown_line(price, found.get(price.sku), views) for price in priced]
+    return [_line_price(line, found.get(line.sku), sold, prices, setting, views) for line in asked.lines]
 
 
 async def _setting(uow: UnitOfWork, shop_id: UUID, situation: Situation, *, to_all: bool = False) -> _Setting | None:
@@ -184,28 +183,42 @@ def _line_price(
     sold: set[UUID],
     prices: Mapping[UUID, list[PriceTerms]],
     setting: _Setting,
+    views: channel_offers.Views,
 ) -> LinePrice:
+    """`row` is what the shop shows of the variant; None where there is no such SKU."""
     if row is None:
         return _refused(line.sku, "unknown_sku")
     price = resolve_price(setting.standing, prices.get(row["id"], ()), line.quantity)
-    known = {"product_id": row["product_id"], "title": _line_title(row)}
-    known |= {"weight_grams": row["weight_grams"], "tax_class": row["tax_class"]}
-    if row["status"] != "active":
-        return _refused(line.sku, "not_active", **known)
-    if row["product_id"] not in sold:
-        return _refused(line.sku, "not_assigned", **known)
-    if row["price_on_request"] or (price is not None and price.price is None):
-        return _refused(line.sku, "price_on_request", **known)
-    if price is None:
-        return _refused(line.sku, "no_price", **known)
+    reason = _why_unsold(row, price, sold)
+    told = None if reason is not None else price
     currency = setting.shop.currency
-    return LinePrice(
-        sku=line.sku, unit_price=_money(price.price, currency), list_price=_money(price.list_price, currency), **known
+    return LinePrice.known(
+        sku=line.sku,
+        product_id=row["product_id"],
+        title=_line_title(row),
+        unit_price=told and _money(told.price, currency),
+        list_price=told and channel_offers.shown_list_price(_money(told.list_price, currency), row, views),
+        weight_grams=row["weight_grams"],
+        tax_class=row["tax_class"],
+        reason=reason,
+        backorder=row["backorder"],
+        order_limits=row["order_limits"],
     )
 
 
-def _refused(sku: str, reason: str, **known: Any) -> LinePrice:
-    return LinePrice(sku=sku, unit_price=None, reason=reason, **{"product_id": None, "title": None, **known})
+def _why_unsold(row: Mapping[str, Any], price: PriceTerms | None, sold: set[UUID]) -> str | None:
+    """Why the shop cannot sell a variant; None where it can."""
+    if row["status"] != "active":
+        return "not_active"
+    if row["product_id"] not in sold:
+        return "not_assigned"
+    if row["price_on_request"] or (price is not None and price.price is None):
+        return "price_on_request"
+    return "no_price" if price is None else None
+
+
+def _refused(sku: str, reason: str) -> LinePrice:
+    return LinePrice(sku=sku, product_id=None, title=None, unit_price=None, reason=reason)
 
 
 def _line_title(row: Mapping[str, Any]) -> str:
