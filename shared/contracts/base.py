@@ -21,6 +21,11 @@ from pydantic_core import CoreSchema
 A = TypeVar("A")
 # What a schema says beside what it takes, and the keys of tables.
 _NOT_WITHIN = frozenset({"metadata", "serialization", "config", "default", "keys_schema"})
+# The places of a model itself: to look for them each time is most of what making one costs.
+_set_values, _set_given, _set_extra, _set_private = (
+    BaseModel.__dict__[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -52,6 +57,7 @@ class Shape(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    _names: ClassVar[set[str]]
 
     @classmethod
     def known(cls, **fields: Any) -> Self:
@@ -60,13 +66,17 @@ class Shape(BaseModel):
         For what is made by thousands, of values that were checked when they came in. Raises TypeError when one of the
         fields is missing.
         """
-        if len(fields) != len(cls.__pydantic_fields__):
+        names = cls.__dict__.get("_names")
+        if names is None:
+            names = cls._names = set(cls.__pydantic_fields__)
+        if len(fields) != len(names):
             raise TypeError(f"{cls.__name__} needs all of its fields: {', '.join(cls.__pydantic_fields__)}")
         made = cls.__new__(cls)
-        object.__setattr__(made, "__dict__", fields)
-        object.__setattr__(made, "__pydantic_fields_set__", set(fields))
-        object.__setattr__(made, "__pydantic_extra__", None)
-        object.__setattr__(made, "__pydantic_private__", None)
+        _set_values(made, fields)
+        # One for all: nobody adds to the fields of what is frozen, and copies have their own.
+        _set_given(made, names)
+        _set_extra(made, None)
+        _set_private(made, None)
         return made
 
     @classmethod
