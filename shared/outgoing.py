@@ -94,7 +94,7 @@ async def request_to(
         raise AddressRefused("The address is not one.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise AddressRefused("The address leads to one that is neither http nor https.")
-    address = await _address(parts.hostname, port, allow_private=allow_private or settings().fetch_private)
+    address = await checked_address(parts.hostname, port, allow_private=allow_private)
     return client.build_request(
         method,
         httpx.URL(url).copy_with(host=address, port=port),
@@ -104,13 +104,15 @@ async def request_to(
     )
 
 
-async def _address(host: str, port: int, *, allow_private: bool) -> str:
+async def checked_address(host: str, port: int, *, allow_private: bool = False) -> str:
+    """An IP address that the name stands for now, to be connected to in its place. Raises AddressRefused."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise AddressRefused(f"There is no host '{host[:200]}'.") from None
     addresses = [str(each[4][0]) for each in found]
-    if not allow_private and not all(is_public(address) for address in addresses):
+    may_be_private = allow_private or settings().fetch_private
+    if not may_be_private and not all(is_public(address) for address in addresses):
         raise AddressRefused(f"'{host[:200]}' is inside a private network; only public addresses are asked.")
     return addresses[0]
 

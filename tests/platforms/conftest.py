@@ -14,10 +14,14 @@ from services.sync.platforms.base import Account, Page, Platform, Record, Scan, 
 from services.sync.platforms.http import connected
 from services.sync.platforms.registry import PLATFORMS
 from shared.contracts.sync.shapes import Entity, FeedKind
+from shared.impex.cells import check_digit
 from tests.fakes.custom import CustomShop
+from tests.fakes.files import FilesShop
 from tests.fakes.platforms import FakeShop
 
-FAKES: dict[str, Callable[[], FakeShop]] = {"custom": CustomShop}
+FAKES: dict[str, Callable[[], FakeShop]] = {"custom": CustomShop, "files": FilesShop}
+# Platforms that answer nothing to what is written, and why.
+ONE_WAY = {"files": "a file says nothing back: what becomes of it shows in the next file that comes in"}
 # More pages than any scan of these tests has: one that has more does not end.
 MOST_PAGES = 200
 Opened = Callable[[FakeShop], AbstractAsyncContextManager[Session]]
@@ -55,7 +59,27 @@ async def session_with(shop: FakeShop, purse: Purse | None = None) -> AsyncItera
     platform = PLATFORMS[shop.platform]
     platform.check_settings(shop.settings)
     async with connected(platform.base_url(shop.settings), purse or Purse(), allow_private=True) as http:
-        yield platform.session(Account(shop.settings, shop.credentials), http)
+        session = platform.session(Account(shop.settings, shop.credentials, getattr(shop, "folder", None)), http)
+        yield _Attended(session, shop) if isinstance(shop, FilesShop) else session
+
+
+class _Attended:
+    """A session with a shop that takes what is written at once, instead of some time."""
+
+    def __init__(self, session: Session, shop: FilesShop) -> None:
+        self._session, self._shop = session, shop
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._session, name)
+        if name not in ("write_products", "write_stock", "confirm_shipments"):
+            return method
+
+        async def write(writes: Sequence[Any]) -> Any:
+            written = await method(writes)
+            self._shop.take_files()
+            return written
+
+        return write
 
 
 @pytest.fixture
@@ -70,6 +94,12 @@ def needs(shop: FakeShop, *feeds: FeedKind) -> Platform:
         if feed in platform.lacks:
             pytest.skip(platform.lacks[feed])
     return platform
+
+
+def needs_answers(shop: FakeShop) -> None:
+    """Skip the test where writes are not answered."""
+    if shop.platform in ONE_WAY:
+        pytest.skip(ONE_WAY[shop.platform])
 
 
 async def all_pages(
@@ -114,12 +144,16 @@ def product(number: int, **changes: Any) -> tuple[str, dict[str, Any], dict[str,
     }
     variant = {
         "sku": f"SCARF-{number}",
-        "barcode": f"40063813{number:05}",
+        "barcode": _gtin(f"4006381{number:05}"),
         "options": {},
         "price": {"amount": 1999, "currency": "EUR"},
         "list_price": None,
     }
     return str(number), fields | changes, {str(number * 10): variant}
+
+
+def _gtin(digits: str) -> str:
+    return digits + check_digit(digits)
 
 
 def put_products(shop: FakeShop, count: int) -> list[str]:

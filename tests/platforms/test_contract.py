@@ -30,6 +30,7 @@ from tests.platforms.conftest import (
     all_records,
     ids,
     needs,
+    needs_answers,
     order,
     product,
     put_products,
@@ -284,6 +285,7 @@ async def test_write_that_changes_nothing_changes_nothing(shop: FakeShop) -> Non
 
 async def test_write_to_an_unknown_product_needs_a_person(shop: FakeShop) -> None:
     needs(shop, "export_products", "update_products")
+    needs_answers(shop)
     shop.put_product(*product(1))
     async with session_with(shop) as session:
         record = (await session.read("product", ["1"]))[0]
@@ -329,6 +331,7 @@ async def test_creation_whose_answer_is_lost_is_one_product_when_repeated(shop: 
 
 async def test_refused_item_does_not_keep_the_others_from_being_written(shop: FakeShop) -> None:
     needs(shop, "export_products", "update_products")
+    needs_answers(shop)
     put_products(shop, 3)
     async with session_with(shop) as session:
         records = {record.external_id: record for record in await session.read("product", ["1", "2", "3"])}
@@ -368,6 +371,7 @@ async def test_stock_is_set_when_it_is_as_expected(shop: FakeShop) -> None:
 async def test_stock_that_is_not_as_expected_is_stale_and_not_written(shop: FakeShop) -> None:
     """SYN-5, INV-7: a sale over there in the meantime is not written over."""
     needs(shop, "export_stock", "import_stock")
+    needs_answers(shop)
     record = await _stocked(shop, 5)
     shop.put_stock("SCARF-1", record.fields["location"], 4)
     async with session_with(shop) as session:
@@ -405,6 +409,7 @@ async def test_stock_write_whose_answer_is_lost_is_not_written_over_a_sale(shop:
 
 async def test_unknown_stock_level_needs_a_person(shop: FakeShop) -> None:
     needs(shop, "export_stock", "import_stock")
+    needs_answers(shop)
     record = await _stocked(shop, 5)
     async with session_with(shop) as session:
         written = await session.write_stock(
@@ -442,6 +447,7 @@ async def test_shipment_whose_answer_is_lost_is_confirmed_once(shop: FakeShop) -
 
 async def test_shipment_of_an_unknown_order_needs_a_person(shop: FakeShop) -> None:
     needs(shop, "confirm_shipments")
+    needs_answers(shop)
     async with session_with(shop) as session:
         written = await session.confirm_shipments([ShipmentWrite("k1", "404404", [("SCARF-1", 1)], "DHL", ["1"], None)])
     assert written[0].outcome == "person"

@@ -42,7 +42,14 @@ from services.orders.errors import OrderConnectionNotNamed
 from services.orders.repository import imported, shops
 from services.orders.repository.imported import Taking
 from services.orders.use_cases import absorbing, connections
-from services.orders.use_cases.order_rows import (
+from shared import clock
+from shared.bus.envelope import ShopNotFound
+from shared.contracts.platform.imports import ImportOptions, ImportSample, SampleField, SampleKind
+from shared.impex.arranging import ArrangedSource
+from shared.impex.rows import Notice, RowError
+from shared.imports.errors import ShopNotNamed, UnsupportedProfile
+from shared.imports.groups import MOST_SAMPLES, Group, GroupFile, Opening
+from shared.imports.order_rows import (
     COLUMNS,
     KEY,
     Assembly,
@@ -50,16 +57,8 @@ from services.orders.use_cases.order_rows import (
     FileOrder,
     OrderArrangement,
     OrderRows,
+    gathered,
 )
-from shared import clock
-from shared.bus.envelope import ShopNotFound
-from shared.contracts.platform.imports import ImportOptions, ImportSample, SampleField, SampleKind
-from shared.impex.arranging import ArrangedSource
-from shared.impex.records import BrokenRecord
-from shared.impex.rows import Notice, RowError
-from shared.impex.writing_guard import unguarded_records
-from shared.imports.errors import ShopNotNamed, UnsupportedProfile
-from shared.imports.groups import MOST_SAMPLES, Group, GroupFile, Opening
 from shared.imports.tables import TableFile
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
@@ -113,8 +112,7 @@ class OrderFile(GroupFile):
         self.layout: Any = self._file.layout
         self._connections: Connections = opening.prepared
         self._check_is_named()
-        self._key = self.layout.index[KEY]
-        self._arrangement = OrderArrangement(self._key)
+        self._arrangement = OrderArrangement(self.layout.index[KEY])
         self._source = ArrangedSource(opening.source, self._arrangement, Path(gettempdir()))
         self._assembly = Assembly(self._file, self._connections, opening.row["created_at"])
         self._mode: str = opening.row["mode"]
@@ -133,27 +131,13 @@ class OrderFile(GroupFile):
 
     def chunks(self) -> Iterator[OrderChunk]:
         chunk = OrderChunk(notices=self._file.notices())
-        for rows in self._orders():
+        for rows in gathered(self._source, self._file):
             self._put(chunk, rows)
             if chunk.rows >= CHUNK_ROWS:
                 yield chunk
                 chunk = OrderChunk()
         if chunk.rows:
             yield chunk
-
-    def _orders(self) -> Iterator[OrderRows]:
-        """The rows by order; a row without an order by itself."""
-        rows: OrderRows | None = None
-        for record in unguarded_records(self._source.records()):
-            row = record.row if isinstance(record, BrokenRecord) else record[0]
-            external_id = "" if isinstance(record, BrokenRecord) else record[1][self._key].strip()
-            if rows is None or not external_id or external_id != rows.external_id:
-                if rows is not None:
-                    yield rows
-                rows = OrderRows(row, external_id)
-            rows.add(row, self._file.read(record))
-        if rows is not None:
-            yield rows
 
     def _put(self, chunk: OrderChunk, rows: OrderRows) -> None:
         chunk.rows += len(rows.numbers)

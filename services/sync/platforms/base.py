@@ -29,6 +29,7 @@ empty text or an empty list, always the same one.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from services.sync.platforms.http import Http
@@ -43,10 +44,14 @@ Outcome = Literal["ok", "unchanged", "retry", "stale", "person"]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What an adapter is told of a connection: the platform's own settings, and its credentials in plain text."""
+    """What an adapter is told of a connection: the platform's own settings, and its credentials in plain text.
+
+    `folder` is the organization's own folder on this machine, below which files are exchanged; None: there is none.
+    """
 
     settings: Mapping[str, Any]
     credentials: Mapping[str, str]
+    folder: Path | None = None
 
 
 # --- reading
@@ -94,13 +99,15 @@ class Page:
     """Some records of a scan. `resume` None: there are no more, and every record of the scan was given at least once.
 
     `total` is how many the platform says there are, where it says so. What can not be read is in `unread`, and does not
-    keep the others from being read: each is an issue, and none of them has vanished.
+    keep the others from being read: each is an issue, and none of them has vanished. `is_whole` False: what this scan
+    does not give may be there all the same, so that nothing is to be taken for vanished.
     """
 
     records: Sequence[Record]
     resume: str | None = None
     total: int | None = None
     unread: Sequence[Unread] = ()
+    is_whole: bool = True
 
 
 # --- writing

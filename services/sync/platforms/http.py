@@ -48,8 +48,8 @@ class Http:
         # How far the platform's clock is ahead of ours, by the latest answer.
         self.ahead = timedelta()
         self._client = client
+        self.allow_private = allow_private
         self._base_url = base_url.rstrip("/")
-        self._allow_private = allow_private
 
     async def send(
         self,
@@ -93,7 +93,7 @@ class Http:
         try:
             async with asyncio.timeout(timeout_seconds):
                 request = await request_to(
-                    self._client, method, str(url), headers=headers, content=content, allow_private=self._allow_private
+                    self._client, method, str(url), headers=headers, content=content, allow_private=self.allow_private
                 )
                 response = await self._client.send(request, stream=True)
                 try:

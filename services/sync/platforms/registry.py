@@ -3,8 +3,9 @@
 from services.sync.errors import UnknownPlatform
 from services.sync.platforms.base import Platform
 from services.sync.platforms.custom.platform import Custom
+from services.sync.platforms.files.platform import Files
 
-PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (Custom(),)}
+PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (Custom(), Files())}
 
 
 def get_platform(name: str) -> Platform:

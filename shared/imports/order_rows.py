@@ -23,7 +23,8 @@ from shared.impex.cells import InvalidCell
 from shared.impex.keys import KeyIndex
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import RowError
-from shared.impex.writing_guard import unguarded
+from shared.impex.source import Source
+from shared.impex.writing_guard import unguarded, unguarded_records
 from shared.imports.tables import Column, TableFile, TableRow
 from shared.money import Money, UnknownCurrency, exponent
 from shared.validation import first_sentence
@@ -206,6 +207,22 @@ class OrderRows:
         return self.errors + [
             RowError(row, None, None, "order_refused", message) for row in self.numbers if row not in told
         ]
+
+
+def gathered(source: Source, file: TableFile) -> Iterator[OrderRows]:
+    """The rows of an arranged file by order; a row without an order by itself, under an empty id."""
+    key = file.layout.index[KEY]
+    rows: OrderRows | None = None
+    for record in unguarded_records(source.records()):
+        row = record.row if isinstance(record, BrokenRecord) else record[0]
+        external_id = "" if isinstance(record, BrokenRecord) else record[1][key].strip()
+        if rows is None or not external_id or external_id != rows.external_id:
+            if rows is not None:
+                yield rows
+            rows = OrderRows(row, external_id)
+        rows.add(row, file.read(record))
+    if rows is not None:
+        yield rows
 
 
 class Assembly:
