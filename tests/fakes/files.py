@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncssh
+
 from tests.fakes.platforms import Faults, RemoteWrite
 from tests.fakes.shop_server import plain
 
@@ -70,6 +72,7 @@ class FilesShop:
     def lay(self, name: str, content: bytes, *, is_settled: bool = True) -> Path:
         """A file for us, complete or still being written to."""
         path = self._place / "in" / name
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
         if is_settled:
             # Not the same time twice, long ago.
@@ -231,3 +234,64 @@ def _major(price: Item | None) -> str:
 
 def _minor(cell: str) -> Item | None:
     return {"amount": round(float(cell) * 100), "currency": "EUR"} if cell else None
+
+
+_HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
+PASSWORD = "test-password-of-the-sftp-server"
+
+
+class _Door(asyncssh.SSHServer):
+    """Takes one password."""
+
+    def __init__(self, shop: "SftpShop") -> None:
+        self._shop = shop
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return not self._shop.faults.expired and (username, password) == ("crossdock", PASSWORD)
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == "crossdock" and key in self._shop.client_keys
+
+
+@dataclass
+class SftpShop(FilesShop):
+    """The same business behind an SFTP server. `client_keys` are those that may come in without the password."""
+
+    client_keys: list[asyncssh.SSHKey] = field(default_factory=list)
+    connections: int = 0
+
+    async def start(self) -> None:
+        await super().start()
+        self._server = await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_host_keys=[_HOST_KEY],
+            server_factory=self._door,
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(self.folder).encode()),
+        )
+        del self.settings["folder"]
+        self.settings |= {
+            "address": f"sftp://127.0.0.1:{self._server.get_port()}/webshop",
+            "user": "crossdock",
+            "host_key": _HOST_KEY.export_public_key().decode().strip(),
+            "settle_seconds": 0,
+        }
+        self.credentials["password"] = PASSWORD
+
+    def _door(self) -> _Door:
+        self.connections += 1
+        return _Door(self)
+
+    async def stop(self) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+        await super().stop()

@@ -16,10 +16,10 @@ from services.sync.platforms.registry import PLATFORMS
 from shared.contracts.sync.shapes import Entity, FeedKind
 from shared.impex.cells import check_digit
 from tests.fakes.custom import CustomShop
-from tests.fakes.files import FilesShop
+from tests.fakes.files import FilesShop, SftpShop
 from tests.fakes.platforms import FakeShop
 
-FAKES: dict[str, Callable[[], FakeShop]] = {"custom": CustomShop, "files": FilesShop}
+FAKES: dict[str, Callable[[], FakeShop]] = {"custom": CustomShop, "files": FilesShop, "files by SFTP": SftpShop}
 # Platforms that answer nothing to what is written, and why.
 ONE_WAY = {"files": "a file says nothing back: what becomes of it shows in the next file that comes in"}
 # More pages than any scan of these tests has: one that has more does not end.

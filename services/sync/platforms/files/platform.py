@@ -46,7 +46,7 @@ class Files:
     lacks: Mapping[FeedKind, str] = MappingProxyType({})
     overlap = timedelta(0)
     page_size = 5000
-    credential_names: tuple[str, ...] = ("password", "private_key", "passphrase")
+    credential_names: tuple[str, ...] = ("password", "private_key")
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         files_settings(settings)
@@ -104,10 +104,12 @@ class FilesSession:
 
     async def _missing_in(self, folder: Folder) -> list[str]:
         settings = self._settings
-        paths = {settings.outbox: True, settings.archive: True, settings.sent: True}
+        written = [settings.outbox, settings.archive, settings.sent]
+        found = [await folder.check(path, is_written=True) for path in written]
         if any(True for _ in settings.rules()):
-            paths = {settings.inbox: True, **paths}
-        found = [await folder.check(path, is_written=is_written) for path, is_written in paths.items()]
+            # What was read is moved away from there.
+            unread = await folder.check(settings.inbox, is_written=False)
+            found.insert(0, unread or await folder.check(settings.inbox, is_written=True))
         return [words for words in found if words is not None]
 
     async def _missing_at_web(self, folder: Folder) -> list[str]:
@@ -129,6 +131,8 @@ class FilesSession:
         """
         entity = self._entity(scan.entity)
         token = None if scan.resume is None else _token(scan.resume)
+        if token is not None and not token.is_done and self._reading is not None and _is_at(self._reading, token):
+            return await self._given(entity, self._reading, token)
         async with self._folder() as folder:
             if token is not None and not token.is_done:
                 return await self._continued(folder, entity, scan, token)
@@ -181,10 +185,8 @@ class FilesSession:
 
     async def _continued(self, folder: Folder, entity: FileEntity, scan: Scan, token: _Token) -> Page:
         """The next page of a file; of another one from its beginning, where it was replaced or is gone."""
-        current = self._reading
-        if not _is_at(current, token):
-            path = token.path or self._settings.inbox
-            current = await self._read_from(folder, entity, path, Seen(token.name, -1, -1))
+        path = token.path or self._settings.inbox
+        current = await self._read_from(folder, entity, path, Seen(token.name, -1, -1))
         if current is None or current.sha256 != token.sha256:
             return await self._begun(folder, entity, scan)
         return await self._given(entity, current, token)
@@ -316,9 +318,9 @@ def _token(resume: str) -> _Token:
         raise PlatformRefused("The scan can not be taken up there: begin it anew.") from None
 
 
-def _is_at(current: Reading | None, token: _Token) -> bool:
+def _is_at(current: Reading, token: _Token) -> bool:
     """Whether an open file is the one that the token is of, and not read beyond it."""
-    return current is not None and current.sha256 == token.sha256 and current.given <= token.given
+    return current.seen.name == token.name and current.sha256 == token.sha256 and current.given <= token.given
 
 
 def _those(current: Reading, wanted: set[str]) -> dict[str, Record]:

@@ -49,9 +49,10 @@ def _options(settings: FilesSettings, credentials: Mapping[str, str]) -> dict[st
     if not (password or private_key):
         raise InvalidCredentials("SFTP needs a 'password' or a 'private_key'.")
     try:
-        keys = [asyncssh.import_private_key(private_key, credentials.get("passphrase"))] if private_key else None
+        keys = [asyncssh.import_private_key(private_key)] if private_key else None
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError) as error:
-        raise InvalidCredentials(f"'private_key' can not be read: {error}.") from error
+        message = f"'private_key' can not be read: {error}. It is kept sealed: give it without a passphrase."
+        raise InvalidCredentials(message) from error
     return {
         "username": settings.user,
         "password": password,
@@ -145,8 +146,12 @@ def _told(host: str) -> Any:
     """What asyncssh raises, in our words."""
     try:
         yield
-    except (asyncssh.PermissionDenied, asyncssh.HostKeyNotVerifiable) as error:
+    except asyncssh.PermissionDenied as error:
         raise CredentialsRefused(f"{host}: {error.reason}.") from error
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise PlatformRefused(
+            f"{host} has another key than 'host_key': it was changed, or it is somebody else."
+        ) from error
     except asyncssh.SFTPPermissionDenied as error:
         raise PlatformRefused(f"{host} does not allow it: {error.reason}.") from error
     except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost, asyncssh.Error) as error:
