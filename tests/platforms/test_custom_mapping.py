@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.sync.errors import AnswerNotUnderstood
 from services.sync.platforms.base import ProductWrite, ShipmentWrite, StockWrite, VariantWrite
 from services.sync.platforms.custom import mapping
+from tests.conftest import examples
 from tests.platforms.conftest import order
 
 pytestmark = pytest.mark.feature("SYN-1")
@@ -68,6 +69,7 @@ def page_of(*items: Any) -> bytes:
     return json.dumps({"items": items, "next": None}).encode()
 
 
+@settings(max_examples=examples(100))
 @given(st.lists(PRODUCT, max_size=4))
 def test_whatever_product_the_protocol_allows_is_read_with_the_fields_it_has(items: list[dict[str, Any]]) -> None:
     page = mapping.page("product", page_of(*items))
@@ -81,6 +83,7 @@ def test_whatever_product_the_protocol_allows_is_read_with_the_fields_it_has(ite
         assert (record.updated_at is None) == ("updated_at" not in item)
 
 
+@settings(max_examples=examples(100))
 @given(PRODUCT)
 def test_what_was_read_is_read_the_same_again(item: dict[str, Any]) -> None:
     """SYN-7: what is empty is written in one way, so that a server which says it otherwise is no change."""
@@ -92,6 +95,7 @@ def test_what_was_read_is_read_the_same_again(item: dict[str, Any]) -> None:
     assert (again.fields, again.parts) == (record.fields, record.parts)
 
 
+@settings(max_examples=examples(100))
 @given(PRODUCT)
 def test_empty_is_the_same_however_it_is_said(item: dict[str, Any]) -> None:
     def emptied(value: Any) -> Any:

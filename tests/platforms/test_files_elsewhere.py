@@ -23,7 +23,7 @@ from tests.platforms.conftest import Purse, all_pages, ids, session_with
 
 pytestmark = pytest.mark.feature("SYN-1")
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-WITH_PASSPHRASE = asyncssh.generate_private_key("ssh-rsa").export_private_key("pkcs8-pem", "secret words").decode()
+WITH_PASSPHRASE = asyncssh.generate_private_key("ssh-ed25519").export_private_key("pkcs8-pem", "secret words").decode()
 STOCK = table([{"sku": "A", "quantity": "5"}, {"sku": "B", "quantity": "6"}, {"sku": "C", "quantity": "7"}])
 
 
