@@ -110,7 +110,11 @@ class FilesShop:
         return self.levels[sku, location]
 
     def put_order(self, order: Item) -> None:
-        rows = [
+        self.lay(f"orders-{self._orders + 1}.csv", table(self.order_rows(order)))
+
+    def order_rows(self, order: Item) -> list[dict[str, str]]:
+        """The rows of an order, one a line."""
+        return [
             {
                 "external_id": order["external_id"],
                 "number": order["number"] or "",
@@ -133,7 +137,6 @@ class FilesShop:
             }
             for line in order["lines"]
         ]
-        self.lay(f"orders-{self._orders + 1}.csv", table(rows))
 
     def shipments(self, order_external_id: str) -> list[Item]:
         return plain(self.sent.get(order_external_id, []))

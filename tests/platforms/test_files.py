@@ -13,6 +13,7 @@ from services.sync.errors import InvalidConnectionSettings, PlatformRefused
 from services.sync.platforms.base import Account, ProductWrite, Scan, ShipmentWrite, StockWrite, VariantWrite
 from services.sync.platforms.files.local import LocalFolder
 from services.sync.platforms.files.outbox import lay
+from services.sync.platforms.files.places import MOST_BYTES
 from services.sync.platforms.files.platform import Files
 from services.sync.platforms.files.settings import files_settings
 from services.sync.platforms.http import connected
@@ -33,6 +34,11 @@ async def files() -> AsyncIterator[FilesShop]:
 
 def stock(**quantities: int) -> bytes:
     return table([{"sku": sku, "quantity": str(quantity)} for sku, quantity in quantities.items()])
+
+
+def order_file(number: int) -> bytes:
+    """A file of one order."""
+    return table(FilesShop().order_rows(order(number)))
 
 
 async def scanned(shop: FilesShop, entity: Any, since: datetime | None = SINCE) -> dict[str, Any]:
@@ -201,6 +207,24 @@ async def test_file_that_was_taken_away_in_the_middle_is_not_waited_for(files: F
         rest = await all_pages(session, Scan("stock", resume=first.resume))
     assert ids(rest) == []
     assert not rest[-1].is_whole
+
+
+async def test_files_that_were_read_before_are_put_away_and_the_next_one_is_read(files: FilesShop) -> None:
+    files.lay("orders-0.csv", order_file(0))
+    assert list(await scanned(files, "order")) == ["0"]
+    for number in range(1, 40):
+        files.lay(f"orders-{number}.csv", order_file(0))
+    files.lay("orders-9999.csv", order_file(7))
+    assert list(await scanned(files, "order")) == ["7"]
+    assert files.there("in") == []
+
+
+async def test_file_that_is_larger_than_we_read_is_refused(files: FilesShop) -> None:
+    path = files.lay("stock.csv", stock(A=1))
+    os.truncate(path, MOST_BYTES + 1)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(PlatformRefused, match="are the limit"):
+        await scanned(files, "stock")
 
 
 # --- files that are not what they should be
@@ -429,9 +453,10 @@ async def test_product_files_have_the_columns_that_are_to_change_and_no_other(fi
             ProductWrite("k2", "b", {"title": "B"}),
             ProductWrite("k3", "c", {}, variants=[VariantWrite("C-1", "C-1", {"price": price})]),
             ProductWrite("k4", "d", {"brand": None, "tags": ["warm", "a|b"]}),
+            ProductWrite("k5", "e", {}),
         ]
     )
-    assert [each.outcome for each in written] == ["ok"] * 4
+    assert [each.outcome for each in written] == ["ok"] * 4 + ["unchanged"]
     assert [each.external_id for each in written[2].parts] == ["C-1"]
     assert sorted((files.content("out", name) for name in files.there("out")), key=str) == [
         [{"handle": "a", "title": "A"}, {"handle": "b", "title": "B"}],

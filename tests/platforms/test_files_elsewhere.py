@@ -163,6 +163,13 @@ class Web:
         return Response(self.content, self.status)
 
 
+def redirecting(target: str) -> Any:
+    async def redirect(request: Request) -> Response:
+        return Response("", 302, {"Location": target})
+
+    return redirect
+
+
 @pytest.fixture
 async def web() -> AsyncIterator[tuple[Web, dict[str, Any]]]:
     server = Web()
@@ -211,6 +218,41 @@ async def test_what_is_no_file_is_an_error_and_no_empty_page(
     server.content, server.status = content, status
     with pytest.raises(raised):
         await fetched(settings, Scan("stock"))
+
+
+@pytest.mark.parametrize("is_same_host", [True, False])
+async def test_redirect_is_followed_and_another_host_is_told_no_password(
+    web: tuple[Web, dict[str, Any]], is_same_host: bool
+) -> None:
+    settings = web[1]
+    told: list[str | None] = []
+
+    async def give(request: Request) -> Response:
+        told.append(request.headers.get("authorization"))
+        return Response(STOCK)
+
+    async with serving(("GET", "/moved.csv", give)) as elsewhere:
+        if is_same_host:
+            async with serving(("GET", "/here.csv", redirecting("/moved.csv")), ("GET", "/moved.csv", give)) as base:
+                settings |= {"address": base, "stock": {"pattern": "here.csv"}}
+                page = await fetched(settings, Scan("stock"))
+        else:
+            async with serving(("GET", "/here.csv", redirecting(f"{elsewhere}/moved.csv"))) as base:
+                settings |= {"address": base, "stock": {"pattern": "here.csv"}}
+                page = await fetched(settings, Scan("stock"))
+    assert ids([page]) == ["main/A", "main/B"]
+    assert told == ["Basic dTpww6Rzcw==" if is_same_host else None]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"), [("/here.csv", "more than 5 times"), ("file:///etc/passwd", "neither http")]
+)
+async def test_redirect_that_leads_nowhere_is_refused(web: tuple[Web, dict[str, Any]], target: str, words: str) -> None:
+    settings = web[1]
+    async with serving(("GET", "/here.csv", redirecting(target))) as base:
+        settings |= {"address": base, "stock": {"pattern": "here.csv"}}
+        with pytest.raises(PlatformRefused, match=words):
+            await fetched(settings, Scan("stock"))
 
 
 async def test_wrong_password_is_told_apart(web: tuple[Web, dict[str, Any]]) -> None:

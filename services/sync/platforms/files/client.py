@@ -4,7 +4,7 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import BinaryIO
-from urllib.parse import quote
+from urllib.parse import quote, urljoin, urlsplit
 
 from services.sync.errors import PlatformRefused
 from services.sync.platforms.base import Account
@@ -14,6 +14,10 @@ from services.sync.platforms.files.settings import FilesSettings
 from services.sync.platforms.files.sftp import sftp_folder
 from services.sync.platforms.http import Http, checked, server_time
 from shared import clock
+from shared.outgoing import Answer
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_MOST_REDIRECTS = 6
 
 
 @asynccontextmanager
@@ -37,14 +41,16 @@ class WebFolder:
     has_our_clock = True
 
     def __init__(self, settings: FilesSettings, account: Account, http: Http) -> None:
+        assert settings.address is not None
         self._http = http
+        self._address = settings.address
         self._headers: dict[str, str] = {}
         if settings.user:
             pair = f"{settings.user}:{account.credentials.get('password', '')}"
             self._headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
 
     async def fetch(self, path: str, name: str, into: BinaryIO) -> Seen:
-        answer = await self._http.send("GET", "/" + quote(name), headers=self._headers)
+        answer = await self._asked("/" + quote(name))
         if answer.status in (404, 410):
             raise FileGone(f"There is no '{name}' at the address.")
         checked(answer)
@@ -52,6 +58,20 @@ class WebFolder:
         into.flush()
         moment = server_time(answer) or clock.now()
         return Seen(name, len(answer.body), int(moment.timestamp() * 1e9))
+
+    async def _asked(self, path: str) -> Answer:
+        """The answer behind redirects. Another host is told neither name nor password."""
+        url, headers = f"{self._address}{path}", self._headers
+        for _ in range(_MOST_REDIRECTS):
+            answer = await self._http.send("GET", url, headers=headers)
+            if answer.status not in _REDIRECTS or "location" not in answer.headers:
+                return answer
+            before, url = url, urljoin(url, answer.headers["location"])
+            if not url.startswith(("https://", "http://")):
+                raise PlatformRefused("The address redirects to one that is neither http nor https.")
+            if urlsplit(before)[:2] != urlsplit(url)[:2]:
+                headers = {}
+        raise PlatformRefused(f"The address redirects more than {_MOST_REDIRECTS - 1} times.")
 
     async def files(self, path: str) -> list[Seen]:
         return []

@@ -51,16 +51,19 @@ def complete_now(files: Sequence[Seen], rule: FileRule, settings: FilesSettings)
     return complete, unsure
 
 
-async def complete_files(folder: Folder, entity: FileEntity, settings: FilesSettings) -> list[Seen]:
+async def complete_files(
+    folder: Folder, entity: FileEntity, settings: FilesSettings, *, may_wait: bool = True
+) -> list[Seen]:
     """The files of a kind that are complete, oldest first.
 
     By the clock of this machine it is enough that nobody wrote for `settle_seconds`, and that nobody has by the time
-    it was read. Another clock tells nothing, so that two looks are that far apart.
+    it was read. Another clock tells nothing, so that two looks are that far apart; without `may_wait` such a file is
+    not complete yet.
     """
     rule = settings.rule(entity)
     assert rule is not None
     if folder.is_read_only:
-        return [Seen(rule.pattern, 0, 0)]
+        return [Seen(rule.pattern, -1, -1)]
     complete, unsure = complete_now(await folder.files(settings.inbox), rule, settings)
     age = settings.settle_seconds * 1_000_000_000
     now = time.time_ns()
@@ -69,7 +72,7 @@ async def complete_files(folder: Folder, entity: FileEntity, settings: FilesSett
         # A time that is still to come is somebody else's clock.
         unsure = [file for file in unsure if file.modified_ns > now + age]
         complete += quiet
-    if unsure:
+    if unsure and (may_wait or not settings.settle_seconds):
         await asyncio.sleep(settings.settle_seconds)
         again = set(await folder.files(settings.inbox))
         complete += [file for file in unsure if file in again]

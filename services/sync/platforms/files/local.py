@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from services.sync.errors import PlatformAway, PlatformRefused
-from services.sync.platforms.files.places import PART, FileGone, Seen, checked_name, steps_of
+from services.sync.platforms.files.places import PART, FileGone, Seen, check_size, checked_name, steps_of
 
 T = TypeVar("T")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -55,8 +55,7 @@ class LocalFolder:
         try:
             with self._opened(path, is_made=False) as folder:
                 rights = os.R_OK | os.X_OK | (os.W_OK if is_written else 0)
-                # By the descriptor: who we are when we work counts, not who began the process.
-                if os.access(f"/proc/self/fd/{folder}", rights):
+                if os.access(".", rights, dir_fd=folder):
                     return None
                 return f"'{self._named(path)}' can not be {'written' if is_written else 'read'}."
         except FileNotFoundError:
@@ -74,8 +73,10 @@ class LocalFolder:
             with self._opened(path, is_made=False) as folder:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
                 with os.fdopen(os.open(checked_name(name), flags, dir_fd=folder), "rb") as file:
-                    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    about = os.fstat(file.fileno())
+                    if not stat.S_ISREG(about.st_mode):
                         raise PlatformRefused(f"'{name}' is no file.")
+                    check_size(name, about.st_size)
                     shutil.copyfileobj(file, into, 1 << 20)
                     about = os.fstat(file.fileno())
         except FileNotFoundError:
@@ -92,8 +93,10 @@ class LocalFolder:
 
     def _move(self, path: str, name: str, to: str, new_name: str) -> None:
         with self._opened(path, is_made=True) as folder, self._opened(to, is_made=True) as target:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.rename(checked_name(name), checked_name(new_name), src_dir_fd=folder, dst_dir_fd=target)
+            except FileNotFoundError:
+                return
             os.fsync(target)
             os.fsync(folder)
 

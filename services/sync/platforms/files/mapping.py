@@ -9,6 +9,7 @@
 | supplier links | `supplier`, `sku`, `supplier_sku`, `cost`, `currency` |
 """
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
@@ -274,28 +275,37 @@ def product_files(
     """Files of products, each with the columns that its writes are about and no other, so that nothing else is touched.
 
     A column that is there empties what its cells leave empty: so writes about different fields are in different files.
+    Where no options are said, a file has one variant of a product: by them it would tell two apart.
     """
-    together: dict[frozenset[str], list[ProductWrite]] = {}
+    together: dict[tuple[frozenset[str], int], list[ProductWrite]] = {}
     for write in writes:
-        # Variants that are about different fields of the same product are written one file after the other.
-        for part in _alike(write):
-            together.setdefault(_named(part), []).append(part)
-    for named, parts in together.items():
+        for number, part in _parts(write):
+            together.setdefault((_named(part), number), []).append(part)
+    for (named, _), parts in together.items():
         yield parts, _product_file(named, parts, settings)
 
 
-def _alike(write: ProductWrite) -> Iterator[ProductWrite]:
-    """A write as one or more, in each of which all variants are about the same fields."""
+def _parts(write: ProductWrite) -> Iterator[tuple[int, ProductWrite]]:
+    """A write as one or more that can be written so; those with the same number and fields may be in one file."""
+    if write.external_id is None:
+        yield 0, _filled(write)
+        return
+    if write.fields:
+        yield 0, dataclasses.replace(write, variants=())
     by_fields: dict[frozenset[str], list[VariantWrite]] = {}
     for variant in write.variants:
         by_fields.setdefault(frozenset(variant.fields), []).append(variant)
-    if len(by_fields) < 2:
-        yield write
-        return
-    if write.fields:
-        yield ProductWrite(write.operation_key, write.external_id, write.fields)
-    for variants in by_fields.values():
-        yield ProductWrite(write.operation_key, _handle(write), {}, variants=variants)
+    for names, variants in by_fields.items():
+        alone = [[variant] for variant in variants]
+        for number, group in enumerate([variants] if "options" in names else alone):
+            yield number, dataclasses.replace(write, fields={}, variants=group)
+
+
+def _filled(write: ProductWrite) -> ProductWrite:
+    """A product that is to be made, with the same fields in each of its variants: what one lacks is empty."""
+    empty = dict.fromkeys(name for variant in write.variants for name in variant.fields)
+    variants = [dataclasses.replace(variant, fields=empty | variant.fields) for variant in write.variants]
+    return dataclasses.replace(write, variants=variants)
 
 
 def _product_file(named: frozenset[str], writes: Sequence[ProductWrite], settings: FilesSettings) -> bytes:
@@ -354,8 +364,8 @@ def _variant_to_write(write: VariantWrite, options: Sequence[str]) -> dict[str, 
         "barcodes": [],
         "attributes": {},
         "weight_grams": fields.get("weight_grams"),
-        "requires_shipping": bool(fields.get("requires_shipping", True)),
-        "taxable": bool(fields.get("taxable", True)),
+        "requires_shipping": fields.get("requires_shipping") is not False,
+        "taxable": fields.get("taxable") is not False,
         "price_on_request": False,
     }
 

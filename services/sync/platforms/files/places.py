@@ -6,6 +6,8 @@ from typing import BinaryIO, Protocol
 from services.sync.errors import PlatformRefused
 
 PART = ".part"
+# As `shared/impex` reads them, and FEATURES CAT-5 says.
+MOST_BYTES = 1 << 30
 
 
 class FileGone(PlatformRefused):
@@ -28,6 +30,12 @@ def checked_name(name: str) -> str:
     if name in ("", ".", "..") or "/" in name or not name.isprintable():
         raise PlatformRefused(f"{name[:200]!r} is no name of a file.")
     return name
+
+
+def check_size(name: str, size: int) -> None:
+    """Raises PlatformRefused for a file that is larger than those we read."""
+    if size > MOST_BYTES:
+        raise PlatformRefused(f"'{name}' has {size} bytes, and {MOST_BYTES} are the limit.")
 
 
 def steps_of(path: str) -> list[str]:

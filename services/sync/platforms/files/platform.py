@@ -13,6 +13,7 @@ import msgspec
 from services.sync.errors import AnswerLost, PlatformAway, PlatformRefused
 from services.sync.platforms.base import (
     Account,
+    Outcome,
     Page,
     ProductWrite,
     Record,
@@ -143,33 +144,45 @@ class FilesSession:
             return await self._begun(folder, entity, scan)
 
     async def _begun(self, folder: Folder, entity: FileEntity, scan: Scan) -> Page:
-        """The first page of the next file."""
+        """The first page of the next file in which there is something new."""
         for _ in range(_MOST_LOOKS):
             complete = await inbox.complete_files(folder, entity, self._settings)
             if not complete:
                 return await self._from_archive(folder, entity, scan)
-            is_newest_alone = self._settings.holds_all(entity)
-            seen = complete[-1 if is_newest_alone else 0]
-            current = await self._read_from(folder, entity, self._settings.inbox, seen)
-            if current is None:
-                continue
-            if folder.is_read_only or not await self._is_known(folder, entity, scan, current):
-                return await self._given(entity, current, _Token(seen.name, current.sha256))
-            await self._finish(folder, entity, _Token(seen.name, current.sha256))
-            if is_newest_alone:
-                return Page((), is_whole=False)
-            return await self._begun(folder, entity, scan)
+            page = await (self._newest if self._settings.holds_all(entity) else self._oldest)(
+                folder, entity, scan, complete
+            )
+            if page is not None:
+                return page
         raise AnswerLost("The file was written to each time it was read: it is looked at again later.")
 
-    async def _is_known(self, folder: Folder, entity: FileEntity, scan: Scan, current: Reading) -> bool:
-        """Whether there is nothing new in a file. Raises PlatformRefused where far too little is left in it."""
-        if not self._settings.holds_all(entity):
-            return current.sha256 in {each.sha256 for each in await inbox.lately_read(folder, entity, self._settings)}
+    async def _newest(self, folder: Folder, entity: FileEntity, scan: Scan, complete: Sequence[Seen]) -> Page | None:
+        """Of all that there is, the newest of these files. None: it is to be looked at again."""
+        seen = complete[-1]
+        current = await self._read_from(folder, entity, self._settings.inbox, seen)
+        if current is None:
+            return None
+        token = _Token(seen.name, current.sha256)
         before = await inbox.latest_read(folder, entity, self._settings)
-        if before is None:
-            return False
-        inbox.check_shrink(current.seen, before.seen, self._settings)
-        return scan.since is not None and before.sha256 == current.sha256
+        if before is not None:
+            inbox.check_shrink(current.seen, before.seen, self._settings)
+            if scan.since is not None and before.sha256 == current.sha256:
+                await self._finish(folder, entity, token)
+                return Page((), is_whole=False)
+        return await self._given(entity, current, token)
+
+    async def _oldest(self, folder: Folder, entity: FileEntity, scan: Scan, complete: Sequence[Seen]) -> Page | None:
+        """Of changes, the oldest of these files that was not read before. None: it is to be looked at again."""
+        known = {each.sha256 for each in await inbox.lately_read(folder, entity, self._settings)}
+        for seen in complete:
+            current = await self._read_from(folder, entity, self._settings.inbox, seen)
+            if current is None:
+                return None
+            token = _Token(seen.name, current.sha256)
+            if folder.is_read_only or current.sha256 not in known:
+                return await self._given(entity, current, token)
+            await self._finish(folder, entity, token)
+        return Page((), is_whole=False)
 
     async def _from_archive(self, folder: Folder, entity: FileEntity, scan: Scan) -> Page:
         """Of all that there is a full scan reads the last file once more; else there is nothing new."""
@@ -200,7 +213,7 @@ class FilesSession:
             if folder.is_read_only:
                 raise
             return None
-        if looked.size >= 0 and seen != looked and not folder.is_read_only:
+        if looked.size >= 0 and seen != looked:
             return None
         sha256 = await asyncio.to_thread(reading.digest_of, file)
         self._reading = await asyncio.to_thread(reading.read, file, seen, sha256, entity, self._settings)
@@ -233,7 +246,7 @@ class FilesSession:
         kind, wanted = self._entity(entity), set(external_ids)
         found: dict[str, Record] = {}
         async with self._folder() as folder:
-            complete = await inbox.complete_files(folder, kind, self._settings)
+            complete = await inbox.complete_files(folder, kind, self._settings, may_wait=False)
             places = [(self._settings.inbox, seen) for seen in reversed(complete)]
             if not folder.is_read_only:
                 places += [(each.path, each.seen) for each in await inbox.lately_read(folder, kind, self._settings)]
@@ -252,16 +265,17 @@ class FilesSession:
         """In files with the columns that the writes are about. Whoever takes them says nothing back."""
         refusals = [mapping.refusal(write, self._settings) for write in writes]
         good = [write for write, refused in zip(writes, refusals, strict=True) if refused is None]
-        files = [
-            (outbox.named("products", (part.operation_key for part in parts), content), content)
-            for parts, content in mapping.product_files(good, self._settings)
-        ]
-        outcome = await self._laid(files) if files else []
-        left = Written("unchanged") if outcome and not any(each.outcome == "ok" for each in outcome) else Written("ok")
-        if retried := next((each for each in outcome if each.outcome == "retry"), None):
-            left = retried
+        files = list(mapping.product_files(good, self._settings))
+        names = [outbox.named("products", (part.operation_key for part in parts), content) for parts, content in files]
+        laid = await self._laid([(name, content) for name, (_, content) in zip(names, files, strict=True)])
+        became: dict[str, list[Written]] = {}
+        for (parts, _), each in zip(files, laid, strict=True):
+            for part in parts:
+                became.setdefault(part.operation_key, []).append(each)
         return [
-            Written("person", message=refused) if refused is not None else _product_written(write, left)
+            Written("person", message=refused)
+            if refused is not None
+            else _product_written(write, became.get(write.operation_key, ()))
             for write, refused in zip(writes, refusals, strict=True)
         ]
 
@@ -285,6 +299,8 @@ class FilesSession:
 
     async def _laid(self, files: Sequence[tuple[str, bytes]]) -> list[Written]:
         """What became of each file. Once one was begun, what fails is tried again, and laid once all the same."""
+        if not files:
+            return []
         has_begun = False
         try:
             async with self._folder() as folder:
@@ -336,8 +352,11 @@ def _those(current: Reading, wanted: set[str]) -> dict[str, Record]:
     return found
 
 
-def _product_written(write: ProductWrite, laid: Written) -> Written:
-    if laid.outcome == "retry":
-        return laid
-    parts = tuple(Written(laid.outcome, external_id=variant.sku) for variant in write.variants)
-    return replace(laid, external_id=write.external_id or write.fields["handle"], parts=parts)
+def _product_written(write: ProductWrite, laid: Sequence[Written]) -> Written:
+    """Of several files one that is to be tried again decides, then one that is new."""
+    by_outcome = {each.outcome: each for each in laid}
+    if "retry" in by_outcome:
+        return by_outcome["retry"]
+    outcome: Outcome = "ok" if "ok" in by_outcome else "unchanged"
+    parts = tuple(Written(outcome, external_id=variant.sku) for variant in write.variants)
+    return Written(outcome, external_id=write.external_id or write.fields["handle"], parts=parts)

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import asyncssh
 
 from services.sync.errors import CredentialsRefused, InvalidCredentials, PlatformAway, PlatformRefused
-from services.sync.platforms.files.places import PART, FileGone, Seen, checked_name, steps_of
+from services.sync.platforms.files.places import PART, FileGone, Seen, check_size, checked_name, steps_of
 from services.sync.platforms.files.settings import SFTP_PORT, FilesSettings
 from shared.outgoing import AddressRefused, checked_address
 
@@ -97,8 +97,10 @@ class SftpFolder:
     async def fetch(self, path: str, name: str, into: BinaryIO) -> Seen:
         place = self._at(path, name)
         try:
-            if not _is(stat.S_ISREG, await self._client.lstat(place)):
+            about = await self._client.lstat(place)
+            if not _is(stat.S_ISREG, about):
                 raise PlatformRefused(f"'{name}' is no file.")
+            check_size(name, about.size or 0)
             async with self._client.open(place, "rb") as file:
                 while piece := cast(bytes, await file.read(_PIECE)):
                     into.write(piece)
