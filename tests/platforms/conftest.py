@@ -18,8 +18,14 @@ from shared.impex.cells import check_digit
 from tests.fakes.custom import CustomShop
 from tests.fakes.files import FilesShop, SftpShop
 from tests.fakes.platforms import FakeShop
+from tests.fakes.shopify import ShopifyShop
 
-FAKES: dict[str, Callable[[], FakeShop]] = {"custom": CustomShop, "files": FilesShop, "files by SFTP": SftpShop}
+FAKES: dict[str, Callable[[], FakeShop]] = {
+    "custom": CustomShop,
+    "files": FilesShop,
+    "files by SFTP": SftpShop,
+    "shopify": ShopifyShop,
+}
 # Platforms that answer nothing to what is written, and why.
 ONE_WAY = {"files": "a file says nothing back: what becomes of it shows in the next file that comes in"}
 # More pages than any scan of these tests has: one that has more does not end.

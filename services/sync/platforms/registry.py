@@ -4,8 +4,9 @@ from services.sync.errors import UnknownPlatform
 from services.sync.platforms.base import Platform
 from services.sync.platforms.custom.platform import Custom
 from services.sync.platforms.files.platform import Files
+from services.sync.platforms.shopify.platform import Shopify
 
-PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (Custom(), Files())}
+PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (Custom(), Files(), Shopify())}
 
 
 def get_platform(name: str) -> Platform:
