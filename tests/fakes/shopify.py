@@ -86,7 +86,7 @@ class ShopifyShop:
     asked for before it is ready. `search_lags`: what was made since is not found by searching. `nested`: how many of a
     record's own list are given at once. `scopes`: what the token may do. `version`: which one it answers in.
     `before`: called with the name of each operation before it is executed. `lose`: names of operations that take
-    effect and whose answer is never sent, once each.
+    effect and whose answer is never sent, once each. `sent` are all documents with their variables as they came.
     """
 
     platform = "shopify"
@@ -110,6 +110,7 @@ class ShopifyShop:
         self.before: Callable[[str], None] = lambda name: None
         self.lose: list[str] = []
         self.asked: list[tuple[str, JsonObject]] = []
+        self.sent: list[tuple[str, JsonObject]] = []
         self.throttled = 0
         self.tokens = {TOKEN}
         self.products: dict[str, Node] = {}
@@ -285,6 +286,7 @@ class ShopifyShop:
         if request.headers.get("x-shopify-access-token") not in self.tokens:
             return _who_are_you()
         body = await request.json()
+        self.sent.append((body["query"], body.get("variables") or {}))
         headers = {"X-Shopify-API-Version": self.version}
         try:
             asked = operation(body["query"])

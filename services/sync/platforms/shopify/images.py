@@ -17,7 +17,7 @@ from services.sync.errors import PlatformAway, PlatformRefused
 from services.sync.platforms.base import Written
 from services.sync.platforms.http import checked
 from services.sync.platforms.shopify import mapping, queries
-from services.sync.platforms.shopify.client import Client, user_errors, words
+from services.sync.platforms.shopify.client import Client, code, user_errors, words
 
 JsonObject = dict[str, Any]
 
@@ -182,6 +182,8 @@ class Images:
     async def _update(self, given: JsonObject) -> JsonObject:
         payload = (await self._client.ask(queries.UPDATE_FILES, {"files": [given]}))["fileUpdate"] or {}
         errors = user_errors(payload)
+        if any(code(error) == "NON_READY_STATE" for error in errors):
+            raise PlatformAway(words(errors), retry_after_seconds=30)
         if errors:
             raise PlatformRefused(words(errors))
         return dict((payload.get("files") or [{}])[0] or {})

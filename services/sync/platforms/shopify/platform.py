@@ -94,7 +94,7 @@ class Shopify:
     lacks: Mapping[FeedKind, str] = {"import_suppliers": _SUPPLIERS, "import_supplier_links": _SUPPLIERS}
     overlap = timedelta(minutes=2)
     page_size = 50
-    credential_names = ("access_token", "client_id", "client_secret")
+    credential_names: tuple[str, ...] = ("access_token", "client_id", "client_secret")
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         unknown = sorted(set(settings) - _SETTINGS)

@@ -22,8 +22,9 @@ from services.sync.platforms.shopify.writing import compare, settle
 
 # Input lists have 250 entries at most; a product has up to 2,048 variants.
 MOST_AT_ONCE = 250
-_TAKEN = frozenset(("HANDLE_NOT_UNIQUE", "TAKEN"))
-_EXISTS = frozenset(("VARIANT_ALREADY_EXISTS",))
+# Both errors come with a code, or without one and in these words.
+_TAKEN = ("HANDLE_NOT_UNIQUE", "already in use")
+_EXISTS = ("VARIANT_ALREADY_EXISTS", "already exists")
 _NOT_HANDLE = re.compile(r"[^a-z0-9]+")
 
 
@@ -84,8 +85,9 @@ class ProductWriter:
         strange = sorted(set(changed) - mapping.PRODUCT_FIELDS)
         if strange:
             return Written("person", f"Of a product in Shopify this is not changed from here: {', '.join(strange)}.")
+        there = {name: record.fields[name] for name in write.fields if name in record.fields}
         if not changed:
-            return Written("unchanged")
+            return Written("unchanged", fields=there)
         answered = {
             **(await self._set_tags(record, changed, write.expected)),
             **(await self._set_fields(record, changed, write.expected)),
@@ -94,7 +96,7 @@ class ProductWriter:
         if "images" in changed:
             is_other, answered["images"] = await self._images.put(record.external_id, changed["images"])
             has_changed |= is_other
-        return Written("ok" if has_changed else "unchanged", fields=answered)
+        return Written("ok" if has_changed else "unchanged", fields={**there, **answered})
 
     async def _set_fields(self, record: Record, changed: Fields, expected: Mapping[str, Any]) -> Fields:
         given = mapping.product_input(changed)
@@ -198,8 +200,7 @@ class ProductWriter:
             for place, (index, _) in enumerate(chunk):
                 error = general or by_place.get(place)
                 if error:
-                    exists = any(code(each) in _EXISTS for each in error)
-                    parts.done[index] = Written("retry" if exists else "person", words(error))
+                    parts.done[index] = Written("retry" if _says(error, _EXISTS) else "person", words(error))
             waiting = {index: given for index, given in waiting.items() if index not in parts.done}
 
     async def _answered(self, payload: JsonObject) -> dict[str, Record]:
@@ -220,10 +221,7 @@ class ProductWriter:
         given = await self._new_product(write, handle)
         payload = (await self._client.ask(queries.CREATE_PRODUCT, {"input": given}))["productSet"] or {}
         errors = user_errors(payload)
-        if (
-            any(code(error) in _TAKEN for error in errors)
-            and (made := await self._made(handle, write.operation_key)) is not None
-        ):
+        if _says(errors, _TAKEN) and (made := await self._made(handle, write.operation_key)) is not None:
             return await self._adopt(write, made)
         if errors or not payload.get("product"):
             return Written("person", words(errors) or "Shopify did not make the product.")
@@ -350,6 +348,12 @@ def _by_place(errors: Sequence[JsonObject]) -> tuple[dict[int, list[JsonObject]]
         else:
             by_place.setdefault(place, []).append(error)
     return by_place, general
+
+
+def _says(errors: Sequence[JsonObject], meaning: tuple[str, str]) -> bool:
+    """Whether one of the errors has this code, or says so in these words."""
+    named, said = meaning
+    return any(code(error) == named or said in str(error.get("message")) for error in errors)
 
 
 def _handle(write: ProductWrite) -> str:

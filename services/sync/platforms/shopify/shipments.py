@@ -3,15 +3,15 @@
 `fulfillmentCreate` repeated makes a second fulfilment as long as anything is left to fulfil. So what Shopify has is
 read first: a fulfilment with the same tracking numbers is this shipment, and only what it does not cover is still told.
 One without tracking numbers is known by its lines, unless it is among those that other shipments are known to be
-(`references["shipped"]`, ids with commas between them).
+(`references["shipped"]`, ids with commas between them, as every answer gives them back).
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from services.sync.errors import PlatformRefused
-from services.sync.platforms.base import ShipmentWrite, Written
+from services.sync.platforms.base import Outcome, ShipmentWrite, Written
 from services.sync.platforms.shopify import queries
 from services.sync.platforms.shopify.client import Client, user_errors, words
 from services.sync.platforms.shopify.mapping import gid, short
@@ -36,25 +36,29 @@ class Shipper:
         by_order: dict[str, list[int]] = {}
         for index, write in enumerate(writes):
             by_order.setdefault(write.order_external_id, []).append(index)
-        done: list[Written | None] = [None] * len(writes)
-        rounds = max((len(indexes) for indexes in by_order.values()), default=0)
-        for turn in range(rounds):
+        done: dict[int, Written] = {}
+        others: dict[str, set[str]] = {}
+        for turn in range(max((len(indexes) for indexes in by_order.values()), default=0)):
             chosen = [indexes[turn] for indexes in by_order.values() if len(indexes) > turn]
-            for index, written in zip(chosen, await settle([self._confirm(writes[i]) for i in chosen]), strict=True):
+            works = [self._confirm(writes[index], others.get(writes[index].order_external_id, ())) for index in chosen]
+            for index, written in zip(chosen, await settle(works, may_raise=not done), strict=True):
                 done[index] = written
-        return [written for written in done if written is not None]
+                shipped = written.references.get("shipped", "").split(",")
+                others.setdefault(writes[index].order_external_id, set()).update(shipped)
+        return [done[index] for index in range(len(writes))]
 
-    async def _confirm(self, write: ShipmentWrite) -> Written:
+    async def _confirm(self, write: ShipmentWrite, told: Collection[str]) -> Written:
+        """Tell of one shipment; `told` are fulfilments that others of the same order are known to be."""
+        others = {*told, *write.references.get("shipped", "").split(",")} - {""}
         order = (await self._client.ask(queries.SHIPPED, {"id": gid("Order", write.order_external_id)}))["order"]
         if order is None:
             return Written("person", "Shopify does not have the order.")
-        known = _known(write, order["fulfillments"])
+        known = _known(write, order["fulfillments"], others)
         open_ = _wanted(write) - sum((_lines(each) for each in known), Counter())
         if not open_:
-            return Written("unchanged", external_id=short(known[0]["id"]), references={"shipped": _ids(known)})
+            return _told("unchanged", [short(each["id"]) for each in known], others)
         made = await self._ship(write, open_)
-        ids = [*(short(each["id"]) for each in known), *made]
-        return Written("ok", external_id=ids[0], references={"shipped": ",".join(ids)})
+        return _told("ok", [*(short(each["id"]) for each in known), *made], others)
 
     async def _ship(self, write: ShipmentWrite, open_: Counter[str]) -> list[str]:
         """Fulfil what is open, once for each place it leaves from. Raises PlatformRefused."""
@@ -98,13 +102,16 @@ def _wanted(write: ShipmentWrite) -> Counter[str]:
     return wanted
 
 
-def _known(write: ShipmentWrite, fulfillments: Sequence[JsonObject]) -> list[JsonObject]:
+def _told(outcome: Outcome, ids: Sequence[str], others: Collection[str]) -> Written:
+    return Written(outcome, external_id=ids[0], references={"shipped": ",".join(sorted({*ids, *others}))})
+
+
+def _known(write: ShipmentWrite, fulfillments: Sequence[JsonObject], others: Collection[str]) -> list[JsonObject]:
     """Fulfilments that an earlier try of this write has made."""
     alive = [each for each in fulfillments if each["status"] not in _ENDED]
     numbers = set(write.tracking_numbers)
     if numbers:
         return [each for each in alive if numbers & _numbers(each)]
-    others = set(write.references.get("shipped", "").split(","))
     wanted = _wanted(write)
     same = [each for each in alive if not _numbers(each) and short(each["id"]) not in others and _lines(each) == wanted]
     return same[:1]
@@ -119,10 +126,6 @@ def _lines(fulfillment: JsonObject) -> Counter[str]:
     for line in fulfillment["fulfillmentLineItems"]["nodes"]:
         lines[line_sku(line["lineItem"])] += line["quantity"] or 0
     return lines
-
-
-def _ids(fulfillments: Sequence[JsonObject]) -> str:
-    return ",".join(short(each["id"]) for each in fulfillments)
 
 
 def _chosen(

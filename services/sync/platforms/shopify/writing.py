@@ -29,7 +29,7 @@ def compare(wanted: Mapping[str, object], expected: Mapping[str, object], curren
     return Compared(stale, different)
 
 
-async def settle(works: Sequence[Awaitable[Written]]) -> list[Written]:
+async def settle(works: Sequence[Awaitable[Written]], *, may_raise: bool = True) -> list[Written]:
     """What came of each. Raises CredentialsRefused when all were refused for that, and what is nobody's answer."""
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -39,7 +39,7 @@ async def settle(works: Sequence[Awaitable[Written]]) -> list[Written]:
 
     found = await asyncio.gather(*(through(work) for work in works), return_exceptions=True)
     refused = [each for each in found if isinstance(each, CredentialsRefused)]
-    if refused and len(refused) == len(found):
+    if may_raise and refused and len(refused) == len(found):
         raise refused[0]
     return [each if isinstance(each, Written) else failed(each) for each in found]
 
