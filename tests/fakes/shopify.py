@@ -1017,13 +1017,13 @@ class ShopifyShop:
 
 
 def _order_node(order: Mapping[str, Any], before: Node | None) -> Node:
-    """An order of ours in Shopify's words. What is off the whole order is off its first line."""
+    """An order of ours in Shopify's words. What is off the whole order is in its sum of discounts alone."""
     lines = [_line_node(order, place, line) for place, line in enumerate(order["lines"])]
-    for discount in order.get("discounts", ()):
-        lines[0]["discountAllocations"].append(_allocation(discount))
+    discounts = [*order.get("discounts", ()), *(each for line in order["lines"] for each in line.get("discounts", ()))]
     taxes = [*order.get("taxes", ()), *(tax for line in order["lines"] for tax in line.get("taxes", ()))]
     shipping, total = order.get("shipping"), order["total"]
     tax_sum = {"amount": sum(tax["amount"]["amount"] for tax in taxes), "currency": total["currency"]}
+    off = {"amount": sum(each["amount"]["amount"] for each in discounts), "currency": total["currency"]}
     shipping_sum = shipping["price"] if shipping else {"amount": 0, "currency": total["currency"]}
     address = order["shipping_address"]
     return {
@@ -1048,6 +1048,7 @@ def _order_node(order: Mapping[str, Any], before: Node | None) -> Node:
             for name in ("currentTaxLines", "taxLines")
         },
         **{name: _bag(tax_sum) for name in ("currentTotalTaxSet", "totalTaxSet")},
+        **{name: _bag(off) for name in ("currentTotalDiscountsSet", "totalDiscountsSet")},
         **dict.fromkeys(("currentTotalDutiesSet", "originalTotalDutiesSet")),
         **dict.fromkeys(("currentTotalAdditionalFeesSet", "originalTotalAdditionalFeesSet")),
         "totalTipReceivedSet": _bag({**total, "amount": 0}),

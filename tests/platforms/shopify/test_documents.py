@@ -96,7 +96,7 @@ def test_only_a_product_that_is_made_has_lists_that_replace() -> None:
 
 
 async def test_all_documents_are_sent_with_variables_that_shopify_takes(shopify: ShopifyShop) -> None:
-    """A story that sends each document once at least; what was sent is coerced by the schema, the fake's without data."""
+    """A story that sends each document once at least, to the fake, which refuses what its schema does not have."""
     await _story(shopify)
     assert {name for name, _ in shopify.asked} == {document.name for document in queries.ALL}
     assert shopify.throttled == 0

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from services.sync.errors import AnswerNotUnderstood
 from services.sync.platforms.base import Fields, Record
 from shared.money import exponent
 
@@ -120,9 +121,12 @@ def level(node: JsonObject) -> Record | None:
 
 
 def money(amount: str, currency: str) -> JsonObject:
-    """An amount in minor units. Raises UnknownCurrency."""
-    minor = Decimal(amount).scaleb(exponent(currency)).to_integral_value(ROUND_HALF_UP)
-    return {"amount": int(minor), "currency": currency}
+    """An amount in minor units. Raises UnknownCurrency, AnswerNotUnderstood."""
+    try:
+        minor = int(Decimal(amount).scaleb(exponent(currency)).to_integral_value(ROUND_HALF_UP))
+    except (ArithmeticError, ValueError, TypeError):
+        raise AnswerNotUnderstood(f"Shopify gives {amount!r} as an amount of money.") from None
+    return {"amount": minor, "currency": currency}
 
 
 def grams(weight: JsonObject | None) -> int | None:

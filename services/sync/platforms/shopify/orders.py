@@ -102,16 +102,19 @@ class _Sums:
         lines = [self._line(line) for line in self._lines]
         taxes, shipping = self._taxes(), self._shipping()
         total = self._bag("currentTotalPriceSet", "totalPriceSet")
-        missing = total - sum(line["quantity"] * line["unit_price"]["amount"] for line in lines)
-        missing += sum(discount["amount"]["amount"] for line in lines for discount in line["discounts"])
+        off = sum(discount["amount"]["amount"] for line in lines for discount in line["discounts"])
+        missing = total + off - sum(line["quantity"] * line["unit_price"]["amount"] for line in lines)
         missing -= sum(tax["amount"]["amount"] for tax in taxes if not tax["included"])
         missing -= shipping["price"]["amount"] if shipping else 0
-        extra, rest = self._extras(missing)
+        named = self._named_beside(missing, self._bag("currentTotalDiscountsSet", "totalDiscountsSet") - off)
         return {
             "lines": lines,
             "total": self._money(total),
-            "discounts": _named("Rounding", self._money(-rest)) if self._is_rounding(rest) and rest < 0 else [],
-            "taxes": [*_most(taxes, MOST_NAMES - 4), *extra, *self._rounded_up(rest)],
+            "discounts": [{"name": name, "amount": self._money(-amount)} for name, amount in named if amount < 0],
+            "taxes": [
+                *_most(taxes, MOST_NAMES - 4),
+                *(_tax(name, self._money(amount), included=False) for name, amount in named if amount > 0),
+            ],
             "shipping": shipping,
         }
 
@@ -161,28 +164,26 @@ class _Sums:
         code = _NOT_CODE.sub("-", _text((line or {}).get("code")) or title).strip("-._")[:63]
         return {"method": code or "shipping", "title": title or None, "price": self._money(price)}
 
-    def _extras(self, missing: int) -> tuple[list[JsonObject], int]:
-        """Duties, fees and tips that the total has in it, and what is still missing then.
+    def _named_beside(self, missing: int, off: int) -> list[tuple[str, int]]:
+        """What else the total has in it, by name, so that nothing is missing; discounts are below nothing.
 
-        Shopify has duties among the fees of some orders, and tips among the lines of others: those are taken with
-        which the order adds up.
+        Shopify has duties among the fees of some orders, and tips among the lines of others; the discounts of an order
+        are in those of its lines or beside them, and are of its shipping too: those are taken with which it adds up.
         """
         named = {
+            "Discount": -max(off, 0),
             "Duties": self._bag("currentTotalDutiesSet", "originalTotalDutiesSet"),
             "Fees": self._bag("currentTotalAdditionalFeesSet", "originalTotalAdditionalFeesSet"),
             "Tip": self._bag("totalTipReceivedSet", "totalTipReceivedSet"),
         }
-        there = [(name, amount) for name, amount in named.items() if amount > 0]
-        best = min(_subsets(there), key=lambda chosen: abs(missing - sum(amount for _, amount in chosen)))
-        extra = [_tax(name, self._money(amount), included=False) for name, amount in best]
-        return extra, missing - sum(amount for _, amount in best)
+        there = [(name, amount) for name, amount in named.items() if amount]
+        best = list(min(_subsets(there), key=lambda chosen: abs(missing - sum(amount for _, amount in chosen))))
+        rest = missing - sum(amount for _, amount in best)
+        return [*best, ("Rounding", rest)] if rest and self._is_rounding(rest) else best
 
     def _is_rounding(self, rest: int) -> bool:
         """Whether so much can come of each line's amounts being rounded or converted by themselves."""
         return abs(rest) <= 2 * len(self._lines) + 2
-
-    def _rounded_up(self, rest: int) -> list[JsonObject]:
-        return [_tax("Rounding", self._money(rest), included=False)] if rest > 0 and self._is_rounding(rest) else []
 
     def _bag(self, current: str, sold: str) -> int:
         bag = self._node[current if self._is_current else sold]

@@ -110,7 +110,7 @@ class ProductWriter:
         errors = user_errors(payload)
         if errors or not payload.get("product"):
             raise PlatformRefused(words(errors) or "Shopify did not change the product.")
-        answered = (await self._reader.records("product", [payload["product"]])).records[0].fields
+        answered = (await self._reader.one("product", payload["product"])).fields
         return {name: answered[name] for name in changed if name not in ("tags", "images")}
 
     async def _set_tags(self, record: Record, changed: Fields, expected: Mapping[str, Any]) -> Fields:
@@ -225,7 +225,7 @@ class ProductWriter:
             return await self._adopt(write, made)
         if errors or not payload.get("product"):
             return Written("person", words(errors) or "Shopify did not make the product.")
-        return await self._adopt(write, (await self._reader.records("product", [payload["product"]])).records[0])
+        return await self._adopt(write, await self._reader.one("product", payload["product"]))
 
     async def _made(self, handle: str, operation_key: str) -> Record | None:
         """What an earlier try of the write has made. Raises PlatformRefused when the handle is another product's."""
@@ -236,7 +236,7 @@ class ProductWriter:
             return None
         if (node.get("madeBy") or {}).get("value") != operation_key:
             raise PlatformRefused(f"Shopify already has a product with the handle '{handle}'; link it instead.")
-        return (await self._reader.records("product", [node])).records[0]
+        return await self._reader.one("product", node)
 
     async def _adopt(self, write: ProductWrite, record: Record) -> Written:
         """A product that this write has made, now or earlier, once the variants and pictures it lacks are there."""

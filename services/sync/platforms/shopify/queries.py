@@ -52,6 +52,7 @@ _ORDER = f"""
   currentShippingPriceSet {_SHOP_MONEY} totalShippingPriceSet {_SHOP_MONEY}
   currentTaxLines {{ title priceSet {_SHOP_MONEY} }} taxLines {{ title priceSet {_SHOP_MONEY} }}
   currentTotalTaxSet {_SHOP_MONEY} totalTaxSet {_SHOP_MONEY}
+  currentTotalDiscountsSet {_SHOP_MONEY} totalDiscountsSet {_SHOP_MONEY}
   currentTotalDutiesSet {_SHOP_MONEY} originalTotalDutiesSet {_SHOP_MONEY}
   currentTotalAdditionalFeesSet {_SHOP_MONEY} originalTotalAdditionalFeesSet {_SHOP_MONEY}
   totalTipReceivedSet {_SHOP_MONEY}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.sync.errors import PlatformRefused
+from services.sync.errors import AnswerNotUnderstood, PlatformRefused
 from services.sync.platforms.base import Record, Unread
 from services.sync.platforms.shopify import mapping, orders, queries
 from services.sync.platforms.shopify.client import Client, CostsTooMuch
@@ -111,6 +111,13 @@ class Reader:
         currency = await self.currency()
         make: Callable[[JsonObject, str], Record] = mapping.product if entity == "product" else mapping.variant
         return _each(lambda node: make(node, currency), nodes)
+
+    async def one(self, entity: Entity, node: JsonObject) -> Record:
+        """The record of one node. Raises AnswerNotUnderstood."""
+        found = await self.records(entity, [node])
+        if found.unread:
+            raise AnswerNotUnderstood(found.unread[0].message)
+        return found.records[0]
 
     async def complete(self, node: JsonObject, name: str) -> None:
         """Make a connection of a node the plain list of all that it has."""

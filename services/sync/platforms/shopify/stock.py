@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 import orjson
 
 from services.sync.errors import CredentialsRefused
-from services.sync.platforms.base import StockWrite, Written
+from services.sync.platforms.base import Record, StockWrite, Written
 from services.sync.platforms.shopify import mapping, queries
 from services.sync.platforms.shopify.client import Client, code, user_errors, words
 from services.sync.platforms.shopify.writing import failed
@@ -145,11 +145,11 @@ class StockWriter:
             if errors or not payload.get("inventoryLevel"):
                 done[each.index] = Written("person", words(errors) or "The place does not stock the item.")
                 continue
-            level = mapping.level(payload["inventoryLevel"])
+            level = _counted(payload["inventoryLevel"])
             again.append(replace(each, expected=level.fields["quantity"] if level else None))
         return again
 
-    async def _levels(self, items: Sequence[str]) -> dict[tuple[str, str], Any]:
+    async def _levels(self, items: Sequence[str]) -> dict[tuple[str, str], Record]:
         """Levels by item and place."""
         wanted = list(dict.fromkeys(items))
         found = {}
@@ -157,7 +157,7 @@ class StockWriter:
             data = await self._client.ask(queries.LEVELS_OF_ITEMS, {"ids": wanted[start : start + ITEMS_AT_ONCE]})
             for node in data["nodes"]:
                 for level in node["inventoryLevels"]["nodes"] if node else ():
-                    record = mapping.level({**level, "item": {**level["item"], "tracked": True}})
+                    record = _counted(level)
                     if record is not None:
                         found[node["id"], record.fields["location"]] = record
         return found
@@ -180,6 +180,11 @@ class StockWriter:
             for node in data["productVariants"]["nodes"]:
                 found.setdefault(node["sku"], []).append(node["inventoryItem"]["id"])
         return {sku: items[0] for sku, items in found.items() if len(items) == 1}
+
+
+def _counted(level: JsonObject) -> Record | None:
+    """A level, also of an item that is not tracked: what is set there is kept."""
+    return mapping.level({**level, "isActive": True, "item": {**level["item"], "tracked": True}})
 
 
 def quoted(text: str) -> str:

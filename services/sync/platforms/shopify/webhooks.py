@@ -19,7 +19,6 @@ _STOCK: tuple[FeedKind, ...] = ("import_stock",)
 TOPICS: Mapping[str, tuple[FeedKind, ...]] = {
     "products/create": _PRODUCTS,
     "products/update": _PRODUCTS,
-    "products/delete": (),
     "inventory_levels/update": _STOCK,
     "inventory_levels/connect": _STOCK,
     "inventory_levels/disconnect": _STOCK,
