@@ -166,19 +166,25 @@ def _is_written(operation: JsonObject | None) -> bool:
 
 
 def _grouped(piece: bytes, *, is_end: bool, entity: Entity) -> tuple[list[JsonObject], int]:
-    """Parents with the children that follow them. The last one is left for the next piece: more may follow it there."""
+    """Parents with the children that follow them.
+
+    The last one is left for the next piece, because more may follow it there; unless children of others do already,
+    which means that nothing is grouped.
+    """
     found: list[tuple[int, JsonObject]] = []
+    is_open = False
     for start, line in _lines(piece, is_end=is_end):
         parent = line.pop("__parentId", None)
         if parent is None:
             line.update({name: [] for name in _EMPTY[entity]})
             found.append((start, line))
-        elif found and found[-1][1]["id"] == parent:
+            is_open = True
+        elif is_open := bool(found) and found[-1][1]["id"] == parent:
             found[-1][1][_LISTS.get(line["id"].split("/")[3], "media")].append(line)
     if is_end:
         return [node for _, node in found], len(piece)
-    if not found:
-        return [], piece.rfind(b"\n") + 1
+    if not is_open:
+        return [node for _, node in found], piece.rfind(b"\n") + 1
     return [node for _, node in found[:-1]], found[-1][0]
 
 
