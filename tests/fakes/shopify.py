@@ -139,6 +139,7 @@ class ShopifyShop:
             Route("/bulk/{id}.jsonl", self._file, methods=["GET"]),
             Route("/staged/{id}", self._upload, methods=["POST"]),
             Route("/cdn/files/{name}", self._picture, methods=["GET"]),
+            Route("/text", self._words, methods=["GET"]),
         ]
         self.url = await self._server.start(Starlette(routes=routes))
         self.settings["url"] = self.url
@@ -365,6 +366,9 @@ class ShopifyShop:
 
     async def _picture(self, request: Request) -> Response:
         return Response(ICON, media_type="image/png")
+
+    async def _words(self, request: Request) -> Response:
+        return Response("This is no picture.")
 
     async def _file(self, request: Request) -> Response:
         """A piece of a bulk operation's file; never more of it than `page_size` records and where the next begins."""
