@@ -8,6 +8,7 @@ and `collections` hold nodes.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any
 
 from services.sync.errors import AnswerNotUnderstood
@@ -122,17 +123,22 @@ def level(node: JsonObject) -> Record | None:
 
 def money(amount: str, currency: str) -> JsonObject:
     """An amount in minor units. Raises UnknownCurrency, AnswerNotUnderstood."""
+    return {"amount": _minor(amount, currency), "currency": currency}
+
+
+@lru_cache(maxsize=10_000)
+def _minor(amount: str, currency: str) -> int:
+    """Kept, because prices repeat: to read one anew is a third of the work of a variant."""
     try:
-        minor = int(Decimal(amount).scaleb(exponent(currency)).to_integral_value(ROUND_HALF_UP))
+        return int(Decimal(amount).scaleb(exponent(currency)).to_integral_value(ROUND_HALF_UP))
     except (ArithmeticError, ValueError, TypeError):
         raise AnswerNotUnderstood(f"Shopify gives {amount!r} as an amount of money.") from None
-    return {"amount": minor, "currency": currency}
 
 
 def grams(weight: JsonObject | None) -> int | None:
     """A weight to the gram; None where there is none, which Shopify has as 0, or its unit is not known."""
     unit = _GRAMS.get(weight["unit"]) if weight else None
-    if weight is None or unit is None:
+    if weight is None or unit is None or not weight["value"]:
         return None
     return int((Decimal(str(weight["value"])) * unit).to_integral_value(ROUND_HALF_UP)) or None
 
