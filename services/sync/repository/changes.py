@@ -93,6 +93,17 @@ _CHANGE = (
 )
 
 
+async def dispute(uow: UnitOfWork, fields: Sequence[tuple[UUID, str]]) -> None:
+    """Writes of these records and fields wait until somebody has decided."""
+    await uow.execute(
+        "UPDATE changes c SET state = 'conflict', reason = 'both_sides_changed', updated_at = now()"
+        " FROM unnest($1::uuid[], $2::text[]) AS f (listing_id, field)"
+        " WHERE c.listing_id = f.listing_id AND c.field = f.field AND c.direction = 'out' AND c.is_open",
+        [listing_id for listing_id, _ in fields],
+        [field for _, field in fields],
+    )
+
+
 async def list_open(uow: UnitOfWork, listing_ids: Sequence[UUID], direction: Direction) -> list[asyncpg.Record]:
     return await uow.fetch(
         f"{_CHANGE} WHERE c.listing_id = ANY($1) AND c.direction = $2 AND c.is_open",
@@ -149,6 +160,31 @@ async def requeue_failed(uow: UnitOfWork, connection_id: UUID, direction: Direct
         entities,
     )
     return int(status.rpartition(" ")[2])
+
+
+async def count_harm(uow: UnitOfWork, connection_id: UUID, entities: Sequence[str]) -> int:
+    """How many records would be emptied or deactivated in part by what is queued and nobody has approved."""
+    count: int = await uow.fetchval(
+        f"SELECT count(DISTINCT c.listing_id) FROM changes c WHERE {_HARM}",  # noqa: S608
+        connection_id,
+        entities,
+    )
+    return count
+
+
+async def hold_harm(uow: UnitOfWork, connection_id: UUID, entities: Sequence[str]) -> None:
+    """Let these wait for a person."""
+    await uow.execute(
+        f"UPDATE changes c SET state = 'review', reason = 'guard', updated_at = now() WHERE {_HARM}",  # noqa: S608
+        connection_id,
+        entities,
+    )
+
+
+_HARM = """c.connection_id = $1 AND c.entity = ANY($2) AND c.direction = 'in' AND c.state = 'queued'
+    AND c.kind = 'update' AND c.decided_by IS NULL AND c.before NOT IN ('null', '""', '[]', '{}')
+    AND (c.after IN ('null', '""', '[]', '{}')
+        OR c.field = 'status' AND c.before = '"active"' AND c.after IN ('"archived"', '"paused"', '"draft"'))"""
 
 
 async def settle(uow: UnitOfWork, change_ids: Sequence[UUID], state: ChangeState, reason: str | None = None) -> None:

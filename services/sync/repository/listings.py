@@ -388,3 +388,13 @@ async def find_of_order(uow: UnitOfWork, order_id: UUID) -> asyncpg.Record | Non
 async def acknowledge_remote(uow: UnitOfWork, listing_ids: Sequence[UUID]) -> None:
     """All that the platform was last seen to have of these is known."""
     await uow.execute("UPDATE listings SET acknowledged = remote WHERE id = ANY($1)", list(listing_ids))
+
+
+async def count(uow: UnitOfWork, connection_id: UUID, entity: str) -> int:
+    """How many records of a kind are there."""
+    count: int = await uow.fetchval(
+        "SELECT count(*) FROM listings WHERE connection_id = $1 AND entity = $2 AND gone_at IS NULL",
+        connection_id,
+        entity,
+    )
+    return count

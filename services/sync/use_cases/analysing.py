@@ -38,6 +38,8 @@ class Findings:
     found: list[Found] = field(default_factory=list)
     in_over: list[str] = field(default_factory=list)
     out_over: list[str] = field(default_factory=list)
+    # Waiting writes that are not made before a person has decided.
+    disputed: list[str] = field(default_factory=list)
     # Whether what it is here has to be compared with what is there now.
     is_marked: bool = False
 
@@ -63,6 +65,9 @@ async def analyse(
         over = [(id_, name) for id_, each in findings.items() for name in getattr(each, attribute)]
         if over:
             await changes.call_off(uow, direction, over, "agreed")  # type: ignore[arg-type]
+    disputed = [(id_, name) for id_, each in findings.items() for name in each.disputed]
+    if disputed:
+        await changes.dispute(uow, disputed)
     found = [change for each in findings.values() for change in each.found]
     if found:
         await changes.queue(uow, connection["id"], found)
@@ -141,6 +146,7 @@ def _decide(
             findings.out_over.append(name)
         else:
             state, reason = "conflict", "both_sides_changed"
+            findings.disputed.append(name)
     elif rule.policy == "review":
         state = "review"
     findings.found.append(

@@ -16,11 +16,12 @@ import orjson
 
 from services.sync.platforms.base import Page, Record, Scan
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import connections, listings
+from services.sync.repository import changes, connections, listings
 from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import Seen
 from services.sync.use_cases.analysing import analyse
 from services.sync.use_cases.executing import Run
+from services.sync.use_cases.products_out import compare_products
 from shared import clock
 from shared.unit_of_work import UnitOfWork
 
@@ -161,9 +162,25 @@ async def _find_gone(run: Run) -> None:
 
 
 async def _analyse(run: Run) -> None:
+    if run.rule.scanned == "product" and any(rule.policy == "both" for rule in run.settings.fields.values()):
+        # What was changed here and not sent yet has to be known, or it would be taken for what the platform changed.
+        await compare_products(run)
     while True:
         async with run.job.step() as uow:
             looked_at = await analyse(uow, run.connection, run.settings, run.rule.entities, _ANALYSED_AT_ONCE)
             if looked_at < _ANALYSED_AT_ONCE:
+                await _guard(run, uow)
                 run.job.checkpoint["phase"] = "take"
                 return
+
+
+async def _guard(run: Run, uow: UnitOfWork) -> None:
+    """What would empty or deactivate more than the connection's share of its records waits for a person."""
+    harmed = await changes.count_harm(uow, run.connection_id, run.rule.entities)
+    if harmed <= _FEW_RECORDS:
+        return
+    of = await listings.count(uow, run.connection_id, run.rule.entities[0])
+    if harmed * 100 > run.settings.guard_percent * of:
+        await changes.hold_harm(uow, run.connection_id, run.rule.entities)
+        message = f"{harmed} of {of} records would be emptied in part or deactivated; these changes wait for approval."
+        await run.tell(uow, Trouble(run.kind, "error", "too_many_emptied", message, run.kind))

@@ -28,11 +28,16 @@ _COMPARED_AT_ONCE = 200
 
 async def export_products(run: Run) -> None:
     """Compare what changed, then send what is different: products before their variants."""
-    while await _compare_some(run):
-        pass
+    await compare_products(run)
     await send(run, ("product",), _write_products)
     run.job.checkpoint["sent"] = None
     await send(run, ("variant",), _write_variants)
+
+
+async def compare_products(run: Run) -> None:
+    """Queue what is different of the products that changed here since they were last compared."""
+    while await _compare_some(run):
+        pass
 
 
 async def _compare_some(run: Run) -> bool:

@@ -20,6 +20,7 @@ _FIXES: dict[str, tuple[str, str | None]] = {
     "sku_changed": ("Give the variant here the same SKU, or take it back over there, then try again.", None),
     "location_not_mapped": ("Say in the settings which fulfilment centre the place is.", "locations"),
     "too_many_gone": ("If they are gone for good, raise the guard and reset the clock once more.", "guard_percent"),
+    "too_many_emptied": ("Look at the changes that wait: approve them, or cancel them.", "guard_percent"),
     "incomplete_scan": ("Reset the clock and read everything again.", None),
     "unreadable_record": ("Correct the record over there; the message says what is odd about it.", None),
     "invalid_order": ("Correct the order over there; it is read again when it changes.", None),
