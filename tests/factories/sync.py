@@ -99,6 +99,28 @@ class Connected(Merchant):
         await uow.execute("UPDATE feeds SET next_run_at = now() WHERE id = $1", UUID(feed_id))
         await uow.commit()
 
+    async def heard_all(self) -> None:
+        """Every event of this merchant has reached its listeners."""
+        for service in ("catalog", "inventory", "orders", "sync"):
+
+            async def is_done(service: str = service) -> bool:
+                uow = self.process.surroundings.unit_of_work(service, self.inside(service))
+                left = await uow.fetchval("SELECT (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM tasks)")
+                await uow.rollback()
+                return not left
+
+            await eventually(is_done, 60)
+
+    async def is_quiet(self) -> bool:
+        """Nothing waits to be compared, taken or sent."""
+        uow = self.process.surroundings.unit_of_work("sync", self.inside("sync"))
+        left = await uow.fetchval(
+            "SELECT (SELECT count(*) FROM listings WHERE marks > 0 AND entity IN ('product', 'stock'))"
+            " + (SELECT count(*) FROM changes WHERE state = 'queued')"
+        )
+        await uow.rollback()
+        return not left
+
     async def confirm_matches(self) -> None:
         await self.post(f"/v1/connections/{self.id}/matches/confirm")
 

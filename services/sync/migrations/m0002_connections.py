@@ -128,6 +128,8 @@ CREATE TABLE sync.changes (
         state IN ('review', 'conflict', 'queued', 'sent', 'applied', 'cancelled', 'failed')),
     is_open boolean NOT NULL GENERATED ALWAYS AS (state NOT IN ('applied', 'cancelled')) STORED,
     reason text,
+    -- How often what it is to become was said anew.
+    revision integer NOT NULL DEFAULT 1,
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
     decided_by json,

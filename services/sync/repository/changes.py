@@ -68,7 +68,7 @@ FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text
     AS f (id, listing_id, entity, direction, kind, field, before, after, state, reason)
 ON CONFLICT (organization_id, listing_id, direction, field) WHERE is_open DO UPDATE
 SET before = excluded.before, after = excluded.after, state = excluded.state, reason = excluded.reason, attempts = 0,
-    next_attempt_at = NULL, decided_by = NULL, updated_at = now()
+    revision = c.revision + 1, next_attempt_at = NULL, decided_by = NULL, updated_at = now()
 WHERE (c.after, c.before) IS DISTINCT FROM (excluded.after, excluded.before)
     OR c.state = 'failed' AND excluded.state = 'queued'
 """
@@ -89,7 +89,7 @@ async def call_off(uow: UnitOfWork, direction: Direction, fields: Sequence[tuple
 
 _CHANGE = (
     "SELECT c.id, c.connection_id, c.listing_id, c.entity, c.direction, c.kind, c.field, c.before, c.after, c.state,"
-    " c.reason, c.attempts, c.next_attempt_at, c.decided_by, c.created_at, c.updated_at FROM changes c"
+    " c.reason, c.revision, c.attempts, c.next_attempt_at, c.decided_by, c.created_at, c.updated_at FROM changes c"
 )
 
 

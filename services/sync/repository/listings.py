@@ -398,3 +398,13 @@ async def count(uow: UnitOfWork, connection_id: UUID, entity: str) -> int:
         entity,
     )
     return count
+
+
+async def forget_stock(uow: UnitOfWork, connection_id: UUID, skus: Sequence[str]) -> None:
+    """The platform sold of these: what it has of them now is not known before it was read again."""
+    await uow.execute(
+        "UPDATE listings SET acknowledged = acknowledged - 'quantity', marks = marks + 1"
+        " WHERE connection_id = $1 AND entity = 'stock' AND sku = ANY($2) AND gone_at IS NULL",
+        connection_id,
+        list(skus),
+    )

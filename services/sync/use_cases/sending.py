@@ -54,8 +54,9 @@ class Queued:
 
     @property
     def operation_key(self) -> str:
-        """The same whenever just this is tried again, and another for the same values at another time."""
-        return listings.digest(listings.dumped([[str(each["id"]) for each in self.changes], self.fields])).hex()
+        """The same whenever just this is tried again, and another for the same values when they are wanted anew."""
+        wanted = [[str(each["id"]), each["revision"]] for each in self.changes]
+        return listings.digest(listings.dumped([wanted, self.fields])).hex()
 
 
 Write = Callable[[Run, Sequence[Queued]], Awaitable[Sequence[Written]]]

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
 
 from services.sync.platforms.base import StockWrite, Written
+from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, listings
 from services.sync.repository.changes import Found
 from services.sync.use_cases.executing import Run
@@ -32,11 +34,12 @@ async def _compare_some(run: Run) -> bool:
         await uow.rollback()
     if not rows:
         return False
+    there = await _there(run, rows)
     wanted = await _wanted(run, rows)
     found, over = [], []
     for row in rows:
         quantity = wanted.get((row["sku"], _place(row)))
-        before = orjson.loads(row["acknowledged"] or "{}").get("quantity")
+        before = there[row["id"]]
         if quantity is None or quantity == before:
             over.append((row["id"], "quantity"))
         else:
@@ -49,6 +52,21 @@ async def _compare_some(run: Run) -> bool:
         await listings.unmark(uow, rows)
         run.job.count("compared", len(rows))
     return len(rows) == _COMPARED_AT_ONCE
+
+
+async def _there(run: Run, rows: Sequence[asyncpg.Record]) -> dict[UUID, int | None]:
+    """What the platform has of each, as far as it is known; of what it has sold itself it is asked."""
+    known = {row["id"]: orjson.loads(row["acknowledged"] or "{}").get("quantity") for row in rows}
+    unknown = [row for row in rows if known[row["id"]] is None]
+    size = get_platform(run.connection["platform"]).page_size
+    for start in range(0, len(unknown), size):
+        await run.go_on()
+        some = {row["external_id"]: row["id"] for row in unknown[start : start + size]}
+        records = await run.session.read("stock", list(some))
+        async with run.job.step() as uow:
+            await listings.acknowledge(uow, {some[each.external_id]: each.fields for each in records})
+        known |= {some[each.external_id]: each.fields.get("quantity") for each in records}
+    return known
 
 
 def _place(row: asyncpg.Record) -> str:

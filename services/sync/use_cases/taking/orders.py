@@ -49,6 +49,10 @@ async def _take_some(run: Run) -> bool:
     async with run.job.step() as uow:
         await listings.acknowledge(uow, {listing_id: orjson.loads(rows[listing_id]["remote"]) for listing_id in good})
         await listings.link_orders(uow, {listing_id: ids[order.external_id] for listing_id, order in good.items()})
+        # Its own sale has changed the platform's stock, which nobody tells us.
+        await listings.forget_stock(
+            uow, run.connection_id, sorted({line.sku for order in good.values() for line in order.lines})
+        )
         taken = [each["id"] for each in queued if each["listing_id"] in good]
         await changes.settle(uow, taken, "applied")
         await changes.settle(
