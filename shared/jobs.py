@@ -34,6 +34,8 @@ LEASE_SECONDS = 30.0
 # A job whose worker dies so often is not unlucky.
 MOST_RUNS = 20
 LONGEST_LOG = 200
+# The parameter that says what a job is about, to people.
+SUBJECT = "subject"
 
 
 class JobNotFound(NotFound):
@@ -125,6 +127,7 @@ def shape(service: str, row: asyncpg.Record) -> Job:
         finished_at=row["finished_at"],
         result_files=orjson.loads(row["result_files"]),
         log=orjson.loads(row["log"]),
+        subject=orjson.loads(row["parameters"]).get(SUBJECT),
     )
 
 

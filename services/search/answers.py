@@ -106,12 +106,12 @@ async def check_search_index(message: CheckSearchIndex, uow: UnitOfWork) -> Job:
 
 @answers(GetSearchTuning, scope="search:read")
 async def get_search_tuning(message: GetSearchTuning, uow: UnitOfWork) -> SearchTuning:
-    return await tuning.get(uow, message)
+    return await tuning.get(uow, message, (await _reader(uow, message.shop)).index.unknown_among)
 
 
 @answers(SetSearchTuning, scope="search:write")
 async def set_search_tuning(message: SetSearchTuning, uow: UnitOfWork) -> SearchTuning:
-    return await tuning.put(uow, message)
+    return await tuning.put(uow, message, (await _reader(uow, message.shop)).index.unknown_among)
 
 
 @answers(FindOrders, internal=True)

@@ -13,14 +13,20 @@ from shared.unit_of_work import UnitOfWork
 class TermsOfSale:
     """`line` is the shop and its ancestors, as `shops.list_line` has them; `lists` as `list_terms_in_force`.
 
-    `assigned` are the categories of the nearest shop of the line that has any. `customer_groups` are all that a list of
-    the line is for, whether or not it is in force.
+    `assigned` are the categories of the nearest shop of the line that has any, which is at the place `assigned_at`.
+    `customer_groups` are all that a list of the line is for, whether or not it is in force.
     """
 
     line: list[KnownShop]
     lists: list[ListTerms]
     assigned: set[UUID]
+    assigned_at: int | None
     customer_groups: set[str]
+
+    @property
+    def assigned_in(self) -> str | None:
+        """The code of the shop that `assigned` are of."""
+        return None if self.assigned_at is None else self.line[self.assigned_at].code
 
 
 async def find(
@@ -30,10 +36,12 @@ async def find(
     rows = await uow.fetch(_FIND, shop_id, customer_group, at, to_all)
     if not rows:
         return None
+    nearest = next((place for place, row in enumerate(rows) if row["assigned"]), None)
     return TermsOfSale(
         [KnownShop(*list(row.values())[:-3]) for row in rows],
         [ListTerms(*terms) for row in rows for terms in row["lists"]],
-        set(next((row["assigned"] for row in rows if row["assigned"]), ())),
+        set(() if nearest is None else rows[nearest]["assigned"]),
+        nearest,
         {group for row in rows for group in row["groups"]},
     )
 

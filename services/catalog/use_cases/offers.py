@@ -57,6 +57,8 @@ class _Setting:
     groups: Mapping[str, Standing]
     # Every group that any list is for.
     customer_groups: list[str]
+    # The code of the shop whose categories these are.
+    assigned_in: str | None
 
     @property
     def list_ids(self) -> list[UUID]:
@@ -97,7 +99,7 @@ async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> Offe
         in_categories = _category_parts(memberships.get(row["id"], ()), categories, setting)
         products.append(_product_part(row, said, variant_parts, in_categories, words, media))
     shown = channel_offers.shown_parts(products, texts, views)
-    return OfferParts(shown, setting.shop.version, setting.customer_groups)
+    return OfferParts(shown, setting.shop.version, setting.customer_groups, setting.assigned_in)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,9 @@ async def _setting(uow: UnitOfWork, shop_id: UUID, situation: Situation, *, to_a
         group: price_resolution.stand(terms.line, terms.lists, replace(situation, customer_group=group))
         for group in sorted(listed)
     }
-    return _Setting(terms.line[0], standing, terms.assigned, terms.line, groups, sorted(terms.customer_groups))
+    return _Setting(
+        terms.line[0], standing, terms.assigned, terms.line, groups, sorted(terms.customer_groups), terms.assigned_in
+    )
 
 
 async def _sold_product_ids(
@@ -366,7 +370,9 @@ def _category_parts(
         names = [_name(category, setting.locales) for category in path]
         slugs = [_slug(category, setting.locales) for category in path]
         positions = [category.position for category in path]
-        found.append(CategoryPart(path[-1].id, slugs[-1], names[-1], slugs, names, positions))
+        # The nearest of those that are assigned says why.
+        assigned = max(depth for depth, category in enumerate(path, 1) if category.id in setting.assigned)
+        found.append(CategoryPart(path[-1].id, slugs[-1], names[-1], slugs, names, positions, slugs[:assigned]))
     return sorted(found, key=lambda part: part.path)
 
 

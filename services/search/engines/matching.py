@@ -8,6 +8,7 @@ import tantivy
 from tantivy import FieldType, Occur, Query
 
 from services.search.engines.analysis import Analysis
+from services.search.engines.base import NamedBy
 from shared.contracts.search.shapes import OfferFilter
 
 # More words than these only make a query slow: they are left out.
@@ -176,6 +177,16 @@ class Matching:
         if len(choices) == 1:
             return self.one_of("option_keys", choices[0])
         return self.one_of("choice_keys", {choice_key(keys) for keys in product(*choices)})
+
+    def named(self, by: NamedBy, name: str) -> Query:
+        """The offers that a tuning means by a slug, a brand or a category."""
+        match by:
+            case "slug":
+                return self.term("offer_slug", name)
+            case "brand":
+                return self.term("brand_key", name.casefold())
+            case "category":
+                return self.term("categories", name.strip("/"))
 
     def audience(self, group: str | None) -> Query:
         """What a customer group, or (None) everybody, sees: its own offers, and others' in whose place it has none."""

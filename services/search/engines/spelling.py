@@ -10,6 +10,8 @@ from services.search.engines.matching import Matching, allowed_distance
 
 # Words of the offers that a mistyped one is compared with, those of most offers first.
 _COMPARED = 3000
+# So many forms of each word are looked through for as many words as are wanted.
+_FORMS = 3
 # The field holds words in lower case with their marks, so that people are shown `mütze` and not `mutze`.
 _FIELD = "spelled"
 
@@ -25,15 +27,23 @@ class Spelling:
         """`text` with its last word completed, and in how many offers that word stands beside the others.
 
         Most offers first. A word that is one already is among its own completions; one that is finished by a space has
-        none.
+        none. Of forms of one word, as singular and plural, the one that most offers have stands for all.
         """
         words = self.matching.analysis.spelled_words(text)
         if not words or text[-1:].isspace():
             return []
         *head, last = words
         within = self._all(head)
-        found = self.searcher.terms_with_prefix(_FIELD, last, filter_query=within, limit=most)
-        return [(" ".join([*head, word]), count) for word, count in found if count]
+        written = self.searcher.terms_with_prefix(_FIELD, last, filter_query=within, limit=most * _FORMS)
+        found: dict[str, tuple[str, int]] = {}
+        for word, count in written:
+            if count:
+                found.setdefault(self._stem(word), (" ".join([*head, word]), count))
+        return list(found.values())[:most]
+
+    def _stem(self, word: str) -> str:
+        folded = next(iter(self.matching.analysis.words(word)), word)
+        return self.matching.analysis.stem(folded)
 
     def correction(self, text: str) -> str | None:
         """`text` with each word that no offer has replaced by the nearest one that some have; None: nothing better."""
@@ -66,7 +76,7 @@ class Spelling:
             self.searcher.doc_freq(field, written) > 0
             for field, written in (
                 ("names", folded),
-                ("text", self.matching.analysis.stem(folded)),
+                ("text", self._stem(word)),
                 ("codes", folded),
             )
         )

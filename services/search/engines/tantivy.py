@@ -20,7 +20,7 @@ import tantivy
 from tantivy import FieldType, Order, Query
 
 from services.search.engines.analysis import Analysis, analysis_of, language_of, prepared
-from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Place, Question, Tuning
+from services.search.engines.base import FacetCounts, Found, IndexUnreadable, NamedBy, Place, Question, Tuning
 from services.search.engines.matching import (
     EVERYBODY,
     Conditions,
@@ -190,6 +190,10 @@ class TantivyIndex:
 
     def has_group(self, group: str) -> bool:
         return self._state.has_groups and _count(self._state.searcher, self._matching.term("replaced_for", group)) > 0
+
+    def unknown_among(self, names: Sequence[tuple[NamedBy, str]]) -> list[int]:
+        searcher = self._state.searcher
+        return [place for place, named in enumerate(names) if _count(searcher, self._matching.named(*named)) == 0]
 
     def page(self, name: str, group: str | None = None) -> bytes | None:
         state, matching = self._state, self._matching

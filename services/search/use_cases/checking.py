@@ -15,7 +15,7 @@ from services.search.repository.documents import Row, Standing
 from services.search.use_cases import building
 from services.search.use_cases.builder import build_soon
 from services.search.use_cases.building import BATCH
-from services.search.use_cases.rebuilding import joined, known_shop_ids
+from services.search.use_cases.rebuilding import joined, known_shops, subject_of
 from shared import clock
 from shared.contracts.catalog.messages import ListProductIds
 from shared.contracts.platform.shapes import Job
@@ -33,9 +33,9 @@ SETTLES_SECONDS = 3.0
 
 async def request(uow: UnitOfWork, message: CheckSearchIndex) -> Job:
     """The job that checks: the running one for the same, or a new one. Raises ShopNotFound."""
-    shop_ids = await known_shop_ids(uow, message.shop)
-    parameters = {"shop_ids": [str(shop_id) for shop_id in shop_ids], "repair": message.repair}
-    return await joined(uow, KIND, parameters, message.shop, "search.check")
+    shops = await known_shops(uow, message.shop)
+    parameters = {"shop_ids": [str(shop.id) for shop in shops], "repair": message.repair}
+    return await joined(uow, KIND, parameters, message.shop, "search.check", subject_of(shops))
 
 
 async def run(job: RunningJob) -> None:

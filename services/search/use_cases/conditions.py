@@ -136,7 +136,10 @@ CONDITIONS: tuple[Condition, ...] = (
         lambda subject: subject.product.is_assigned,
         "A category of the product is assigned to the shop, enabled and within its dates.",
         "No category of the product is assigned to the shop, enabled and within its dates.",
-        lambda subject: {"categories": ["/".join(category.path) for category in subject.product.categories]},
+        lambda subject: {
+            "categories": ["/".join(category.path) for category in subject.product.categories],
+            "assigned": ["/".join(category.assigned) for category in subject.product.categories],
+        },
     ),
     Condition(
         "priced",

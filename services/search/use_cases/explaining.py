@@ -18,7 +18,7 @@ from shared.unit_of_work import UnitOfWork
 async def explain(uow: UnitOfWork, message: ExplainOffer) -> OfferExplanation:
     """Raises ShopNotFound, SkuNotFound."""
     shop = await _shop(uow, message.shop)
-    subject, among = await _subject(uow, shop, message.sku)
+    subject, among, assigned_in = await _subject(uow, shop, message.sku)
     is_sold_out = is_kept(subject, among) and await tunings.keeps_sold_out(uow, shop.id)
     standing = await documents.standings(uow, shop.id, [subject.product.id])
     found = standing.get(subject.product.id)
@@ -29,7 +29,7 @@ async def explain(uow: UnitOfWork, message: ExplainOffer) -> OfferExplanation:
         slug=subject.product.slug,
         is_offer=is_sold_out or is_offered(subject),
         is_kept=is_sold_out,
-        conditions=[_judged(condition, subject) for condition in CONDITIONS],
+        conditions=[_judged(condition, subject, assigned_in) for condition in CONDITIONS],
         is_indexed=found is not None and not found.is_deleted,
         is_pending=await marks.is_marked(uow, shop.id, subject.product.id),
     )
@@ -44,8 +44,8 @@ async def _shop(uow: UnitOfWork, code: str) -> KnownShop:
     return shop
 
 
-async def _subject(uow: UnitOfWork, shop: KnownShop, sku: str) -> tuple[Subject, list[Subject]]:
-    """The variant, and all of its product's."""
+async def _subject(uow: UnitOfWork, shop: KnownShop, sku: str) -> tuple[Subject, list[Subject], str | None]:
+    """The variant, all of its product's, and the code of the shop whose categories this one has."""
     known = await uow.ask(FindProductsOfSkus(skus=[sku]))
     parts = await uow.ask(GetOfferParts(shop_id=shop.id, product_ids=list(known.product_ids.values())))
     stock = await building.stock_of(lambda: uow, shop.id, parts.products)
@@ -53,14 +53,16 @@ async def _subject(uow: UnitOfWork, shop: KnownShop, sku: str) -> tuple[Subject,
         among = subjects_of(product, stock, clock.now().date())
         for subject in among:
             if subject.variant.sku == sku:
-                return subject, among
+                return subject, among, parts.assigned_in
     raise SkuNotFound(f"There is no variant with the SKU '{sku}'.")
 
 
-def _judged(condition: Condition, subject: Subject) -> OfferCondition:
+def _judged(condition: Condition, subject: Subject, assigned_in: str | None) -> OfferCondition:
     passed = condition.holds(subject)
     # Dates travel as text, as in every answer.
     inputs = orjson.loads(orjson.dumps(condition.inputs(subject)))
+    if condition.name == "assigned":
+        inputs["categories_of_shop"] = assigned_in
     return OfferCondition(
         name=condition.name, passed=passed, says=condition.passes if passed else condition.fails, inputs=inputs
     )

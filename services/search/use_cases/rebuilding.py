@@ -8,6 +8,7 @@ import orjson
 
 from services.search.errors import ProductsAndCategories, ShopNotFound
 from services.search.repository import documents, products, shops
+from services.search.repository.shops import KnownShop
 from services.search.use_cases import building
 from services.search.use_cases.building import BATCH, Built
 from shared import clock, jobs
@@ -20,6 +21,8 @@ from shared.unit_of_work import UnitOfWork
 
 KIND = "search.rebuild"
 _FIRST = UUID(int=0)
+# As many of what was named are told again.
+_TOLD = 20
 
 
 async def request(uow: UnitOfWork, message: RebuildSearchIndex) -> Job:
@@ -30,26 +33,39 @@ async def request(uow: UnitOfWork, message: RebuildSearchIndex) -> Job:
     if message.category_ids is not None and (message.product_ids is not None or message.skus is not None):
         raise ProductsAndCategories("Name categories, or products and SKUs.")
     product_ids, unknown = await _named_products(uow, message)
-    shop_ids = await known_shop_ids(uow, message.shop)
+    shops_named = await known_shops(uow, message.shop)
+    shop_ids = [shop.id for shop in shops_named]
     parameters: dict[str, Any] = {"shop_ids": [str(shop_id) for shop_id in shop_ids], "product_ids": product_ids}
     if unknown:
         parameters["unknown_skus"] = unknown
     if message.category_ids is not None:
         parameters["category_ids"] = sorted(map(str, message.category_ids))
-    return await joined(uow, KIND, parameters, message.shop, "search.rebuild")
+    about = subject_of(shops_named) | {
+        name: [str(each) for each in named[:_TOLD]]
+        for name in ("skus", "product_ids", "category_ids")
+        if (named := getattr(message, name)) is not None
+    }
+    return await joined(uow, KIND, parameters, message.shop, "search.rebuild", about)
 
 
-async def known_shop_ids(uow: UnitOfWork, code: str | None) -> list[UUID]:
+async def known_shops(uow: UnitOfWork, code: str | None) -> list[KnownShop]:
     """The shop of this code, or all that the caller sees. Raises ShopNotFound."""
     known = [shop for shop in await shops.list_all(uow) if uow.caller.sees_shop(shop.id)]
-    shop_ids = [shop.id for shop in known if code in (None, shop.code)]
-    if code is not None and not shop_ids:
+    found = [shop for shop in known if code in (None, shop.code)]
+    if code is not None and not found:
         raise ShopNotFound(f"There is no shop '{code}'.")
-    return shop_ids
+    return found
 
 
-async def joined(uow: UnitOfWork, kind: str, parameters: dict[str, Any], shop: str | None, action: str) -> Job:
-    """The running job of this kind with these parameters, or a new one."""
+def subject_of(shops_named: Sequence[KnownShop]) -> dict[str, Any]:
+    """What a job is about, as people are told."""
+    return {"shops": [shop.code for shop in shops_named[:_TOLD]]}
+
+
+async def joined(
+    uow: UnitOfWork, kind: str, parameters: dict[str, Any], shop: str | None, action: str, subject: dict[str, Any]
+) -> Job:
+    """The running job of this kind with these parameters, or a new one, which is told to be about `subject`."""
     # Two who ask at once wait for each other here, and the second joins.
     await uow.execute(
         "SELECT FROM indexes WHERE shop_id = ANY($1) ORDER BY shop_id FOR UPDATE",
@@ -57,14 +73,15 @@ async def joined(uow: UnitOfWork, kind: str, parameters: dict[str, Any], shop: s
     )
     running = await uow.fetchval(
         "SELECT id FROM jobs WHERE kind = $1 AND state IN ('queued', 'running') AND NOT cancel_requested"
-        " AND parameters::jsonb = $2::jsonb ORDER BY created_at LIMIT 1",
+        " AND parameters::jsonb - $3 = $2::jsonb ORDER BY created_at LIMIT 1",
         kind,
         orjson.dumps(parameters).decode(),
+        jobs.SUBJECT,
     )
     if running is not None:
         return await jobs.get(uow, running)
     uow.audit(action, "shop", shop or "all", after=parameters)
-    return await jobs.create(uow, kind, parameters)
+    return await jobs.create(uow, kind, {**parameters, jobs.SUBJECT: subject})
 
 
 async def _named_products(uow: UnitOfWork, message: RebuildSearchIndex) -> tuple[list[str] | None, list[str]]:

@@ -1,41 +1,68 @@
 """How a merchant tunes a shop's search: kept here, and handed to every reader with its next look."""
 
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from services.search.engines.base import NO_TUNING, Tuning
+from services.search.engines.base import NO_TUNING, NamedBy, Tuning
 from services.search.errors import PinnedTwice, SearchTuningChangedSince, ShopNotFound
 from services.search.repository import marks, shops, tunings
 from services.search.repository.shops import KnownShop
 from services.search.repository.tunings import Tuned
 from services.search.use_cases.builder import build_soon
-from shared.contracts.search.tuning import GetSearchTuning, PinnedOffers, SearchTuning, SetSearchTuning
+from shared.contracts.search.tuning import GetSearchTuning, PinnedOffers, SearchTuning, SetSearchTuning, UnknownName
 from shared.unit_of_work import UnitOfWork
 
+# Slugs, brands or categories of a tuning, and whether the shop sells anything of that name now.
+Knowing = Callable[[Sequence[tuple[NamedBy, str]]], Sequence[int]]
 
-async def get(uow: UnitOfWork, message: GetSearchTuning) -> SearchTuning:
+
+async def get(uow: UnitOfWork, message: GetSearchTuning, unknown_among: Knowing) -> SearchTuning:
     """Raises ShopNotFound."""
     shop = await _shop(uow, message.shop)
     tuned = await tunings.get(uow, shop.id)
-    return _shape(shop, shop.tuning_version, tuned)
+    return _shape(shop, shop.tuning_version, tuned, await _unknown(tuned, unknown_among))
 
 
-async def put(uow: UnitOfWork, message: SetSearchTuning) -> SearchTuning:
+async def put(uow: UnitOfWork, message: SetSearchTuning, unknown_among: Knowing) -> SearchTuning:
     """Raises ShopNotFound, SearchTuningChangedSince, PinnedTwice."""
     _refuse_twice(message.pins)
+    tuned = Tuned(message.synonyms, message.pins, message.boosts, message.sold_out)
+    unknown = await _unknown(tuned, unknown_among)
     shop = await _shop(uow, message.shop)
     version = await tunings.lock_version(uow, shop.id)
     if message.expected_version not in (None, version):
         raise SearchTuningChangedSince(f"The tuning has version {version} now; read it again.")
     before = await tunings.get(uow, shop.id)
-    tuned = Tuned(message.synonyms, message.pins, message.boosts, message.sold_out)
     new = await tunings.put(uow, shop.id, tuned)
     if tuned.sold_out != before.sold_out:
         build_soon(uow, await marks.leave_all(uow, [shop.id]))
     uow.audit("search.tune", "shop", shop.id, before=_counted(before, version), after=_counted(tuned, new))
-    return _shape(shop, new, tuned)
+    return _shape(shop, new, tuned, unknown)
 
 
-def _shape(shop: KnownShop, version: int, tuned: Tuned) -> SearchTuning:
+async def _unknown(tuned: Tuned, unknown_among: Knowing) -> list[UnknownName]:
+    """In a thread: a tuning may name twenty thousand things."""
+    named = list(_named(tuned))
+    places = await asyncio.to_thread(unknown_among, [(by, name) for _, by, name in named])
+    return [UnknownName(pointer=named[place][0], name=named[place][2]) for place in places]
+
+
+def _named(tuned: Tuned) -> Iterator[tuple[str, NamedBy, str]]:
+    """What a tuning names, each with where."""
+    for number, pinned in enumerate(tuned.pins):
+        if pinned.category is not None:
+            yield f"/pins/{number}/category", "category", pinned.category
+        for place, slug in enumerate(pinned.slugs):
+            yield f"/pins/{number}/slugs/{place}", "slug", slug
+    for number, boost in enumerate(tuned.boosts):
+        if boost.brand is not None:
+            yield f"/boosts/{number}/brand", "brand", boost.brand
+        if boost.category is not None:
+            yield f"/boosts/{number}/category", "category", boost.category
+
+
+def _shape(shop: KnownShop, version: int, tuned: Tuned, unknown: list[UnknownName]) -> SearchTuning:
     return SearchTuning(
         shop=shop.code,
         version=version,
@@ -43,6 +70,7 @@ def _shape(shop: KnownShop, version: int, tuned: Tuned) -> SearchTuning:
         pins=tuned.pins,
         boosts=tuned.boosts,
         sold_out=tuned.sold_out,
+        unknown=unknown,
     )
 
 

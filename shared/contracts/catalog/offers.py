@@ -18,7 +18,8 @@ from shared.money import Money
 class CategoryPart:
     """A category as an offer names it: `path` holds the slugs from the root, `names` the localised names along it.
 
-    `positions` are where each of these stands among its neighbours.
+    `positions` are where each of these stands among its neighbours. `assigned` is the path of the one, itself or above
+    it, by which the shop sells it.
     """
 
     id: UUID
@@ -27,6 +28,7 @@ class CategoryPart:
     path: list[str]
     names: list[str]
     positions: list[int] = field(default_factory=list)
+    assigned: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +145,14 @@ class OfferParts:
     """What catalog knows of these products in one shop; a product that is gone is not among them.
 
     `shop_version` is the version of the shop that catalog has heard of; null: none, or that it was removed.
+    `assigned_in` is the code of the shop whose categories it has: its own, or one that it inherits them from.
     `customer_groups` are those for which the shop, or one it may inherit from, has a price list, of whatever dates.
     """
 
     products: list[ProductPart]
     shop_version: int | None = None
     customer_groups: list[str] = field(default_factory=list)
+    assigned_in: str | None = None
 
 
 class LinePrice(Shape):

@@ -38,7 +38,11 @@ class ResultFile(Shape):
 
 
 class Job(Shape):
-    """Long work: where it stands, who asked for it, what came of it."""
+    """Long work: where it stands, who asked for it, what came of it.
+
+    `subject` is what it is about, where its kind says so: for search `shops`, and the first `skus`, `product_ids` or
+    `category_ids` that were named.
+    """
 
     id: UUID
     service: str
@@ -54,6 +58,7 @@ class Job(Shape):
     finished_at: datetime | None = None
     result_files: list[ResultFile] = []
     log: list[str] = []
+    subject: dict[str, Any] | None = None
 
 
 class AuditEntry(Shape):

@@ -18,6 +18,9 @@ CustomerGroup = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
+_EVERYTHING = OfferFilter()
+
+
 class SearchOffers(Query[bytes]):
     """The offers of a shop that match words and filter, as ready JSON of `FoundOffers`.
 
@@ -28,7 +31,8 @@ class SearchOffers(Query[bytes]):
 
     shop: ShopCode
     query: Words | None = None
-    filter: OfferFilter = OfferFilter()
+    # One for all messages: a default that is no factory is copied, all of it, for each.
+    filter: OfferFilter = Field(default_factory=lambda: _EVERYTHING)
     sort: OfferSort = "relevance"
     first: OffersFirst = 20
     after: str | None = None

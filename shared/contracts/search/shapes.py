@@ -342,7 +342,12 @@ class OfferSuggestions(Shape):
 
 
 class OfferCondition(Shape):
-    """One thing that must hold. `says` is the reason in a sentence, `inputs` what it was judged by."""
+    """One thing that must hold. `says` is the reason in a sentence, `inputs` what it was judged by.
+
+    Of `assigned` these are the product's `categories` that the shop sells, for each the path of the one that is
+    `assigned`, itself or above it, and `categories_of_shop`: the code of the shop that has them assigned, its own or
+    one that it inherits them from.
+    """
 
     name: str
     passed: bool

@@ -79,11 +79,19 @@ class Boost(Shape):
         return self
 
 
+class UnknownName(Shape):
+    """Something a tuning names and the shop sells nothing of now: without effect until it does."""
+
+    pointer: str
+    name: str
+
+
 class SearchTuning(Shape):
     """How the search of one shop is tuned. `version` grows with every change; 0: never tuned.
 
     With `sold_out` "last", offers whose every variant is sold out stay, behind all others in every order; as a rule
     they leave. Offers are built anew for a change of that, which takes longer than a second in a large shop.
+    `unknown` are the slugs, brands and categories that stand for no offer now, mistyped or yet to come.
     """
 
     shop: str
@@ -92,6 +100,7 @@ class SearchTuning(Shape):
     pins: list[PinnedOffers]
     boosts: list[Boost] = []
     sold_out: SoldOut = "leaves"
+    unknown: list[UnknownName] = []
 
 
 class GetSearchTuning(Query[SearchTuning]):

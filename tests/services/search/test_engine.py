@@ -315,6 +315,15 @@ def test_a_beginning_goes_on_as_offers_have_it(goods: TantivyIndex) -> None:
 
 
 @pytest.mark.feature("SEA-2")
+def test_singular_and_plural_are_suggested_once(tmp_path: Path) -> None:
+    titles = ["Wool scarf", "Silk scarf", "Two scarfs", "Scarfs of silk", "Grey scarfs", "Scaffold"]
+    index = index_of(tmp_path, [an_offer(number, title) for number, title in enumerate(titles, 1)])
+    assert index.completions("sca", 8) == [("scarfs", 3), ("scaffold", 1)]
+    assert index.completions("sca", 1) == [("scarfs", 3)]
+    assert index.completions("wool sca", 8) == [("wool scarf", 1)]
+
+
+@pytest.mark.feature("SEA-2")
 @pytest.mark.parametrize("nothing_to_complete", ["wool ", "", " ", "%&/", "zzz"])
 def test_what_is_finished_or_no_word_has_no_completions(goods: TantivyIndex, nothing_to_complete: str) -> None:
     assert goods.completions(nothing_to_complete, 8) == []

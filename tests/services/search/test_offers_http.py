@@ -8,6 +8,7 @@ from deploy import topology
 from shared.contracts.catalog.attributes import AttributeDraft, DefineAttribute
 from shared.contracts.catalog.messages import AssignCategory
 from shared.contracts.catalog.shapes import VariantDraft
+from shared.contracts.search.messages import SearchOffers
 from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions, ShopCategories, SkuOffers
 from shared.identifiers import new_id
 from shared.money import Money
@@ -262,6 +263,41 @@ async def test_why_a_sku_is_or_is_not_an_offer(shop: Seller) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "sku_not_found")
     storefront = await shop.get("shops/main/offer-explanations", sku="SCARF-RED")
     assert (storefront.status_code, storefront.json()["code"]) == (403, "missing_scope")
+
+
+@pytest.mark.feature("SEA-6")
+async def test_an_explanation_says_where_an_assignment_comes_from(seller: Seller, client: Client) -> None:
+    other = Seller(seller.process, client)
+    parent = await other.open()
+    await other.open("outlet", parent_id=parent.id)
+    clothing = await other.category("Clothing")
+    await other.sell("Lambswool sweater", await other.category("Knitwear", parent=clothing))
+    await other.sells(1)
+    for shop_code in ("main", "outlet"):
+        answer = await other.get(f"shops/{shop_code}/offer-explanations", caller=other.caller, sku="LAMBSWOOL-SWEATER")
+        (assigned,) = [each for each in answer.json()["conditions"] if each["name"] == "assigned"]
+        assert assigned["inputs"] == {
+            "categories": ["clothing/knitwear"],
+            "assigned": ["clothing"],
+            "categories_of_shop": "main",
+        }
+
+
+@pytest.mark.feature("SEA-5", "SEA-7")
+async def test_a_job_says_what_it_is_about(shop: Seller, client: Client) -> None:
+    rebuilding = client.speaking_as(caller_of(shop.organization_id, "search:write"))
+    named = {"skus": ["SCARF-RED"]}
+    job = (await client.post("/v1/search-indexes/main/rebuild", json=named, headers=rebuilding)).json()
+    assert job["subject"] == {"shops": ["main"], "skus": ["SCARF-RED"]}
+    told = await client.get(f"/v1/jobs/{job['id']}", headers=rebuilding)
+    assert told.json()["subject"] == job["subject"]
+    checking = (await client.post("/v1/search-indexes/check", headers=rebuilding)).json()
+    assert checking["subject"] == {"shops": ["main"]}
+
+
+@pytest.mark.feature("SEA-2")
+def test_messages_share_the_filter_that_filters_nothing() -> None:
+    assert SearchOffers(shop="main").filter is SearchOffers(shop="other").filter
 
 
 @pytest.mark.feature("SEA-2", "SEA-3")

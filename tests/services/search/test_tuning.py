@@ -63,6 +63,30 @@ async def test_synonyms_and_pins_hold_within_a_second_and_are_told(shop: Seller)
     }
 
 
+async def test_what_stands_for_no_offer_is_told(shop: Seller) -> None:
+    tuning = {
+        "pins": [
+            {"query": "sofa", "slugs": ["oak-table", "oak-tabel"]},
+            {"category": "/furniture/", "slugs": ["grey-sofa"]},
+            {"category": "gardening", "slugs": ["red-couch"]},
+        ],
+        "boosts": [{"brand": "Nobody", "factor": 2}, {"category": "furniture", "factor": 2}],
+    }
+    answer = await put(shop, tuning)
+    unknown = [
+        {"pointer": "/pins/0/slugs/1", "name": "oak-tabel"},
+        {"pointer": "/pins/2/category", "name": "gardening"},
+        {"pointer": "/boosts/0/brand", "name": "Nobody"},
+    ]
+    assert (answer.status_code, answer.json()["unknown"]) == (200, unknown)
+    assert shop.client is not None
+    assert (await shop.client.get(PATH, headers=speaking(shop))).json()["unknown"] == unknown
+    query = '{ searchTuning(shop: "main") { unknown { pointer name } } }'
+    by_graphql = await shop.client.post("/graphql", json={"query": query}, headers=speaking(shop))
+    assert by_graphql.json()["data"]["searchTuning"]["unknown"] == unknown
+    assert (await put(shop, {})).json()["unknown"] == []
+
+
 async def test_who_read_an_older_tuning_changes_nothing(shop: Seller) -> None:
     first = await put(shop, {"synonyms": [{"words": ["a", "b"]}]})
     second = await put(shop, {"synonyms": []}, **{"If-Match": first.headers["ETag"]})
