@@ -34,7 +34,7 @@ _OLD_NS = 1_700_000_000_000_000_000
 
 @dataclass
 class FilesShop:
-    """The business, and the folder `folder` that the organization has on this machine."""
+    """The business, and the folder `folder` that the organization has on this machine, by default one of its own."""
 
     platform = "files"
     page_size: int = 3
@@ -46,10 +46,11 @@ class FilesShop:
     products: dict[str, tuple[Item, dict[str, Item]]] = field(default_factory=dict)
     levels: dict[tuple[str, str], int] = field(default_factory=dict)
     sent: dict[str, list[Item]] = field(default_factory=dict)
+    folder: Path | None = None
 
     async def start(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="crossdock-files-"))
-        self.folder = self.root / "organization"
+        self.folder = self.folder or self.root / "organization"
         self._place = self.folder / "webshop"
         (self._place / "in").mkdir(parents=True)
         self._orders = 0

@@ -44,7 +44,8 @@ async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
     """
     platform = get_platform(draft.platform)
     platform.check_settings(draft.settings.platform)
-    account = Account(draft.settings.platform, _plain(platform, draft.credentials))
+    texts = _plain(platform, draft.credentials)
+    account = Account(draft.settings.platform, texts, sessions.folder_of(uow.organization_id))
     known, told = await _find_shop(uow, draft.shop)
     connection_id = new_id()
     greeting = await sessions.greet(uow.resident(Budgets), connection_id, draft.platform, account)
@@ -101,9 +102,14 @@ def _plain(platform: Platform, credentials: Mapping[str, SecretText]) -> dict[st
     if unknown:
         names = ", ".join(platform.credential_names) or "none at all"
         raise InvalidCredentials(f"{platform.title} has no credential '{unknown[0][:100]}'; it has {names}.")
-    if any(len(text) > 4000 or not text.isprintable() for text in texts.values()):
+    if any(len(text) > 4000 or not _is_visible(text) for text in texts.values()):
         raise InvalidCredentials("A credential is a text of visible characters, 4,000 at most.")
     return texts
+
+
+def _is_visible(text: str) -> bool:
+    """A key as files have it has lines; whatever else goes into a header has none."""
+    return (text.replace("\n", "") if text.startswith("-----BEGIN ") else text).isprintable()
 
 
 async def change(
@@ -136,11 +142,11 @@ async def _greeted(uow: UnitOfWork, connection_id: UUID, given: Mapping[str, Any
     async with uow.beforehand() as earlier:
         row = await connections.get(earlier, connection_id)
     platform = get_platform(row["platform"])
-    known = sessions.account_of(row)
+    known = sessions.account_of(row, uow.organization_id)
     settings = given["settings"].platform if "settings" in given else known.settings
     platform.check_settings(settings)
     texts = _plain(platform, given["credentials"]) if "credentials" in given else known.credentials
-    account = Account(settings, texts)
+    account = Account(settings, texts, known.folder)
     greeting = await sessions.greet(uow.resident(Budgets), connection_id, row["platform"], account)
     return {
         "greeting": greeting.model_dump_json(),

@@ -83,7 +83,7 @@ async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
     kind: FeedKind = execution["kind"]
     settings = ConnectionSettings.model_validate_json(connection["settings"])
     try:
-        account = sessions.account_of(connection)
+        account = sessions.account_of(connection, uow.organization_id)
         budgets = job.surroundings.resident(Budgets)
         async with sessions.opened(budgets, connection["id"], connection["platform"], account) as (session, http):
             run = Run(job, kind, connection, settings, execution["is_full"], execution["rerun_of"], session, http)

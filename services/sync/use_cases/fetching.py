@@ -95,6 +95,8 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
     run.job.count("scanned", len(page.records))
     if page.unread:
         await _tell_unread(run, uow, page)
+    if not page.is_whole:
+        point["is_partial"] = True
     for name in ("new", "changed", "unchanged"):
         run.job.count(name, getattr(stored, name))
     run.job.done += len(page.records)
@@ -154,6 +156,9 @@ async def _find_gone(run: Run) -> None:
         if run.job.checkpoint.get("has_unread") or (told is not None and scanned < told):
             message = f"Not every record could be read ({scanned} were): nothing is taken for gone."
             await run.tell(uow, Trouble(run.kind, "error", "incomplete_scan", message, run.kind))
+        elif run.job.checkpoint.get("is_partial"):
+            message = f"What was read ({scanned}) does not say all that there is: nothing is taken for gone."
+            await run.tell(uow, Trouble(run.kind, "info", "partial_scan", message, run.kind))
         elif unseen and (unseen == of or (of > _FEW_RECORDS and unseen * 100 > run.settings.guard_percent * of)):
             message = f"{unseen} of {of} records were not seen any more, which is more than may vanish: they are kept."
             await run.tell(uow, Trouble(run.kind, "error", "too_many_gone", message, run.kind))

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +13,7 @@ from services.sync.platforms.http import Http, connected
 from services.sync.platforms.registry import get_platform
 from services.sync.sealing import unsealed
 from shared.contracts.sync.shapes import ConnectionSettings, Greeting
+from shared.settings import settings
 
 LEAST_OVERLAP_SECONDS = 120
 
@@ -27,10 +29,15 @@ async def opened(
         yield platform.session(account, http), http
 
 
-def account_of(row: asyncpg.Record) -> Account:
-    """A connection's account. Raises CannotUnseal."""
-    settings = ConnectionSettings.model_validate_json(row["settings"])
-    return Account(settings.platform, unsealed(row["credentials"]))
+def account_of(row: asyncpg.Record, organization_id: UUID) -> Account:
+    """The account of an organization's connection. Raises CannotUnseal."""
+    found = ConnectionSettings.model_validate_json(row["settings"])
+    return Account(found.platform, unsealed(row["credentials"]), folder_of(organization_id))
+
+
+def folder_of(organization_id: UUID) -> Path:
+    """The organization's own folder on this machine, below which files are exchanged: the one of its drop folders."""
+    return (settings().drop_folder or settings().data / "drop") / str(organization_id)
 
 
 async def greet(budgets: Budgets, connection_id: UUID, platform_name: str, account: Account) -> Greeting:
