@@ -138,7 +138,7 @@ async def test_credentials_that_expire_while_writing_are_told_as_such(shopify: S
     put_products(shopify, 2)
     async with session_with(shopify) as session:
         await session.read("product", ["1"])
-        shopify.before = lambda name: shopify.tokens.clear() if name == "ProductsById" else None
+        shopify.before = lambda name: shopify.tokens.clear() if name == "ProductsPlain" else None
         with pytest.raises(CredentialsRefused):
             await session.write_products([ProductWrite(f"k{each}", each, {"title": "New"}) for each in ("1", "2")])
     assert not shopify.writes

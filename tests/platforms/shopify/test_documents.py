@@ -159,6 +159,7 @@ async def _story(shop: ShopifyShop) -> None:
         shop.products["1"]["media"].insert(0, shop._put_file(f"{shop.url}/cdn/files/first.png", ""))
         both = [picture, {"url": f"{shop.url}/cdn/files/first.png", "alt": ""}]
         await session.write_products([ProductWrite("k4", "1", {"images": both})])
+        await session.write_products([ProductWrite("k5", "1", {"brand": "Other"})])
         await session.write_stock(
             [StockWrite("s1", "x", "V-11", "1", 3, 4), StockWrite("s2", "x", "V-12", "2", 3, references={})]
         )

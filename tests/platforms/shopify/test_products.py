@@ -366,3 +366,24 @@ async def test_writes_that_meet_a_throttled_shop_are_tried_later(shopify: Shopif
     assert sorted(each.outcome for each in written) == ["ok", "ok", "retry"]
     assert [each.outcome == "ok" for each in written] == [title == "New" for title in titles]
     assert all(each.retry_after_seconds for each in written if each.outcome == "retry")
+
+
+@pytest.mark.feature("SYN-12")
+@pytest.mark.parametrize(
+    ("write_of", "read_by"),
+    [
+        (lambda: ProductWrite("k", "1", {"title": "New"}), "ProductsPlain"),
+        (lambda: ProductWrite("k", "1", {}, {}, [VariantWrite("10", "C-0", {"barcode": "1"})]), "VariantsById"),
+        (lambda: ProductWrite("k", "1", {"categories": []}), "ProductsById"),
+        (
+            lambda: ProductWrite("k", "1", {}, {}, [VariantWrite(None, "N", {"options": {"Colour": "B"}})]),
+            "ProductsById",
+        ),
+    ],
+    ids=["texts", "variants", "lists", "new variants"],
+)
+async def test_no_more_is_read_than_what_is_written(shopify: ShopifyShop, write_of: Any, read_by: str) -> None:
+    """Variants, pictures and collections cost most of what a product costs, and the budget is for writing."""
+    coloured(shopify, "Red")
+    await write(shopify, write_of())
+    assert [name for name, _ in shopify.asked if "ById" in name or "Plain" in name] == [read_by]

@@ -164,7 +164,7 @@ async def test_product_updates() -> None:
         errors, answered = said(exchange), exchange.payload.get("product")
         payload = {"product": answered and filled(product_node(gid), {**answered, "id": gid}), "userErrors": errors}
         http = Told(
-            ProductsById={"shop": {"currencyCode": "CAD"}, "nodes": [product_node(gid)]},
+            ProductsPlain={"shop": {"currencyCode": "CAD"}, "nodes": [product_node(gid)]},
             UpdateProduct={"productUpdate": payload},
         )
         written = (await session(http).write_products([ProductWrite("k", "1", {"title": "Other"})]))[0]
@@ -214,10 +214,7 @@ async def test_variant_updates() -> None:
         answered = [each for each in exchange.payload.get("productVariants") or () if each and "id" in each]
         nodes = [filled(variant_node(each["id"]), each) for each in answered]
         http = Told(
-            ProductsById={
-                "shop": {"currencyCode": "CAD"},
-                "nodes": [product_node("gid://shopify/Product/1", ids)],
-            },
+            VariantsById={"shop": {"currencyCode": "CAD"}, "nodes": [variant_node(each) for each in ids]},
             UpdateVariants={"productVariantsBulkUpdate": {"productVariants": nodes, "userErrors": errors}},
         )
         writes = [VariantWrite(each.rpartition("/")[2], "", {"barcode": "other"}) for each in ids]
@@ -272,7 +269,7 @@ async def test_tags() -> None:
             answered = node and {"id": node["id"], "tags": node.get("tags") or ["x"]}
             start = product_node("gid://shopify/Product/1") | {"tags": ["before"]}
             http = Told(
-                ProductsById={"shop": {"currencyCode": "CAD"}, "nodes": [start]},
+                ProductsPlain={"shop": {"currencyCode": "CAD"}, "nodes": [start]},
                 **{document: {root: {"node": answered, "userErrors": errors}}},
             )
             wanted = {"tags": ["before", "new"]} if root == "tagsAdd" else {"tags": []}

@@ -295,3 +295,21 @@ def _without_ranges(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         return type(answer)(200, {}, answer.body)
 
     monkeypatch.setattr(http, "send", whole)
+
+
+async def test_orders_are_never_all_there_are(shopify: ShopifyShop) -> None:
+    """SYN-8: those of more than 60 days ago are kept from most apps, and have not vanished."""
+    fill(shopify, 2)
+    async with session_with(shopify) as session:
+        pages = {entity: (await all_pages(session, Scan(entity)))[-1] for entity in ENTITIES}
+    assert {entity: page.is_whole for entity, page in pages.items()} == {"product": True, "stock": True, "order": False}
+
+
+async def test_product_that_goes_while_it_is_read_is_left_out(shopify: ShopifyShop) -> None:
+    """It is not given without the variants that could not be read any more."""
+    shopify.nested = 1
+    fields = product(1, options=["Size"])[1]
+    shopify.put_product("1", fields, {f"{n}": {"sku": f"S-{n}", "options": {"Size": f"{n}"}} for n in (10, 11)})
+    shopify.before = lambda name: shopify.products.pop("1", None) if name == "MoreVariants" else None  # type: ignore[assignment]
+    async with session_with(shopify) as session:
+        assert await session.read("product", ["1"]) == []

@@ -93,7 +93,7 @@ class Shopify:
     title = "Shopify"
     lacks: Mapping[FeedKind, str] = {"import_suppliers": _SUPPLIERS, "import_supplier_links": _SUPPLIERS}
     overlap = timedelta(minutes=2)
-    page_size = 50
+    page_size = 100
     credential_names: tuple[str, ...] = ("access_token", "client_id", "client_secret")
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:

@@ -25,6 +25,9 @@ MOST_AT_ONCE = 250
 # Both errors come with a code, or without one and in these words.
 _TAKEN = ("HANDLE_NOT_UNIQUE", "already in use")
 _EXISTS = ("VARIANT_ALREADY_EXISTS", "already exists")
+# Fields of a product that are lists of their own, and are not read with its texts.
+_LISTS = frozenset(("categories", "images"))
+_NONE: JsonObject = {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}
 _NOT_HANDLE = re.compile(r"[^a-z0-9]+")
 
 
@@ -47,14 +50,29 @@ class ProductWriter:
 
     async def write(self, writes: Sequence[ProductWrite]) -> list[Written]:
         """What came of each write, in their order. Raises only when none was sent."""
-        ids = [write.external_id for write in writes if write.external_id]
-        current = {record.external_id: record for record in await self._reader.read("product", ids)}
-        return await settle([self._one(write, current) for write in writes])
+        current = await self._current(writes)
+        return await settle([self._one(write, current[index]) for index, write in enumerate(writes)])
 
-    async def _one(self, write: ProductWrite, current: Mapping[str, Record]) -> Written:
+    async def _current(self, writes: Sequence[ProductWrite]) -> list[Record | None]:
+        """What each write is about as it is now, as far as the write is about it: to read all of it costs most."""
+        whole, texts, variants = [], [], []
+        for write in writes:
+            if write.external_id is None:
+                continue
+            if not write.fields and all(each.external_id for each in write.variants):
+                variants += [each.external_id for each in write.variants if each.external_id]
+            elif write.variants or _LISTS & set(write.fields):
+                whole.append(write.external_id)
+            else:
+                texts.append(write.external_id)
+        products = [*await self._reader.read("product", whole), *await self._reader.texts(texts)]
+        by_id = {record.external_id: record for record in products}
+        parts = {record.external_id: record for record in await self._reader.read("variant", variants)}
+        return [by_id.get(write.external_id or "") or _of_parts(write, parts) for write in writes]
+
+    async def _one(self, write: ProductWrite, record: Record | None) -> Written:
         if write.external_id is None:
             return await self._create(write)
-        record = current.get(write.external_id)
         if record is None:
             return Written("person", "Shopify no longer has the product.", write.external_id)
         return await self._change(write, record)
@@ -110,7 +128,8 @@ class ProductWriter:
         errors = user_errors(payload)
         if errors or not payload.get("product"):
             raise PlatformRefused(words(errors) or "Shopify did not change the product.")
-        answered = (await self._reader.one("product", payload["product"])).fields
+        node = {**payload["product"], "variants": _NONE, "media": _NONE}
+        answered = (await self._reader.one("product", node)).fields
         return {name: answered[name] for name in changed if name not in ("tags", "images")}
 
     async def _set_tags(self, record: Record, changed: Fields, expected: Mapping[str, Any]) -> Fields:
@@ -278,6 +297,14 @@ class ProductWriter:
         if not variants:
             given["variants"] = [mapping.new_variant_input({})]
         return given
+
+
+def _of_parts(write: ProductWrite, parts: Mapping[str, Record]) -> Record | None:
+    """A product of which nothing but its variants is written, by these alone; None when it has none of them."""
+    if write.external_id is None or write.fields:
+        return None
+    found = tuple(parts[each] for each in (variant.external_id or "" for variant in write.variants) if each in parts)
+    return Record(write.external_id, {}, parts=found) if found or not write.variants else None
 
 
 def _plan(parts: Parts, index: int, write: VariantWrite, record: Record, currency: str) -> None:

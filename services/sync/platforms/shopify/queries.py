@@ -142,6 +142,14 @@ PRODUCTS_BY_ID = Document(
     }}""",
     600,
 )
+PRODUCTS_PLAIN = Document(
+    "ProductsPlain",
+    f"""query ProductsPlain($ids: [ID!]!) {{
+      shop {{ currencyCode }}
+      nodes(ids: $ids) {{ ... on Product {{ {_PRODUCT} }} }}
+    }}""",
+    300,
+)
 VARIANTS_BY_ID = Document(
     "VariantsById",
     f"""query VariantsById($ids: [ID!]!) {{
@@ -252,9 +260,12 @@ CREATE_PRODUCT = Document(
 UPDATE_PRODUCT = Document(
     "UpdateProduct",
     f"""mutation UpdateProduct($product: ProductUpdateInput!) {{
-      productUpdate(product: $product) {{ product {{ {_PRODUCT_WHOLE} }} userErrors {{ field message }} }}
+      productUpdate(product: $product) {{
+        product {{ {_PRODUCT} collections(first: {NESTED_IMAGES}) {{ nodes {{ {_COLLECTION} }} {_PAGE_INFO} }} }}
+        userErrors {{ field message }}
+      }}
     }}""",
-    60,
+    20,
 )
 ADD_TAGS = Document(
     "AddTags",

@@ -17,7 +17,7 @@ JsonObject = dict[str, Any]
 
 # Products and orders have lists of their own, and cost by how long these may be: a query may cost 1,000 points.
 AT_ONCE = 25
-LEVELS_AT_ONCE = 100
+LEVELS_AT_ONCE = TEXTS_AT_ONCE = 100
 _AT_ONCE: Mapping[Entity, int] = {"product": AT_ONCE, "order": AT_ONCE, "variant": 100, "stock": LEVELS_AT_ONCE}
 _BY_ID: Mapping[Entity, Document] = {
     "product": queries.PRODUCTS_BY_ID,
@@ -83,24 +83,37 @@ class Reader:
             found.add(await self._read(entity, ids[start : start + size]))
         return found
 
+    async def texts(self, product_ids: Sequence[str]) -> list[Record]:
+        """Products without their variants, pictures and collections, which cost most of their points."""
+        ids = [mapping.gid("Product", each) for each in product_ids]
+        found: list[Record] = []
+        for start in range(0, len(ids), TEXTS_AT_ONCE):
+            nodes = await self._nodes(queries.PRODUCTS_PLAIN, ids[start : start + TEXTS_AT_ONCE])
+            empty: JsonObject = {name: [] for name in _LISTS["product"]}
+            found += (await self.plain("product", [{**node, **empty} for node in nodes])).records
+        return found
+
     async def _read(self, entity: Entity, ids: Sequence[str]) -> Found:
+        return await self.records(entity, await self._nodes(_BY_ID[entity], ids))
+
+    async def _nodes(self, document: Document, ids: Sequence[str]) -> list[JsonObject]:
+        """Those that there are, asked for in halves when all at once cost too much."""
         try:
-            data = await self.client.ask(_BY_ID[entity], {"ids": list(ids)})
+            data = await self.client.ask(document, {"ids": list(ids)})
         except CostsTooMuch:
             if len(ids) == 1:
                 raise
             half = len(ids) // 2
-            found = await self._read(entity, ids[:half])
-            found.add(await self._read(entity, ids[half:]))
-            return found
+            return [*await self._nodes(document, ids[:half]), *await self._nodes(document, ids[half:])]
         if "shop" in data:
             self.note_currency(data)
-        return await self.records(entity, [node for node in data["nodes"] if node])
+        return [node for node in data["nodes"] if node]
 
     async def records(self, entity: Entity, nodes: Sequence[JsonObject]) -> Found:
-        """What nodes of an answer say, after what is beyond their first pages was read too."""
-        await asyncio.gather(*(self.complete(node, name) for node in nodes for name in _LISTS.get(entity, ())))
-        return await self.plain(entity, nodes)
+        """What nodes of an answer say, after what is beyond their first pages was read too; without what is gone."""
+        names = _LISTS.get(entity, ())
+        await asyncio.gather(*(self.complete(node, name) for node in nodes for name in names))
+        return await self.plain(entity, [node for node in nodes if all(node[name] is not None for name in names)])
 
     async def plain(self, entity: Entity, nodes: Sequence[JsonObject]) -> Found:
         """What nodes say that are whole already."""
@@ -115,19 +128,20 @@ class Reader:
     async def one(self, entity: Entity, node: JsonObject) -> Record:
         """The record of one node. Raises AnswerNotUnderstood."""
         found = await self.records(entity, [node])
-        if found.unread:
-            raise AnswerNotUnderstood(found.unread[0].message)
+        if not found.records:
+            raise AnswerNotUnderstood(found.unread[0].message if found.unread else "Shopify no longer has it.")
         return found.records[0]
 
     async def complete(self, node: JsonObject, name: str) -> None:
-        """Make a connection of a node the plain list of all that it has."""
+        """Make a connection of a node the plain list of all that it has; None when the node is gone by now."""
         connection = node[name]
         found = list(connection["nodes"])
         while connection["pageInfo"]["hasNextPage"]:
             variables = {"id": node["id"], "after": connection["pageInfo"]["endCursor"]}
             owner = (await self.client.ask(_MORE[name], variables))["node"]
             if owner is None:
-                break
+                node[name] = None
+                return
             connection = owner["more"]
             found += connection["nodes"]
         node[name] = found

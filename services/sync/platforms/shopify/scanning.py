@@ -6,6 +6,7 @@ bulk operations, and go by ids where these fail.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +45,14 @@ class Scanner:
         self._places: list[str] | None = None
 
     async def page(self, scan: Scan) -> Page:
-        """The next page. Raises as `Session`."""
+        """The next page. Raises as `Session`.
+
+        Orders are never whole: those of more than 60 days ago are kept from who may not read all.
+        """
+        page = await self._page(scan)
+        return replace(page, is_whole=scan.entity != "order")
+
+    async def _page(self, scan: Scan) -> Page:
         if scan.entity not in self._at_once:
             raise PlatformRefused(f"Shopify has no {scan.entity} of its own.")
         token: Token = orjson.loads(scan.resume) if scan.resume else {}

@@ -8,13 +8,14 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.contracts.sync.shapes import FeedKind
 
 SIGNATURE_HEADER = "x-shopify-hmac-sha256"
 _PRODUCTS: tuple[FeedKind, ...] = ("import_products", "update_products", "import_images")
 _ORDERS: tuple[FeedKind, ...] = ("import_orders", "update_orders")
-_STOCK: tuple[FeedKind, ...] = ("import_stock",)
+_STOCK: tuple[FeedKind, ...] = ("check_stock",)
 # A change of stock does not touch its product, nor a sale: stock has topics of its own.
 TOPICS: Mapping[str, tuple[FeedKind, ...]] = {
     "products/create": _PRODUCTS,
@@ -38,29 +39,25 @@ TOPICS: Mapping[str, tuple[FeedKind, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Webhook:
-    """One webhook. `event_id` is the same when Shopify repeats it; `feeds` are those that it wakes."""
+class Knock:
+    """What a webhook is good for: the event it tells of, the same on every repeat, and the feeds that should look."""
 
     event_id: str
-    topic: str
-    shop: str
     feeds: tuple[FeedKind, ...]
 
 
-def is_genuine(client_secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether a body, byte by byte as it came, was signed with the app's client secret. Header names in any case."""
-    given = _lower(headers).get(SIGNATURE_HEADER, "")
-    expected = base64.b64encode(hmac.new(client_secret.encode(), body, hashlib.sha256).digest())
-    return bool(client_secret) and hmac.compare_digest(expected, given.encode())
+def is_genuine(body: bytes, headers: Mapping[str, str], secret: str, now: datetime | None = None) -> bool:
+    """Whether a body, byte by byte as it came, was signed with the app's client secret. Header names are lower case.
+
+    Shopify signs no time, and repeats for hours what was not answered: `now` decides nothing, repeats are known by
+    their event.
+    """
+    given = headers.get(SIGNATURE_HEADER, "")
+    expected = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest())
+    return bool(secret) and hmac.compare_digest(expected, given.encode())
 
 
-def webhook(headers: Mapping[str, str]) -> Webhook:
-    """What a webhook's headers say. A topic that is not known wakes nothing."""
-    named = _lower(headers)
-    topic = named.get("x-shopify-topic", "").lower()
-    event_id = named.get("x-shopify-event-id") or named.get("x-shopify-webhook-id") or ""
-    return Webhook(event_id, topic, named.get("x-shopify-shop-domain", ""), TOPICS.get(topic, ()))
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def knock(body: bytes, headers: Mapping[str, str]) -> Knock:
+    """Which feeds a genuine webhook wakes: none for a topic that is not known. What is in the body is not looked at."""
+    event_id = headers.get("x-shopify-event-id") or headers.get("x-shopify-webhook-id") or ""
+    return Knock(event_id, TOPICS.get(headers.get("x-shopify-topic", "").lower(), ()))
