@@ -15,7 +15,7 @@ from services.sync.platforms.http import connected
 from services.sync.platforms.registry import PLATFORMS
 from shared.contracts.sync.shapes import Entity, FeedKind
 from shared.impex.cells import check_digit
-from tests.fakes.custom import CustomShop
+from tests.fakes.custom import SIGNING_SECRET, CustomShop
 from tests.fakes.files import FilesShop, SftpShop
 from tests.fakes.platforms import FakeShop
 from tests.fakes.shopify import ShopifyShop
@@ -28,6 +28,11 @@ FAKES: dict[str, Callable[[], FakeShop]] = {
 }
 # Platforms that answer nothing to what is written, and why.
 ONE_WAY = {"files": "a file says nothing back: what becomes of it shows in the next file that comes in"}
+# A webhook of each platform that has them: that orders changed, with the id of its event, and the secret.
+Delivered = tuple[dict[str, str], bytes, str]
+DELIVERIES: dict[str, Callable[[str], Delivered]] = {
+    "custom": lambda event_id: (*CustomShop().webhook("orders.changed", event_id), SIGNING_SECRET),
+}
 # More pages than any scan of these tests has: one that has more does not end.
 MOST_PAGES = 200
 Opened = Callable[[FakeShop], AbstractAsyncContextManager[Session]]

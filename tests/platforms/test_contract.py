@@ -20,11 +20,12 @@ from services.sync.platforms.base import (
     VariantWrite,
     Written,
 )
-from services.sync.platforms.registry import PLATFORMS
+from services.sync.platforms.registry import PLATFORMS, WEBHOOKS
 from shared.contracts.orders.imported import RemoteOrder
 from shared.contracts.sync.shapes import FeedKind
 from tests.fakes.platforms import FakeShop
 from tests.platforms.conftest import (
+    DELIVERIES,
     FAKES,
     all_pages,
     all_records,
@@ -460,6 +461,43 @@ async def test_nothing_to_write_is_nothing_written(shop: FakeShop) -> None:
         assert list(await session.write_stock([])) == []
         assert list(await session.confirm_shipments([])) == []
     assert shop.writes == []
+
+
+# --- being told
+
+
+def test_each_platform_that_tells_has_a_delivery() -> None:
+    assert set(DELIVERIES) == set(WEBHOOKS)
+    assert all(webhooks.SIGNED_WITH in PLATFORMS[name].credential_names for name, webhooks in WEBHOOKS.items())
+
+
+@pytest.mark.feature("SYN-14")
+@pytest.mark.parametrize("name", sorted(DELIVERIES))
+def test_repeated_delivery_is_the_same_event_and_wakes_the_same_feeds(name: str) -> None:
+    webhooks, now = WEBHOOKS[name], datetime.now(UTC)
+    told = []
+    for event_id in ("event-1", "event-1", "event-2"):
+        headers, body, secret = DELIVERIES[name](event_id)
+        assert webhooks.is_genuine(body, headers, secret, now)
+        told.append(webhooks.knock(body, headers))
+    assert told[0] == told[1]
+    assert told[0].event_id != told[2].event_id
+    assert set(told[0].feeds) == {"import_orders", "update_orders"}
+
+
+@pytest.mark.feature("SYN-14")
+@pytest.mark.parametrize("name", sorted(DELIVERIES))
+def test_delivery_of_others_is_not_genuine(name: str) -> None:
+    webhooks, now = WEBHOOKS[name], datetime.now(UTC)
+    headers, body, secret = DELIVERIES[name]("event-1")
+    assert not webhooks.is_genuine(body + b" ", headers, secret, now)
+    assert not webhooks.is_genuine(body, {}, secret, now)
+    for other in ("", "another", "whsec_" + "A" * 40):
+        assert not webhooks.is_genuine(body, headers, other, now)
+    for header in headers:
+        for value in ("", "\u00fc", "x" * 10_000):
+            # Whatever stands there is no reason to break.
+            assert webhooks.is_genuine(body, headers | {header: value}, secret, now) in (True, False)
 
 
 # --- parts of the tests

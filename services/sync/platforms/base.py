@@ -211,6 +211,33 @@ class Session(Protocol):
         """Say that goods have left, each shipment once however often it is tried."""
 
 
+# --- being told
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """What a webhook is good for: the event it tells of, the same on every repeat, and the feeds that should look."""
+
+    event_id: str
+    feeds: tuple[FeedKind, ...]
+
+
+class Webhooks(Protocol):
+    """The module `webhooks.py` of a platform that tells us by itself what changed. Header names are lower case.
+
+    Nothing is read from a webhook but what to look at: it may be late, twice, out of order, or never come.
+    """
+
+    # What the credential is called with which they are signed.
+    SIGNED_WITH: str
+
+    def is_genuine(self, body: bytes, headers: Mapping[str, str], secret: str, now: datetime) -> bool:
+        """Whether whoever knows the secret sent these very bytes, and not too long ago where they say when."""
+
+    def knock(self, body: bytes, headers: Mapping[str, str]) -> Knock:
+        """Which feeds a genuine webhook wakes; none where nobody knows."""
+
+
 class Platform(Protocol):
     """One store platform. `lacks` says of each feed that it does not have why not, for people.
 

@@ -1,15 +1,16 @@
 """What a server of the custom protocol says by itself: that something changed, and nothing that is relied on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
 from services.sync.errors import InvalidCredentials
+from services.sync.platforms.base import Knock
 from services.sync.platforms.custom.signing import is_signed
 from shared.contracts.sync.shapes import FeedKind
 
+SIGNED_WITH = "signing_secret"
 _LONGEST_HEADER = 4096
 _FEEDS: dict[str, tuple[FeedKind, ...]] = {
     "products.changed": ("import_products", "update_products", "import_images"),
@@ -18,14 +19,6 @@ _FEEDS: dict[str, tuple[FeedKind, ...]] = {
     "suppliers.changed": ("import_suppliers",),
     "supplier-links.changed": ("import_supplier_links",),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Knock:
-    """What a webhook is good for: the event it tells of, the same on every repeat, and the feeds that should look."""
-
-    event_id: str
-    feeds: tuple[FeedKind, ...]
 
 
 class _Event(msgspec.Struct):
