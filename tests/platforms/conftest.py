@@ -18,7 +18,7 @@ from shared.impex.cells import check_digit
 from tests.fakes.custom import SIGNING_SECRET, CustomShop
 from tests.fakes.files import FilesShop, SftpShop
 from tests.fakes.platforms import FakeShop
-from tests.fakes.shopify import ShopifyShop
+from tests.fakes.shopify import CLIENT_SECRET, ShopifyShop
 
 FAKES: dict[str, Callable[[], FakeShop]] = {
     "custom": CustomShop,
@@ -32,6 +32,7 @@ ONE_WAY = {"files": "a file says nothing back: what becomes of it shows in the n
 Delivered = tuple[dict[str, str], bytes, str]
 DELIVERIES: dict[str, Callable[[str], Delivered]] = {
     "custom": lambda event_id: (*CustomShop().webhook("orders.changed", event_id), SIGNING_SECRET),
+    "shopify": lambda event_id: of_shopify(event_id),
 }
 # More pages than any scan of these tests has: one that has more does not end.
 MOST_PAGES = 200
@@ -105,6 +106,11 @@ def needs(shop: FakeShop, *feeds: FeedKind) -> Platform:
         if feed in platform.lacks:
             pytest.skip(platform.lacks[feed])
     return platform
+
+
+def of_shopify(event_id: str) -> Delivered:
+    headers, body = ShopifyShop().webhook("orders/updated", {"id": 1}, event_id=event_id)
+    return {name.lower(): value for name, value in headers.items()}, body, CLIENT_SECRET
 
 
 def needs_answers(shop: FakeShop) -> None:

@@ -559,6 +559,12 @@ async def test_token_leads_to_no_other_folder(files: FilesShop, tmp_path: Path) 
                 await session.page(Scan("stock", resume=token))
 
 
+async def test_inbox_that_is_not_there_is_named_from_the_organizations_folder_on(files: FilesShop) -> None:
+    (files.folder / "webshop" / "in").rmdir()
+    async with session_with(files) as session:
+        assert (await session.greet()).missing == ["There is no folder 'organization/webshop/in' yet: make it."]
+
+
 async def test_organization_without_a_folder_is_told_so(files: FilesShop) -> None:
     async with connected("folder:", Purse()) as http:
         session = Files().session(Account(files.settings, {}), http)

@@ -125,7 +125,7 @@ async def test_server_inside_a_private_network_is_not_asked(sftp: SftpShop, monk
 async def test_folder_that_is_not_there_is_named_and_made_when_something_is_laid(sftp: SftpShop) -> None:
     (sftp.folder / "webshop" / "in").rmdir()
     async with session_with(sftp) as session:
-        assert (await session.greet()).missing == ["There is no folder 'in' on the server yet."]
+        assert (await session.greet()).missing == ["There is no folder 'in' on the server yet: make it."]
         assert (await session.write_stock([StockWrite("k", "main/A", "A", "main", 1)]))[0].outcome == "ok"
     assert sftp.levels == {("A", "main"): 1}
 

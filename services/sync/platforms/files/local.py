@@ -59,7 +59,7 @@ class LocalFolder:
                     return None
                 return f"'{self._named(path)}' can not be {'written' if is_written else 'read'}."
         except FileNotFoundError:
-            return None if is_written else f"There is no folder '{self._named(path)}' yet."
+            return None if is_written else f"There is no folder '{self._named(path)}' yet: make it."
 
     def _files(self, path: str) -> list[Seen]:
         try:
@@ -119,7 +119,8 @@ class LocalFolder:
             os.close(folder)
 
     def _named(self, path: str) -> str:
-        return "/".join(filter(None, (self._folder, path)))
+        """As whoever lays files may know it: from the organization's own folder on."""
+        return "/".join(filter(None, (self._root.name, self._folder, path)))
 
 
 def _seen(entry: "os.DirEntry[str]") -> Seen | None:

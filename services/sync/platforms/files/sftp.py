@@ -80,7 +80,7 @@ class SftpFolder:
         try:
             attributes = await self._client.stat(self._at(path))
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-            return None if is_written else f"There is no folder '{path}' on the server yet."
+            return None if is_written else f"There is no folder '{path}' on the server yet: make it."
         return None if _is(stat.S_ISDIR, attributes) else f"'{path}' is no folder on the server."
 
     async def files(self, path: str) -> list[Seen]:

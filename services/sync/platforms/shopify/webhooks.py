@@ -7,11 +7,12 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from services.sync.platforms.base import Knock
 from shared.contracts.sync.shapes import FeedKind
 
+SIGNED_WITH = "client_secret"
 SIGNATURE_HEADER = "x-shopify-hmac-sha256"
 _PRODUCTS: tuple[FeedKind, ...] = ("import_products", "update_products", "import_images")
 _ORDERS: tuple[FeedKind, ...] = ("import_orders", "update_orders")
@@ -36,14 +37,6 @@ TOPICS: Mapping[str, tuple[FeedKind, ...]] = {
     "refunds/create": _ORDERS,
     "bulk_operations/finish": (),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Knock:
-    """What a webhook is good for: the event it tells of, the same on every repeat, and the feeds that should look."""
-
-    event_id: str
-    feeds: tuple[FeedKind, ...]
 
 
 def is_genuine(body: bytes, headers: Mapping[str, str], secret: str, now: datetime | None = None) -> bool:
