@@ -100,6 +100,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     suppliers.router,
     stock_checks.router,
     connections.router,
+    connections.knocking_router,
     feeds.router,
     listings.router,
 )

@@ -1,9 +1,10 @@
 """Connections to store platforms: made, tested, matched, gone live with, and forgotten."""
 
+import base64
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from gateway.request import Ask
 from gateway.rest.preconditions import ExpectedVersion, tagged
@@ -22,6 +23,7 @@ from shared.contracts.sync.messages import (
     PauseConnection,
     PreviewConnectionDeletion,
     PreviewMatches,
+    ReceiveWebhook,
     ResetClock,
     ResumeConnection,
     SendConnection,
@@ -30,9 +32,13 @@ from shared.contracts.sync.messages import (
 )
 from shared.contracts.sync.shapes import Connection, ConnectionChange, ConnectionDraft, Entity
 from shared.contracts.sync.work import Checklist, Clocks, DeletionPreview, MatchPreview, StartedExecutions
+from shared.errors import TooLarge
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["connections"])
+knocking_router = APIRouter(tags=["connections"])
+_LONGEST_WEBHOOK = 1 << 20
+_KEPT = frozenset(("content-type", "date", "user-agent"))
 
 After = Annotated[str | None, Query(description="`next` of the page before.")]
 
@@ -163,3 +169,19 @@ async def preview_matches(connection_id: UUID, ask: Ask, first: First = 50, afte
 async def confirm_matches(connection_id: UUID, ask: Ask) -> Connection:
     """The preview was looked at: from now on products are linked and created."""
     return await ask(ConfirmMatches(connection_id=connection_id))
+
+
+@knocking_router.post("/platform-webhooks/{connection_id}", status_code=204)
+async def receive_webhook(connection_id: UUID, request: Request, ask: Ask) -> None:
+    """Where a connection's platform tells that something changed, signed with the connection's secret.
+
+    It is kept, and wakes the feeds that go and look. A repeat wakes nothing.
+    """
+    body = await request.body()
+    if len(body) > _LONGEST_WEBHOOK:
+        raise TooLarge(f"A webhook has at most {_LONGEST_WEBHOOK} bytes.")
+    headers = {
+        name: value for name, value in request.headers.items() if name in _KEPT or name.startswith(("x-", "webhook-"))
+    }
+    message = ReceiveWebhook(connection_id=connection_id, headers=headers, body=base64.b64encode(body))
+    await ask(message)

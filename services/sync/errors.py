@@ -1,6 +1,6 @@
 """What can go wrong in sync, by name."""
 
-from shared.errors import Conflict, NotFound, Unavailable, ValidationFailed
+from shared.errors import Conflict, NotFound, Unauthenticated, Unavailable, ValidationFailed
 
 
 class ConnectionNotFound(NotFound):
@@ -105,6 +105,10 @@ class StockIsOurs(Conflict):
 
 class NotReady(Conflict):
     """Something that has to hold before going live does not."""
+
+
+class WebhookNotGenuine(Unauthenticated):
+    """The platform's secret did not sign this."""
 
 
 class ListingNotFound(NotFound):

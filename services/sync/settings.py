@@ -12,6 +12,8 @@ class SyncSettings(BaseSettings):
 
     # For how long changes that were made or called off, and issues that are over, are kept.
     settled_retention: timedelta = Field(default=timedelta(days=90), validation_alias="CROSSDOCK_SYNC_RETENTION")
+    # For how long webhooks are kept; a repeat after that only makes a feed look once more.
+    webhook_retention: timedelta = Field(default=timedelta(days=30), validation_alias="CROSSDOCK_WEBHOOK_RETENTION")
 
 
 @cache

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from services.sync.repository import changes, issues
+from services.sync.repository import changes, issues, webhooks
 from services.sync.repository.feeds import START_FEED
 from services.sync.settings import sync_settings
 from services.sync.use_cases import connecting, executing, feeds, fetching, products_out, shipments_out, stock_out
@@ -38,7 +38,7 @@ async def start_feeds_that_are_due(_payload: dict[str, Any], uow: UnitOfWork) ->
 
 @performs(START_FEED)
 async def start_feed(payload: dict[str, Any], uow: UnitOfWork) -> None:
-    await feeds.start_by_clock(uow, UUID(payload["feed_id"]))
+    await feeds.start_by_itself(uow, UUID(payload["feed_id"]), payload.get("trigger", "schedule"))
 
 
 @performs(KEEP_ORDER_CONNECTION)
@@ -56,3 +56,4 @@ async def drop_what_was_settled_long_ago(_payload: dict[str, Any], uow: UnitOfWo
     """Changes that were made or called off, and issues that are over, are kept for a time."""
     await changes.drop_settled(uow, sync_settings().settled_retention)
     await issues.drop_resolved(uow, sync_settings().settled_retention)
+    await webhooks.drop_old(uow, sync_settings().webhook_retention)

@@ -42,6 +42,7 @@ WITHOUT_FIELD: dict[str, str] = {
     "catalog.change_prices_of_file": "its rows come as the body of a request; changePrices takes them as a list",
     "inventory.start_stock_check_of_file": "its file comes as the body of a request; startStockCheck takes a list",
     "payments.compare_settlement_file": "its file comes as the body of a request; GraphQL carries none",
+    "sync.receive_webhook": "its bytes are signed by a platform, which speaks no GraphQL",
     "platform.start_import": "its file comes as the body of a request; GraphQL carries none",
 }
 # Events that no service listens to: they are for outgoing webhooks alone.

@@ -93,6 +93,13 @@ class Connected(Merchant):
         """The envelope of a service's own work for this merchant."""
         return service_envelope(service, self.organization_id)
 
+    async def waiting_tasks(self) -> int:
+        """How many tasks sync has left."""
+        uow = self.process.surroundings.unit_of_work("sync", self.inside("sync"))
+        count: int = await uow.fetchval("SELECT count(*) FROM tasks")
+        await uow.rollback()
+        return count
+
     async def is_due(self, feed_id: str) -> None:
         """A feed's time has come."""
         uow = self.process.surroundings.unit_of_work("sync", self.inside("sync"))

@@ -1,6 +1,6 @@
 """Connections to store platforms."""
 
-from services.sync.use_cases import connecting, going_live, matching
+from services.sync.use_cases import connecting, going_live, knocking, matching
 from shared.contracts.base import Done, Page
 from shared.contracts.sync.messages import (
     ChangeConnection,
@@ -15,6 +15,7 @@ from shared.contracts.sync.messages import (
     PauseConnection,
     PreviewConnectionDeletion,
     PreviewMatches,
+    ReceiveWebhook,
     ResetClock,
     ResumeConnection,
     TestConnection,
@@ -89,6 +90,12 @@ async def list_clocks(message: ListClocks, uow: UnitOfWork) -> Clocks:
 @answers(ResetClock, scope="sync:write")
 async def reset_clock(message: ResetClock, uow: UnitOfWork) -> Clocks:
     return await connecting.reset_clock(uow, message.connection_id, message.entity)
+
+
+@answers(ReceiveWebhook, public=True)
+async def receive_webhook(message: ReceiveWebhook, uow: UnitOfWork) -> Done:
+    await knocking.receive(uow, message.connection_id, message.headers, message.body)
+    return Done()
 
 
 @answers(PreviewMatches, scope="sync:read")

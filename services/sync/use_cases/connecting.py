@@ -32,6 +32,7 @@ from shared.contracts.sync.work import Clock, Clocks, DeletionPreview
 from shared.identifiers import new_id
 from shared.pagination import cursor_for, cursor_id, cursor_values
 from shared.security import SecretText
+from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
 
 KEEP_ORDER_CONNECTION = "sync.keep_order_connection"
@@ -241,6 +242,7 @@ def shape(row: asyncpg.Record) -> Connection:
         settings=ConnectionSettings.model_validate_json(row["settings"]),
         greeting=Greeting.model_validate_json(row["greeting"]) if row["greeting"] else None,
         lacks=dict(get_platform(row["platform"]).lacks),
+        webhook_url=f"{settings().base_url.rstrip('/')}/platform-webhooks/{row['id']}",
     )
 
 

@@ -1,5 +1,6 @@
 """Feeds: their settings, when they run, and starting them. Of those that touch the same records one runs at a time."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from shared.unit_of_work import UnitOfWork
 FEED_JOB = "feed"
 # Feeds whose time is the same do not begin at the same moment; each has its own place in these seconds.
 _JITTER_SECONDS = 30
+_AFTER_A_RUN = timedelta(seconds=10)
 
 
 async def list_of(uow: UnitOfWork, connection_id: UUID) -> Page[Feed]:
@@ -149,11 +151,19 @@ async def start_due(uow: UnitOfWork) -> None:
         await feeds.leave_start(uow, row["organization_id"], row["id"], row["next_run_at"], jitter)
 
 
-async def start_by_clock(uow: UnitOfWork, feed_id: UUID) -> None:
-    """Start a feed because its time has come; where it runs still, or cannot run, this time is left out."""
+async def start_by_itself(uow: UnitOfWork, feed_id: UUID, trigger: Trigger) -> None:
+    """Start a feed because its time has come, or its platform said so; where it cannot run, this time is left out.
+
+    A run that is on its way may have passed what a platform told of: it is followed by another.
+    """
     try:
         async with uow.savepoint():
-            await run(uow, feed_id, "schedule")
+            await run(uow, feed_id, trigger)
+    except FeedIsRunning:
+        if trigger == "webhook":
+            due_at = clock.now() + _AFTER_A_RUN
+            payload = {"feed_id": str(feed_id), "trigger": trigger}
+            uow.defer(feeds.START_FEED, payload, due_at=due_at, key=f"webhook {feed_id}")
     except CrossdockError as error:
         if error.status not in (404, 409):
             raise

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Base64Bytes, Field
 
 from shared.contracts.base import Command, Done, Page, Query
 from shared.contracts.orders.messages import Reason
@@ -143,6 +143,17 @@ class ResetClock(Command[Clocks]):
 
     connection_id: UUID
     entity: Entity
+
+
+class ReceiveWebhook(Command[Done]):
+    """A platform says that something changed. It is verified, kept, and wakes the feeds that go and look.
+
+    Refused: `connection_not_found` (404), `webhook_not_genuine` (401).
+    """
+
+    connection_id: UUID
+    headers: dict[str, str]
+    body: Base64Bytes
 
 
 # --- feeds

@@ -153,8 +153,8 @@ class Connection(Shape):
     """A connection to a store platform. Its credentials are never shown.
 
     In `test` mode everything comes in for real, and what would be written there is computed and shown, but not sent.
-    `greeting` is what the platform said when it was last reached, at `checked_at`; `needs_credentials` since it
-    refused those it has.
+    Webhooks of the platform are taken at `webhook_url`. `greeting` is what the platform said when it was last reached,
+    at `checked_at`; `needs_credentials` since it refused those it has.
     """
 
     id: UUID
@@ -167,6 +167,7 @@ class Connection(Shape):
     settings: ConnectionSettings
     greeting: Greeting | None
     lacks: dict[str, str]
+    webhook_url: str | None = None
     checked_at: datetime | None
     live_at: datetime | None
     created_at: datetime
