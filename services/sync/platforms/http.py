@@ -4,6 +4,7 @@ What a platform answers is told apart here once, by its status; what stands in t
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ TIMEOUT_SECONDS = 30.0
 MOST_BYTES = 64 << 20
 LONGEST_MESSAGE = 1000
 _LONGEST_WAIT_SECONDS = 3600.0
+_SECONDS = re.compile(r"[0-9]+")
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "HEAD"))
 
 
@@ -87,9 +89,7 @@ class Http:
         most_bytes: int,
     ) -> Answer:
         await self.budget.take(points)
-        url = httpx.URL(path if path.startswith("http") else f"{self._base_url}{path}")
-        if params:
-            url = url.copy_merge_params(dict(params))
+        url = self._url(path, params)
         try:
             async with asyncio.timeout(timeout_seconds):
                 request = await request_to(
@@ -102,7 +102,7 @@ class Http:
                     await response.aclose()
         except AddressRefused as error:
             raise PlatformRefused(error.detail) from error
-        except (httpx.ConnectError, httpx.InvalidURL) as error:
+        except httpx.ConnectError as error:
             raise PlatformAway(f"{url.host} can not be reached: {str(error) or type(error).__name__}.") from error
         except httpx.HTTPError as error:
             raise AnswerLost(f"{url.host} did not answer: {str(error) or type(error).__name__}.") from error
@@ -113,6 +113,14 @@ class Http:
         if told is not None:
             self.ahead = told - clock.now()
         return answer
+
+    def _url(self, path: str, params: Mapping[str, str] | None) -> httpx.URL:
+        """Raises PlatformRefused for what is no address, which it will not become by waiting."""
+        try:
+            url = httpx.URL(path if path.startswith("http") else f"{self._base_url}{path}")
+            return url.copy_merge_params(dict(params)) if params else url
+        except httpx.InvalidURL as error:
+            raise PlatformRefused(f"This is no address: {error}.") from error
 
 
 async def _whole(response: httpx.Response, most_bytes: int) -> bytes:
@@ -168,19 +176,25 @@ def said(answer: Answer) -> str:
 def retry_after(answer: Answer) -> int | None:
     """How many seconds the platform asks to wait (RFC 9110 §10.2.3: seconds or a date); an hour at most."""
     value = answer.headers.get("retry-after", "").strip()
-    if value.isdigit():
-        return min(int(value), int(_LONGEST_WAIT_SECONDS))
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
+    if _SECONDS.fullmatch(value):
+        # So many digits as no wait has; int() would refuse more than 4,300 of them.
+        return min(int(value.lstrip("0")[:10] or 0), int(_LONGEST_WAIT_SECONDS))
+    moment = _moment(value)
+    if moment is None:
         return None
-    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - clock.now()).total_seconds()
+    seconds = (moment - clock.now()).total_seconds()
     return int(min(max(seconds, 0), _LONGEST_WAIT_SECONDS))
 
 
 def server_time(answer: Answer) -> datetime | None:
     """What time the platform has, by the `Date` of its answer."""
+    return _moment(answer.headers.get("date", ""))
+
+
+def _moment(value: str) -> datetime | None:
+    """A date of HTTP (RFC 9110 §5.6.7), in UTC; None for what is none."""
     try:
-        return parsedate_to_datetime(answer.headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
+        moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
         return None
