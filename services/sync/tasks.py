@@ -13,6 +13,7 @@ from services.sync.use_cases.executing import Work
 from services.sync.use_cases.taking.orders import take_orders
 from services.sync.use_cases.taking.products import take_products
 from services.sync.use_cases.taking.stock import take_stock
+from services.sync.use_cases.taking.suppliers import take_suppliers
 from shared.contracts.sync.shapes import FeedKind
 from shared.jobs import RunningJob
 from shared.service import every, performs, runs
@@ -24,6 +25,8 @@ WORKS: dict[FeedKind, Work] = {
     ),
     **dict.fromkeys(("import_orders", "update_orders"), partial(fetching.fetch, take=take_orders)),
     "import_stock": partial(fetching.fetch, take=take_stock),
+    **dict.fromkeys(("import_suppliers", "import_supplier_links"), partial(fetching.fetch, take=take_suppliers)),
+    "check_stock": partial(fetching.fetch, take=stock_out.check_stock),
     "export_stock": stock_out.export_stock,
     "export_products": products_out.export_products,
     "confirm_shipments": shipments_out.confirm_shipments,

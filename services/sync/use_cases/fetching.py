@@ -28,6 +28,8 @@ from shared.unit_of_work import UnitOfWork
 Take = Callable[[Run], Awaitable[None]]
 # So long after everything was read it is read again: there are changes that no platform's clock tells.
 _FULL_SCAN_EVERY = timedelta(days=7)
+# No platform's clock of stock can be relied on: a check that trusts it finds what it knows.
+_ALWAYS_FULL = ("import_stock", "check_stock")
 _ANALYSED_AT_ONCE = 500
 # Below so many records a share says nothing.
 _FEW_RECORDS = 3
@@ -60,7 +62,7 @@ async def _begin(run: Run) -> None:
         is_aged = known is not None and (
             known["full_scan_at"] is None or known["full_scan_at"] < now - _FULL_SCAN_EVERY
         )
-        is_full = run.is_full or cursor_at is None or is_aged
+        is_full = run.is_full or cursor_at is None or is_aged or run.kind in _ALWAYS_FULL
         overlap = get_platform(run.connection["platform"]).overlap
         run.job.checkpoint |= {
             "phase": "scan",

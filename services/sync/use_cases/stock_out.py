@@ -14,6 +14,7 @@ from services.sync.repository.changes import Found
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.sending import Queued, send
 from shared.contracts.inventory.messages import GetAvailability, GetCentreStock
+from shared.contracts.sync.shapes import ChangeState
 
 _COMPARED_AT_ONCE = 1000
 
@@ -25,7 +26,20 @@ async def export_stock(run: Run) -> None:
     await send(run, ("stock",), _write)
 
 
-async def _compare_some(run: Run) -> bool:
+async def check_stock(run: Run) -> None:
+    """Compare all of the platform's stock with ours: what is different waits for a person, with both figures (INV-7).
+
+    A difference may be a sale over there whose order has not come yet; written at once it would be sold twice.
+    """
+    if "marked" not in run.job.checkpoint:
+        async with run.job.step() as uow:
+            await listings.mark_all(uow, run.connection_id, "stock")
+            run.job.checkpoint["marked"] = True
+    while await _compare_some(run, "review", "stock_check"):
+        pass
+
+
+async def _compare_some(run: Run, state: ChangeState = "queued", reason: str | None = None) -> bool:
     """Queue what is different of the marked records; one whose mark came back meanwhile is compared again."""
     uow = run.job.unit_of_work()
     try:
@@ -43,7 +57,7 @@ async def _compare_some(run: Run) -> bool:
         if quantity is None or quantity == before:
             over.append((row["id"], "quantity"))
         else:
-            found.append(Found(row["id"], "stock", "out", "update", "quantity", before, quantity, "queued"))
+            found.append(Found(row["id"], "stock", "out", "update", "quantity", before, quantity, state, reason))
     async with run.job.step() as uow:
         if over:
             await changes.call_off(uow, "out", over, "agreed")
@@ -51,6 +65,7 @@ async def _compare_some(run: Run) -> bool:
             await changes.queue(uow, run.connection_id, found)
         await listings.unmark(uow, rows)
         run.job.count("compared", len(rows))
+        run.job.count("different", len(found))
     return len(rows) == _COMPARED_AT_ONCE
 
 

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deploy import topology
-from shared.settings import settings
+from shared.settings import Settings, settings
 from tests.doors import Client
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
 
 
 @pytest.fixture(autouse=True)
-def _fakes_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fakes_are_asked(configuration: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fakes listen inside our own network."""
     monkeypatch.setattr(settings(), "fetch_private", True)
 

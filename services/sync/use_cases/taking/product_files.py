@@ -5,11 +5,8 @@ merged into their product, and fields that changed replace what is stored, also 
 of what is to be written, so that nothing else is touched.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import orjson
 
 from shared.impex.writing_products import major, three
 from shared.impex.writing_words import escaped_word, joined_words, path_text
@@ -28,26 +25,6 @@ _PLAIN = {
 }
 PRODUCT_FIELDS = frozenset((*_PLAIN, "tags", "categories", "images", "attributes"))
 VARIANT_FIELDS = frozenset(("barcode", "price", "list_price", "weight_grams", "requires_shipping", "taxable"))
-
-
-@dataclass
-class Sheet:
-    """Rows of one file. `mode` is the import's; `owners` says for each row, from the first, whose it is."""
-
-    mode: str
-    headings: tuple[str, ...]
-    rows: list[Cells] = field(default_factory=list)
-    owners: list[str] = field(default_factory=list)
-
-    def add(self, owner: str, rows: Iterable[Cells]) -> None:
-        for row in rows:
-            self.rows.append(row)
-            self.owners.append(owner)
-
-    def content(self) -> bytes:
-        """NDJSON: a row is a line, whatever is in its cells."""
-        nothing = dict.fromkeys(self.headings, "")
-        return b"\n".join(orjson.dumps(nothing | row) for row in self.rows)
 
 
 def product_cells(fields: Mapping[str, Any]) -> Cells:

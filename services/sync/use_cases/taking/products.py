@@ -7,7 +7,6 @@ on with the same plan, and an import that was started is only waited for. What a
 with the import's own words; the others are acknowledged.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,26 +20,22 @@ from services.sync.repository.issues import Trouble
 from services.sync.use_cases import matching
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.matching import RemoteProduct
+from services.sync.use_cases.taking.imports import File, Sheet, asked, carry_out, stored
 from services.sync.use_cases.taking.product_files import (
     PRODUCT_FIELDS,
     VARIANT_FIELDS,
-    Sheet,
     option_names,
     product_cells,
     variant_cells,
 )
 from shared import blobs
 from shared.contracts.catalog.messages import FindProductKeys, ProductKeys
-from shared.contracts.platform.imports import GetImport, Import, ListImportRemarks, StartImport, import_id_for
 from shared.contracts.sync.shapes import FeedKind
-from shared.errors import CrossdockError
-from shared.identifiers import derived_id
 from shared.impex.cells import InvalidCell, gtin
 from shared.impex.keys import slug
 from shared.unit_of_work import UnitOfWork
 
 _RECORDS_AT_ONCE = 400
-_WAIT_SECONDS = 0.1
 _WHICH: dict[FeedKind, Which] = {"import_products": "inserts", "update_products": "updates", "import_images": "images"}
 
 
@@ -131,15 +126,11 @@ async def _prepare(run: Run) -> bool:
         await uow.rollback()
     if not queued:
         return False
-    keys = await _ask(run, matching.question(products))
+    keys = await asked(run, matching.question(products))
     plan = _planned(run, products, keys, queued)
     plan.last = rows[-1]["id"]
     await _keep(run, plan)
     return True
-
-
-async def _ask(run: Run, message: Any) -> Any:
-    return await run.job.unit_of_work().ask(message, timeout_seconds=60)
 
 
 def _planned(run: Run, products: Sequence[RemoteProduct], keys: ProductKeys, queued: Sequence[Any]) -> Plan:
@@ -301,12 +292,9 @@ def _trouble(run: Run, product: RemoteProduct, code: str, message: str, said: st
 async def _keep(run: Run, plan: Plan) -> None:
     organization_id, job = run.job.organization_id, run.job
     number = job.checkpoint.get("batches", 0)
-    files = []
-    for place, sheet in enumerate(plan.sheets.values()):
-        import_id = import_id_for("products", derived_id("sync import", job.id, number, place))
-        stored = await blobs.put(organization_id, f"imports/{import_id}/file", sheet.content())
-        said = {"import_id": import_id, "mode": sheet.mode, "owners": sheet.owners}
-        files.append({**said, "size": stored.size, "sha256": stored.sha256})
+    files = [
+        (await stored(run, "products", sheet, number, place)).told() for place, sheet in enumerate(plan.sheets.values())
+    ]
     told = {
         "files": files,
         "items": [item.told() for item in plan.items.values()],
@@ -335,7 +323,7 @@ async def _carry_out(run: Run) -> None:
     told = orjson.loads(await blobs.get(job.organization_id, key))
     refused: dict[str, tuple[str, str]] = {}
     for file in told["files"]:
-        refused |= await _import(run, file)
+        refused |= await carry_out(run, File.read(file))
     items = [Item.read(item) for item in told["items"]]
     found = await _created(run, [item for item in items if item.owner not in refused and item.product_id is None])
     async with job.step() as uow:
@@ -345,70 +333,12 @@ async def _carry_out(run: Run) -> None:
     await blobs.delete(job.organization_id, key)
 
 
-async def _import(run: Run, file: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Import a file, once, and wait for its end. Returns what was refused: code and words, by product."""
-    import_id = UUID(file["import_id"])
-    imported = await _find_import(run, import_id)
-    if imported is None:
-        imported = await _ask(
-            run,
-            StartImport(
-                import_id=import_id,
-                key=f"imports/{import_id}/file",
-                size=file["size"],
-                sha256=file["sha256"],
-                file_name=f"{run.connection['name']}.ndjson",
-                group="products",
-                profile="crossdock",
-                mode=file["mode"],
-                format="ndjson",
-                # What a run may take away is weighed by sync itself, of the connection's records.
-                guard_percent=100,
-                shop=run.connection["shop"],
-                origin="schedule",
-                origin_detail=f"connection {run.connection_id}",
-            ),
-        )
-    while imported.state in ("queued", "running"):
-        await asyncio.sleep(_WAIT_SECONDS)
-        imported = await _ask(run, GetImport(import_id=import_id))
-    if imported.state != "succeeded":
-        said = (imported.error or {}).get("detail") or f"The import {imported.state}."
-        return dict.fromkeys(file["owners"], ("import_failed", said))
-    if not imported.counters.get("errors"):
-        return {}
-    return await _refused(run, import_id, file["owners"])
-
-
-async def _find_import(run: Run, import_id: UUID) -> Import | None:
-    try:
-        found: Import = await _ask(run, GetImport(import_id=import_id))
-    except CrossdockError as error:
-        if error.status != 404:
-            raise
-        return None
-    return found
-
-
-async def _refused(run: Run, import_id: UUID, owners: Sequence[str]) -> dict[str, tuple[str, str]]:
-    refused: dict[str, tuple[str, str]] = {}
-    after: str | None = None
-    while True:
-        page = await _ask(run, ListImportRemarks(import_id=import_id, kind="error", first=200, after=after))
-        for remark in page.items:
-            if 1 <= remark.row <= len(owners):
-                refused.setdefault(owners[remark.row - 1], (remark.code, remark.message))
-        if page.next is None:
-            return refused
-        after = page.next
-
-
 async def _created(run: Run, items: Sequence[Item]) -> dict[str, UUID]:
     """The products that came of new ones, by their handle."""
     skus = [sku for item in items for sku in item.skus]
     if not items:
         return {}
-    keys: ProductKeys = await _ask(run, FindProductKeys(skus=skus, slugs=[item.owner for item in items]))
+    keys: ProductKeys = await asked(run, FindProductKeys(skus=skus, slugs=[item.owner for item in items]))
     found = {}
     for item in items:
         by_sku = next((keys.by_sku[sku] for sku in item.skus if sku in keys.by_sku), None)
