@@ -69,7 +69,7 @@ FIELDS = (
     mutation("resetConnectionClock", ResetClock),
     mutation("confirmConnectionMatches", ConfirmMatches),
     query("feed", GetFeed),
-    query("feeds", ListFeeds),
+    connection("feeds", ListFeeds),
     mutation("changeFeed", ChangeFeed),
     mutation("runFeed", RunFeed),
     query("feedExecution", GetFeedExecution),

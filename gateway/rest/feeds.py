@@ -41,9 +41,9 @@ class Rerunning(Shape):
 
 
 @router.get("/feeds")
-async def list_feeds(connection_id: UUID, ask: Ask) -> Page[Feed]:
-    """The feeds of a connection."""
-    return await ask(ListFeeds(connection_id=connection_id))
+async def list_feeds(connection_id: UUID, ask: Ask, first: First = 50, after: After = None) -> Page[Feed]:
+    """The feeds of a connection, by kind."""
+    return await ask(ListFeeds(connection_id=connection_id, first=first, after=after))
 
 
 @router.get("/feeds/{feed_id}")

@@ -33,12 +33,12 @@ CROSS JOIN LATERAL (
 """
 
 
-async def list_of_centres(uow: UnitOfWork, skus: Sequence[str]) -> list[tuple[str, str, int]]:
-    """SKU, centre's code and what can be sold there, looked up one by one."""
+async def list_of_centres(uow: UnitOfWork, skus: Sequence[str]) -> list[tuple[str, str, int, int]]:
+    """SKU, centre's code, what can be sold there and what is reserved, looked up one by one."""
     rows = await uow.fetch(
-        "SELECT asked.sku, c.code, s.available FROM unnest($1::text[]) AS asked (sku) CROSS JOIN LATERAL ("
-        " SELECT centre_id, greatest(on_hand - reserved, 0)::integer AS available FROM stock WHERE sku = asked.sku"
-        " OFFSET 0) s JOIN fulfilment_centres c ON c.id = s.centre_id",
+        "SELECT asked.sku, c.code, s.available, s.reserved FROM unnest($1::text[]) AS asked (sku) CROSS JOIN LATERAL ("
+        " SELECT centre_id, greatest(on_hand - reserved, 0)::integer AS available, reserved FROM stock"
+        " WHERE sku = asked.sku OFFSET 0) s JOIN fulfilment_centres c ON c.id = s.centre_id",
         list(skus),
     )
-    return [(row["sku"], row["code"], row["available"]) for row in rows]
+    return [(row["sku"], row["code"], row["available"], row["reserved"]) for row in rows]

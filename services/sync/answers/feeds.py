@@ -21,7 +21,7 @@ from shared.unit_of_work import UnitOfWork
 
 @answers(ListFeeds, scope="sync:read")
 async def list_feeds(message: ListFeeds, uow: UnitOfWork) -> Page[Feed]:
-    return await feeds.list_of(uow, message.connection_id)
+    return await feeds.list_page(uow, message.connection_id, message.first, message.after)
 
 
 @answers(GetFeed, scope="sync:read")

@@ -142,6 +142,7 @@ CREATE UNIQUE INDEX changes_open ON sync.changes (organization_id, listing_id, d
 CREATE INDEX changes_of_listing ON sync.changes (organization_id, listing_id);
 CREATE INDEX changes_queued ON sync.changes (organization_id, connection_id, direction, entity, listing_id)
     WHERE state = 'queued';
+CREATE INDEX changes_settled ON sync.changes (updated_at) WHERE NOT is_open;
 CREATE INDEX changes_listed ON sync.changes (organization_id, connection_id, id);
 CREATE TABLE sync.issues (
     organization_id uuid NOT NULL,
@@ -165,6 +166,7 @@ CREATE TABLE sync.issues (
 );
 CREATE UNIQUE INDEX issues_open ON sync.issues (organization_id, connection_id, feed, subject, code)
     WHERE resolved_at IS NULL;
+CREATE INDEX issues_resolved ON sync.issues (resolved_at) WHERE resolved_at IS NOT NULL;
 CREATE INDEX issues_of_listing ON sync.issues (organization_id, listing_id) WHERE listing_id IS NOT NULL;
 CREATE INDEX issues_listed ON sync.issues (organization_id, connection_id, id)"""
 

@@ -24,6 +24,8 @@ MOST_BYTES = 64 << 20
 LONGEST_MESSAGE = 1000
 _LONGEST_WAIT_SECONDS = 3600.0
 _SECONDS = re.compile(r"[0-9]+")
+# A clock that is in another time zone than it says is followed; one that is lost in the years is not believed.
+_FURTHEST_AHEAD = timedelta(days=2)
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "HEAD"))
 
 
@@ -110,7 +112,7 @@ class Http:
             raise AnswerLost(f"{url.host} did not answer within {timeout_seconds:g} seconds.") from error
         answer = Answer(response.status_code, dict(response.headers), body)
         told = server_time(answer)
-        if told is not None:
+        if told is not None and abs(told - clock.now()) < _FURTHEST_AHEAD:
             self.ahead = told - clock.now()
         return answer
 

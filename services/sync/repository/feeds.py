@@ -158,3 +158,15 @@ async def find_running(uow: UnitOfWork, connection_id: UUID, kinds: Sequence[str
         kinds,
     )
     return found
+
+
+async def has_something_to_send(uow: UnitOfWork, connection_id: UUID, entities: Sequence[str]) -> bool:
+    """Whether a record of these kinds waits to be compared, or a change to be sent."""
+    found: bool = await uow.fetchval(
+        "SELECT EXISTS (SELECT FROM listings WHERE connection_id = $1 AND entity = ANY($2) AND marks > 0)"
+        " OR EXISTS (SELECT FROM changes WHERE connection_id = $1 AND direction = 'out' AND entity = ANY($2)"
+        " AND state = 'queued' AND coalesce(next_attempt_at, now()) <= now())",
+        connection_id,
+        entities,
+    )
+    return found

@@ -32,13 +32,17 @@ from shared.unit_of_work import UnitOfWork
 FEED_JOB = "feed"
 # Feeds whose time is the same do not begin at the same moment; each has its own place in these seconds.
 _JITTER_SECONDS = 30
-_AFTER_A_RUN = timedelta(seconds=10)
+_AFTER_A_RUN = timedelta(seconds=2)
 
 
-async def list_of(uow: UnitOfWork, connection_id: UUID) -> Page[Feed]:
-    """Raises ConnectionNotFound."""
+async def list_page(uow: UnitOfWork, connection_id: UUID, first: int, after: str | None) -> Page[Feed]:
+    """A connection's feeds by kind. Raises ConnectionNotFound."""
     await connections.get(uow, connection_id)
-    return Page(items=[shape(row) for row in await feeds.list_of(uow, connection_id)])
+    position = cursor_values(after, 1)
+    rows = await feeds.list_of(uow, connection_id)
+    rest = [row for row in rows if position is None or row["kind"] > str(position[0])]
+    following = cursor_for(rest[first - 1]["kind"]) if len(rest) > first else None
+    return Page(items=[shape(row) for row in rest[:first]], next=following)
 
 
 async def get(uow: UnitOfWork, feed_id: UUID) -> Feed:
@@ -109,20 +113,26 @@ async def run(
 
 
 async def run_all(uow: UnitOfWork, connection_id: UUID, *directions: Direction) -> StartedExecutions:
-    """Start every enabled feed of these directions; one that cannot start says why. Raises ConnectionNotFound."""
+    """Start every enabled feed of these directions, those that touch the same records one after the other.
+
+    One that cannot start says why. Raises ConnectionNotFound.
+    """
     await connections.get(uow, connection_id)
-    started, skipped = [], {}
+    started, waiting, skipped = [], [], {}
     for row in await feeds.list_of(uow, connection_id):
         is_wanted = row["is_enabled"] and FEEDS[row["kind"]].direction in directions
         if not is_wanted or row["kind"] in ("check_stock", "import_stock"):
             continue
         try:
             started.append(await run(uow, row["id"], "person"))
+        except FeedIsRunning:
+            _follow(uow, row["id"], "person")
+            waiting.append(row["kind"])
         except CrossdockError as error:
             if error.status != 409:
                 raise
             skipped[row["kind"]] = error.code
-    return StartedExecutions(items=started, skipped=skipped)
+    return StartedExecutions(items=started, waiting=waiting, skipped=skipped)
 
 
 async def rerun(uow: UnitOfWork, execution_id: UUID, *, only_failed: bool) -> FeedExecution:
@@ -152,21 +162,34 @@ async def start_due(uow: UnitOfWork) -> None:
 
 
 async def start_by_itself(uow: UnitOfWork, feed_id: UUID, trigger: Trigger) -> None:
-    """Start a feed because its time has come, or its platform said so; where it cannot run, this time is left out.
+    """Start a feed because its time has come, its platform said so, or it waited for another.
 
-    A run that is on its way may have passed what a platform told of: it is followed by another.
+    Where it cannot run, this time is left out. But a run that is on its way may have passed what a platform told of,
+    or be another's that a person has asked for together with this one: it is followed.
     """
     try:
         async with uow.savepoint():
+            if trigger == "schedule" and not await _has_work(uow, feed_id):
+                return
             await run(uow, feed_id, trigger)
     except FeedIsRunning:
-        if trigger == "webhook":
-            due_at = clock.now() + _AFTER_A_RUN
-            payload = {"feed_id": str(feed_id), "trigger": trigger}
-            uow.defer(feeds.START_FEED, payload, due_at=due_at, key=f"webhook {feed_id}")
+        if trigger != "schedule":
+            _follow(uow, feed_id, trigger)
     except CrossdockError as error:
         if error.status not in (404, 409):
             raise
+
+
+async def _has_work(uow: UnitOfWork, feed_id: UUID) -> bool:
+    """Whether anything waits to go out; what comes in is known only when somebody has looked. Raises FeedNotFound."""
+    row = await feeds.get(uow, feed_id)
+    rule = FEEDS[row["kind"]]
+    return rule.direction == "in" or await feeds.has_something_to_send(uow, row["connection_id"], rule.entities)
+
+
+def _follow(uow: UnitOfWork, feed_id: UUID, trigger: Trigger) -> None:
+    payload = {"feed_id": str(feed_id), "trigger": trigger}
+    uow.defer(feeds.START_FEED, payload, due_at=clock.now() + _AFTER_A_RUN, key=f"{trigger} {feed_id}")
 
 
 # --- what people see

@@ -10,7 +10,6 @@ import orjson
 
 from services.sync.repository import connections, listings
 from shared import clock
-from shared.contracts.base import Page
 from shared.contracts.catalog.messages import FindProductKeys, ProductKeys
 from shared.contracts.sync.shapes import ConnectionSettings
 from shared.contracts.sync.work import MatchedProduct, MatchPreview
@@ -108,7 +107,7 @@ async def preview(uow: UnitOfWork, connection_id: UUID, first: int, after: str |
     items = [_shown(product, match(settings, keys, product)) for product in products]
     following = cursor_for(str(rows[first - 1]["id"])) if len(rows) > first else None
     counts = await _counts(uow, connection_id, settings)
-    return MatchPreview(page=Page(items=items, next=following), counts=counts, seen_at=connection["matches_seen_at"])
+    return MatchPreview(items=items, next=following, counts=counts, seen_at=connection["matches_seen_at"])
 
 
 async def _counts(uow: UnitOfWork, connection_id: UUID, settings: ConnectionSettings) -> dict[str, int]:

@@ -99,7 +99,7 @@ async def _wanted(run: Run, rows: Sequence[asyncpg.Record]) -> dict[tuple[str, s
         whole = {item.sku: item.available_quantity for item in answer.items if item.not_sold is None}
         return {(row["sku"], _place(row)): max(whole[row["sku"]] - kept_back, 0) for row in rows if row["sku"] in whole}
     stock = await ask(GetCentreStock(skus=skus), timeout_seconds=60)
-    of_centre = {(sku, centre): available for sku, centre, available in stock.rows}
+    of_centre = {(sku, centre): available for sku, centre, available, _ in stock.rows}
     wanted: dict[tuple[str, str], int] = {}
     for row in rows:
         centre = run.settings.locations.get(_place(row))

@@ -96,15 +96,15 @@ class GetStockStandings(Query[StockStandings]):
 
 
 class CentreStock(Shape):
-    """What can be sold of SKUs in single centres: SKU, the centre's code, and units, never below zero."""
+    """Stock in single centres: SKU, the centre's code, what can be sold (never below zero), what is reserved."""
 
-    rows: list[tuple[str, str, int]]
+    rows: list[tuple[str, str, int, int]]
 
 
 class GetCentreStock(Query[CentreStock]):
-    """What can be sold of these SKUs (up to 1,000) in each centre that has any. Internal: sync asks."""
+    """Stock of these SKUs (up to 2,000) in each centre that has any. Internal: sync asks."""
 
-    skus: Annotated[list[str], Field(max_length=1000)]
+    skus: Annotated[list[str], Field(max_length=2000)]
 
 
 class ReserveLine(Shape):

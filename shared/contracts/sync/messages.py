@@ -160,9 +160,11 @@ class ReceiveWebhook(Command[Done]):
 
 
 class ListFeeds(Query[Page[Feed]]):
-    """The feeds of a connection. Refused: `connection_not_found` (404)."""
+    """The feeds of a connection, by kind. Refused: `connection_not_found` (404)."""
 
     connection_id: UUID
+    first: First = 50
+    after: str | None = None
 
 
 class GetFeed(Query[Feed]):

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from shared.contracts.accounts.shapes import TimeZone
 from shared.contracts.base import Change as ChangeOf
-from shared.contracts.base import Page, Shape
+from shared.contracts.base import Shape
 from shared.contracts.platform.shapes import Actor, JobProgress
 from shared.contracts.sync.shapes import (
     ChangeState,
@@ -78,9 +78,11 @@ class FeedExecution(Shape):
 
 
 class StartedExecutions(Shape):
-    """The executions that were started, and of feeds that were not why not, by a stable code."""
+    """The executions that were started; feeds that are `waiting` start when another that reads or writes the same is
+    over; of those `skipped`, why, by a stable code."""
 
     items: list[FeedExecution]
+    waiting: list[FeedKind] = []
     skipped: dict[str, str] = {}
 
 
@@ -227,7 +229,8 @@ class MatchedProduct(Shape):
 class MatchPreview(Shape):
     """What the first sync would do with the products that were scanned: one page of them, and how many of each."""
 
-    page: Page[MatchedProduct]
+    items: list[MatchedProduct]
+    next: str | None
     counts: dict[str, int]
     seen_at: datetime | None
 

@@ -209,3 +209,44 @@ async def test_an_order_that_changes_there_only_changes_its_status_here(connecte
 
 async def equals(what: Any, value: Any) -> bool:
     return bool(await what == value)
+
+
+async def test_imported_stock_is_what_the_platform_can_sell_beside_what_is_reserved_here(
+    connected: Connected, fake: CustomShop
+) -> None:
+    await set_up(connected, fake)
+    fake.put_order(order(501))
+    await connected.run("import_orders")
+    await eventually(lambda: equals(available(connected), 8), 30)
+    fake.put_stock("SCARF-1", "main", 7)
+    await connected.run("import_stock")
+    assert await available(connected) == 7
+
+
+@pytest.mark.feature("SYN-2", "SYN-10")
+async def test_what_has_nothing_to_send_does_not_run_by_its_schedule(connected: Connected, fake: CustomShop) -> None:
+    await set_up(connected, fake)
+    await connected.run("export_stock")
+    feed = connected.feeds["export_stock"]["id"]
+    await connected.is_due(feed)
+    await eventually(lambda: equals(waits_for(connected, feed), 0), 60)
+    await adjust(connected, "SCARF-1", -1)
+    await connected.is_due(feed)
+
+    async def triggers() -> Any:
+        items = (await connected.get(f"/v1/feed-executions?feed_id={feed}"))["items"]
+        return [each["trigger"] for each in items]
+
+    await eventually(lambda: equals(triggers(), ["schedule", "person"]), 60)
+
+
+async def waits_for(connected: Connected, feed_id: str) -> int:
+    """Whether a feed is due, or a task waits that starts it."""
+    uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    count: int = await uow.fetchval(
+        "SELECT (SELECT count(*) FROM feeds WHERE id = $1 AND next_run_at <= now())"
+        " + (SELECT count(*) FROM tasks WHERE payload->>'feed_id' = $1::text)",
+        feed_id,
+    )
+    await uow.rollback()
+    return count

@@ -59,9 +59,7 @@ async def test_a_product_that_is_here_is_linked_by_its_sku_and_not_created(
     ours = await connected.post("/v1/products", draft, status=201)
     await connected.run("import_products")
     preview = await connected.get(f"/v1/connections/{connected.id}/matches")
-    assert {
-        each["external_id"]: (each["outcome"], each["product_ids"], each["by"]) for each in preview["page"]["items"]
-    } == {
+    assert {each["external_id"]: (each["outcome"], each["product_ids"], each["by"]) for each in preview["items"]} == {
         "1": ("link", [ours["id"]], "sku"),
         "2": ("create", [], None),
     }

@@ -1,4 +1,8 @@
-"""Stock of a platform becomes ours once, at set-up or when going live: each place's figures are those of its centre."""
+"""Stock of a platform becomes ours once, at set-up or when going live: each place's figures are those of its centre.
+
+What a platform can sell is less what its open orders hold; ours is on hand, with what is reserved. So what is reserved
+here is added, or it would be taken off twice.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +15,7 @@ from services.sync.repository import connections, listings
 from services.sync.repository.issues import Trouble
 from services.sync.use_cases.executing import Run
 from shared import clock
-from shared.contracts.inventory.messages import UpdateStock
+from shared.contracts.inventory.messages import GetCentreStock, UpdateStock
 from shared.contracts.inventory.shapes import StockUpdated
 
 _ROWS_AT_ONCE = 2000
@@ -71,6 +75,18 @@ def _trouble(run: Run, row: asyncpg.Record, code: str, message: str) -> Trouble:
 async def _updated(run: Run, known: Sequence[tuple[asyncpg.Record, dict[str, Any]]]) -> StockUpdated | None:
     if not known:
         return None
-    rows = [values | {"reference": f"connection import {run.job.id} {row['id']}"} for row, values in known]
+    stock = await run.job.unit_of_work().ask(
+        GetCentreStock(skus=sorted({values["sku"] for _, values in known})), timeout_seconds=60
+    )
+    reserved = {(sku, centre): held for sku, centre, _, held in stock.rows}
+    rows = [
+        {
+            "sku": values["sku"],
+            "centre": values["centre"],
+            "on_hand": values["on_hand"] + reserved.get((values["sku"], values["centre"]), 0),
+            "reference": f"connection import {run.job.id} {row['id']}",
+        }
+        for row, values in known
+    ]
     updated: StockUpdated = await run.job.unit_of_work().ask(UpdateStock(rows=rows), timeout_seconds=60)
     return updated
