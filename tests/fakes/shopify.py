@@ -136,7 +136,9 @@ class ShopifyShop(Bulks):
 
     def put_order(self, order: dict[str, Any]) -> None:
         external_id = order["external_id"]
-        node = order_node(order, self.orders.get(external_id))
+        node = order_node(order)
+        # A shop's own clock tells when an order changed there, whatever the order says.
+        node["updatedAt"] = max(node["updatedAt"], self._now())
         self.orders[external_id] = node
         if external_id not in self.fulfillment_orders:
             self.fulfillments[external_id] = []
@@ -145,7 +147,7 @@ class ShopifyShop(Bulks):
     def shipments(self, order_external_id: str) -> list[dict[str, Any]]:
         return [
             {
-                "lines": [(line["lineItem"]["sku"], line["quantity"]) for line in each["lines"]],
+                "lines": [[line["lineItem"]["sku"], line["quantity"]] for line in each["lines"]],
                 "carrier": each["tracking"].get("company"),
                 "tracking_numbers": list(each["numbers"]),
             }

@@ -11,7 +11,7 @@ from tests.fakes.shopify_state import Node, gid_of
 _SHIPPED = ("_partially_fulfilled", "_fulfilled", "_on_hold")
 
 
-def order_node(order: Mapping[str, Any], before: Node | None) -> Node:
+def order_node(order: Mapping[str, Any]) -> Node:
     """An order of ours in Shopify's words. What is off the whole order is in its sum of discounts alone."""
     lines = [_line_node(order, place, line) for place, line in enumerate(order["lines"])]
     discounts = [*order.get("discounts", ()), *(each for line in order["lines"] for each in line.get("discounts", ()))]

@@ -32,7 +32,7 @@ async def test_goods_leave_part_by_part(shopify: ShopifyShop) -> None:
     put(shopify, 3)
     written = await confirm(shopify, left(1, "A", key="1"), left(2, "B", key="2"))
     assert [each.outcome for each in written] == ["ok", "ok"]
-    assert [each["lines"] for each in shopify.shipments("5001")] == [[("SCARF-1", 1)], [("SCARF-1", 2)]]
+    assert [each["lines"] for each in shopify.shipments("5001")] == [[["SCARF-1", 1]], [["SCARF-1", 2]]]
     assert [each["tracking_numbers"] for each in shopify.shipments("5001")] == [["A"], ["B"]]
 
 
@@ -71,8 +71,8 @@ async def test_goods_of_several_places_are_several_fulfilments(shopify: ShopifyS
     written = (await confirm(shopify, write))[0]
     assert written.outcome == "ok"
     assert [each["lines"] for each in shopify.shipments("5001")] == [
-        [("SCARF-1", 2), ("SCARF-2", 1)],
-        [("SCARF-1", 1)],
+        [["SCARF-1", 2], ["SCARF-2", 1]],
+        [["SCARF-1", 1]],
     ]
     assert (await confirm(shopify, write))[0].outcome == "unchanged"
 

@@ -9,6 +9,7 @@ from shared.settings import Settings, settings
 from tests.doors import Client
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
+from tests.fakes.platforms import FakeShop
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +19,14 @@ def _fakes_are_asked(configuration: Settings, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-async def fake() -> AsyncIterator[CustomShop]:
-    shop = CustomShop()
+async def fake(request: pytest.FixtureRequest) -> AsyncIterator[FakeShop]:
+    """A shop of the custom protocol, or of the kind that a test asks for by its parameter."""
+    shop: FakeShop = getattr(request, "param", CustomShop)()
     await shop.start()
     yield shop
     await shop.stop()
 
 
 @pytest.fixture
-async def connected(process: topology.Surrounded, client: Client, fake: CustomShop) -> Connected:
+async def connected(process: topology.Surrounded, client: Client, fake: FakeShop) -> Connected:
     return await Connected(process, client, fake).open()

@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import scale
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
+from tests.fakes.platforms import FakeShop
+from tests.fakes.shopify import ShopifyShop
 from tests.platforms.conftest import order
 from tests.services.sync.test_orders_and_stock import set_up, try_again_now
 from tests.services.sync.test_products_out import rule
@@ -21,6 +23,8 @@ pytestmark = [pytest.mark.feature("SYN-4", "SYN-5", "SYN-7", "INV-3"), pytest.ma
 PRODUCTS = 4
 STEPS = 25
 SEEDS = range(max(2, int(40 * scale())))
+# Each seed with the custom protocol, every other one with Shopify.
+STORIES = [*((CustomShop, seed) for seed in SEEDS), *((ShopifyShop, seed) for seed in SEEDS[::2])]
 FAULTS = ("throttle", "html", "half", "lost", "away")
 FEEDS = ("update_products", "export_products", "export_stock", "import_orders", "update_orders")
 RULES = {
@@ -34,7 +38,7 @@ RULES = {
 class Story:
     """Two sides of the same products, and what is done to them."""
 
-    def __init__(self, connected: Connected, fake: CustomShop, seed: int) -> None:
+    def __init__(self, connected: Connected, fake: FakeShop, seed: int) -> None:
         self.connected, self.fake, self.luck = connected, fake, random.Random(seed)
         self.orders = 0
         self.told: list[str] = []
@@ -119,8 +123,8 @@ class Story:
         raise AssertionError(f"it never goes quiet: {await self.connected.changes(state='queued')}")
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_both_sides_agree_when_it_goes_quiet(connected: Connected, fake: CustomShop, seed: int) -> None:
+@pytest.mark.parametrize(("fake", "seed"), STORIES, indirect=["fake"])
+async def test_both_sides_agree_when_it_goes_quiet(connected: Connected, fake: FakeShop, seed: int) -> None:
     await set_up(connected, fake, PRODUCTS)
     await rule(connected, **RULES)
     await connected.go_live()
