@@ -39,7 +39,7 @@ class ReadyResponse(Response):
 
     def __init__(self, body: bytes, media_type: str, *, varies_by: bytes = b"", is_tagged: bool = True) -> None:
         self.status_code, self.body, self.background = 200, body, None
-        self.tag = b'"%b"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode() if is_tagged else None
+        self.tag = b'"%b"' % hashlib.sha256(body).hexdigest()[:24].encode() if is_tagged else None
         self._conditions: list[tuple[bytes, bytes]] = []
         if self.tag is not None:
             vary = b", ".join(filter(None, (varies_by, _VARY)))

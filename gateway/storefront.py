@@ -42,7 +42,7 @@ from shared.validation import field_at, sentence_of
 # Filters by a merchant's own names: the parameter's beginning, the filter's field, and what that calls the name.
 _NAMED = {"option.": ("options", "name"), "attribute.": ("attributes", "code")}
 _GROUP = "customer_group"
-_SINGLE = {"q": "query", "sort": "sort", "first": "first", "after": "after", _GROUP: _GROUP}
+_SINGLE = {"q": "query", "sort": "sort", "first": "first", "after": "after", _GROUP: _GROUP, "facets": "facets"}
 _SINGLE_IN_FILTER = frozenset({"price_min", "price_max", "in_stock"})
 _MANY_IN_FILTER = frozenset({"category", "brand"})
 _READ_ONCE = frozenset({*_SINGLE, *_SINGLE_IN_FILTER})
@@ -68,6 +68,7 @@ class OffersParameters(Shape):
     price_max: MinorUnits | None = Field(default=None, description="In minor units, inclusive.")
     in_stock: bool | None = Field(default=None, description="Only what can, or cannot, be bought now.")
     sort: OfferSort = "relevance"
+    facets: bool = Field(default=True, description="Without, none are counted, and those of the answer are empty.")
     first: OffersFirst = 20
     after: str | None = Field(default=None, description="The `next` of the page before.")
     option: FilterValues = Field(

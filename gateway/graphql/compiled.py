@@ -24,6 +24,7 @@ from graphql import (
     OperationType,
     VariableNode,
     Visitor,
+    get_named_type,
     visit,
 )
 from graphql.error import located_error
@@ -149,7 +150,10 @@ class Plan:
                 parse = reader(schema, definition.type, field, collect, is_connection=read.is_connection)
             except NotPlain:
                 return None
-            roots.append(_Root(key, [each.node for each in field], read, definition, parse, write, self._schema))
+            selected = collect(cast(GraphQLObjectType, get_named_type(definition.type)), field).values()
+            spared = read.field.message.spares - {group[0].node.name.value for group in selected}
+            nodes = [each.node for each in field]
+            roots.append(_Root(key, nodes, read, definition, parse, write, self._schema, spared))
         return _Form(roots)
 
 
@@ -193,6 +197,8 @@ class _Root:
     parse: Callable[[bytes], Any]
     write: Projection
     schema: Schema
+    # Parts of the answer that nobody selected, and that need not be found.
+    spared: frozenset[str]
 
     def given(self, values: VariableValues) -> dict[str, Any]:
         """The arguments as a resolver is given them. Raises GraphQLError."""
@@ -203,9 +209,11 @@ class _Root:
 
     def question(self, given: dict[str, Any]) -> Question:
         try:
-            return self.read.message(given)
+            message = self.read.message(given)
         except CrossdockError as error:
             return error
+        spared = {name: False for name in self.spared if name not in message.model_fields_set}
+        return message.model_copy(update=spared) if spared else message
 
 
 @dataclass(frozen=True)
@@ -275,13 +283,22 @@ class AskedBefore:
         return _Again(self._bus, self._known)
 
 
+def _is_answered_by(message: Message[Any], asked: Message[Any]) -> bool:
+    """Whether the answer to what was asked has all that a selection reads of the answer to `message`."""
+    if type(asked) is not type(message):
+        return False
+    return (
+        asked == message or asked.model_copy(update={name: getattr(message, name) for name in asked.spares}) == message
+    )
+
+
 class _Again:
     def __init__(self, bus: Bus, known: list[tuple[Message[Any], Any, Exception | None]]) -> None:
         self._bus, self._known = bus, known
 
     async def ask(self, message: Message[A], envelope: Envelope) -> A:
         for position, (asked, answer, error) in enumerate(self._known):
-            if asked == message:
+            if _is_answered_by(message, asked):
                 del self._known[position]
                 if error is not None:
                     raise error

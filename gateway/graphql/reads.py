@@ -171,6 +171,6 @@ async def _page(ask: Asker, message: Message[Any], read: Callable[[bytes], Any])
 
 
 def _digest(question: Message[Any]) -> str:
-    """What an edge's cursor belongs to: all that is asked but for the page."""
-    asked = question.model_dump_json(exclude={"after", "first"})
+    """What an edge's cursor belongs to: all that is asked but for the page, and for what nobody reads of it."""
+    asked = question.model_dump_json(exclude={"after", "first", *question.spares})
     return hashlib.blake2b(f"{question.wire_name}{asked}".encode(), digest_size=6).hexdigest()

@@ -92,6 +92,8 @@ class Message(Shape, Generic[A]):
     service: ClassVar[str]
     wire_name: ClassVar[str]
     is_command: ClassVar[bool] = False
+    # Fields of the same names as the answer's that say, by false, that nobody will read those.
+    spares: ClassVar[frozenset[str]] = frozenset()
     # How long the asker waits when it names no time itself.
     timeout_seconds: ClassVar[float] = 10.0
     _answer: ClassVar[TypeAdapter[Any]]

@@ -90,6 +90,11 @@ class Answers:
         return str(value.reveal() if isinstance(value, SecretText) else value)
 
 
+def asked_in_full(message: Message[Any]) -> str:
+    """A question as it is where all of the answer is wanted: the compiled path asks for what is selected."""
+    return repr(message.model_copy(update=dict.fromkeys(message.spares, True)))
+
+
 class AnsweringBus:
     """Answers every read of a schema, the same to the same question; some of them with `error`."""
 
@@ -104,7 +109,7 @@ class AnsweringBus:
         if read.field.name in self._errors:
             raise self._errors[read.field.name]
         as_json = self._mode != "shapes" or message.answers_bytes()
-        random = Random(f"{self._seed} {read.field.name} {message!r}")
+        random = Random(f"{self._seed} {read.field.name} {asked_in_full(message)}")
         answer = Answers(random, as_json=as_json, misfits=self._misfits).of(read.field.answer)
         is_ready = message.answers_bytes() or self._mode == "bytes"
         return orjson.dumps(answer, default=str) if is_ready else answer

@@ -20,7 +20,7 @@ from shared.bus.envelope import Caller
 from shared.errors import CarriedError, NotFound
 from shared.identifiers import new_id
 from tests.doors import Client, caller_of
-from tests.gateway.graphql_operations import AnsweringBus, Operation, whole
+from tests.gateway.graphql_operations import AnsweringBus, Operation, asked_in_full, whole
 from tests.gateway.test_graphql_types import FIELDS as LINKED
 
 pytestmark = pytest.mark.feature("GAT-2")
@@ -48,7 +48,9 @@ async def both(text: str, variables: dict[str, Any], **bus: Any) -> tuple[bytes,
     """What the two of them answer."""
     compiled, ordinary = AnsweringBus(SCHEMA, **bus), AnsweringBus(SCHEMA, **bus)
     answers = await run(text, variables, compiled), await run(text, variables, ordinary, is_compiled=False)
-    assert sorted(map(repr, compiled.asked)) == sorted(map(repr, ordinary.asked)), "something was asked twice"
+    assert sorted(map(asked_in_full, compiled.asked)) == sorted(map(asked_in_full, ordinary.asked)), (
+        "something was asked twice"
+    )
     return answers
 
 

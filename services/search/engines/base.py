@@ -46,7 +46,7 @@ NamedBy = Literal["slug", "brand", "category"]
 class Question:
     """What is looked for. `pins`: slugs of the offers that come first in the order of relevance.
 
-    `group`: the customer group for which it is looked for, at its prices.
+    `group`: the customer group for which it is looked for, at its prices. `facets`: whether any are counted.
     """
 
     words: str
@@ -57,6 +57,7 @@ class Question:
     tuning: Tuning = NO_TUNING
     pins: tuple[str, ...] = ()
     group: str | None = None
+    facets: bool = True
 
 
 @dataclass(frozen=True, slots=True)

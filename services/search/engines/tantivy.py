@@ -280,7 +280,7 @@ class TantivyIndex:
     def _summary(self, state: _State, question: Question, stage: str, query: Query) -> _Summary:
         pins = question.pins if question.sort == "relevance" else ()
         about = question.filter.model_dump_json(), question.tuning.version, question.group
-        key = (question.words, stage, *about, pins)
+        key = (question.words, stage, *about, pins, question.facets)
         known = state.summaries.get(key)
         if known is None:
             if question.words.strip():
@@ -298,12 +298,14 @@ class TantivyIndex:
         within = narrowed(query, conditions.but())
         if not pins:
             count, sold_out = self._counted(state, within)
-            return _Summary(within, count, sold_out, _facets(searcher, query, within, conditions), [])
+            facets = _facets(searcher, query, within, conditions) if question.facets else FacetCounts()
+            return _Summary(within, count, sold_out, facets, [])
         # What is sold out comes last, pinned or not.
         named = self._seen_by(state, question.group, self._matching.one_of("offer_slug", pins))
         pinned = without(named, self._sold_out)
         query = with_others(query, pinned)
-        facets = _facets(searcher, query, narrowed(query, conditions.but()), conditions)
+        together = narrowed(query, conditions.but())
+        facets = _facets(searcher, query, together, conditions) if question.facets else FacetCounts()
         rest = without(within, pinned)
         found = [self._pinned(searcher, slug, [pinned, *conditions.but()]) for slug in pins]
         count, sold_out = self._counted(state, rest)

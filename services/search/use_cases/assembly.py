@@ -236,8 +236,14 @@ def _fields(
         # The id is a UUIDv7 (RFC 9562 §5.7): its first 48 bits are the milliseconds of its making.
         created_milliseconds=product.id.int >> 80,
         attributes=_facts(product, shown),
-        choices=[list(choice) for choice in dict.fromkeys(map(_choice, shown)) if len(choice) > 1],
+        choices=_choices(shown),
     )
+
+
+def _choices(shown: Sequence[Subject]) -> list[list[str]]:
+    """The options of each variant that has several, each choice once."""
+    several = [subject for subject in shown if len(subject.variant.options) > 1]
+    return [list(choice) for choice in dict.fromkeys(map(_choice, several))]
 
 
 def _choice(subject: Subject) -> tuple[str, ...]:

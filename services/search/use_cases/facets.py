@@ -60,8 +60,8 @@ def _most_first(value: Mapping[str, Any]) -> tuple[int, str]:
 
 def values_of(counts: Mapping[str, int]) -> list[dict[str, Any]]:
     """As `FacetValue` has them, most first."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [{"value": value, "count": count} for value, count in ordered]
+    ordered = sorted([(-count, value) for value, count in counts.items()])
+    return [{"value": value, "count": -count} for count, value in ordered]
 
 
 def _money(amount: int | None, currency: str) -> dict[str, Any] | None:

@@ -47,6 +47,7 @@ def search(reader: Reader, message: SearchOffers) -> bytes:
         tuning=reader.tuning,
         pins=pins_of(reader.tuning, message.query or "", message.filter.category),
         group=message.customer_group,
+        facets=message.facets,
     )
     answer = _answer(reader, message, reader.index.search(question))
     reader.remember(key, answer)

@@ -1,6 +1,6 @@
 """What search is asked."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
@@ -26,7 +26,9 @@ class SearchOffers(Query[bytes]):
 
     All words must match, the last one as a beginning; where that finds little, words that are nearly spelled so count,
     too. With a `customer_group` everything is as it is for that group, by its prices: offers, order, filters, facets.
-    Raises shop_not_found, invalid_cursor, cursor_of_another_search, reversed_price_range, unknown_customer_group.
+    Without `facets` none are counted, and those of the answer are empty; that is a good part of what a list costs.
+    Raises shop_not_found, invalid_cursor, cursor_of_another_search, reversed_price_range, unknown_customer_group,
+    too_many_combinations.
     """
 
     shop: ShopCode
@@ -37,6 +39,9 @@ class SearchOffers(Query[bytes]):
     first: OffersFirst = 20
     after: str | None = None
     customer_group: CustomerGroup | None = None
+    facets: Annotated[bool, Field(strict=False)] = True
+
+    spares: ClassVar[frozenset[str]] = frozenset({"facets"})
 
 
 class SuggestOffers(Query[bytes]):

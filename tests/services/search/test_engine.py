@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from services.search.engines.base import Found, IndexUnreadable, Question, Tuning
+from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Question, Tuning
 from services.search.engines.matching import choice_keys
 from services.search.engines.spelling import mistakes_between
 from services.search.engines.tantivy import TantivyIndex, open_index
@@ -679,3 +679,12 @@ def test_a_choice_is_the_same_in_whatever_order_it_is_named(options: list[tuple[
     named = [f"{name}\x1f{value}" for name, value in dict(options).items()]
     assert set(choice_keys(named)) == set(choice_keys(named[::-1]))
     assert len(set(choice_keys(named))) == (1 if len(named) == 2 else 0)
+
+
+@pytest.mark.feature("SEA-2")
+def test_without_facets_none_are_counted_and_the_rest_is_the_same(many: tuple[TantivyIndex, list[StoredOffer]]) -> None:
+    for words, wanted in (("", OfferFilter()), ("scarf", OfferFilter(brand=["northwind"]))):
+        whole, bare = (ask(many[0], words, filter=wanted, facets=facets, first=7) for facets in (True, False))
+        assert (bare.documents, bare.total, bare.next) == (whole.documents, whole.total, whole.next)
+        assert whole.facets.brands
+        assert bare.facets == FacetCounts()

@@ -29,9 +29,11 @@ class CountingBus:
     def __init__(self, bus: Any) -> None:
         self._bus = bus
         self.asked: list[str] = []
+        self.messages: list[Any] = []
 
     async def ask(self, message: Any, envelope: Any) -> Any:
         self.asked.append(message.wire_name)
+        self.messages.append(message)
         return await self._bus.ask(message, envelope)
 
     def __getattr__(self, name: str) -> Any:
@@ -94,6 +96,26 @@ async def test_graphql_by_post_is_ready_for_the_same_variables_alone(shop: Selle
     assert "etag" not in again.headers
     other = await _post(shop, {"query": _QUERY, "variables": {"first": 2}})
     assert len(other.json()["data"]["offers"]["nodes"]) == 2
+
+
+@pytest.mark.feature("GAT-2")
+async def test_facets_that_nobody_reads_are_not_counted(shop: Seller, bus: CountingBus) -> None:
+    for query, is_counted in (
+        ('{ offers(shop: "main") { total } }', False),
+        ('{ offers(shop: "main") { total facets { category { path } } } }', True),
+        ('{ offers(shop: "main") { ...f } } fragment f on OfferConnection { f: facets { __typename } }', True),
+        ('{ offers(shop: "main", facets: true) { total matched } }', True),
+    ):
+        answer = await _post(shop, {"query": query})
+        assert "errors" not in answer.json(), answer.text
+        assert bus.messages[-1].facets is is_counted, query
+    read = (await _post(shop, {"query": '{ offers(shop: "main") { facets { category { path } } } }'})).json()
+    assert read["data"]["offers"]["facets"] == {"category": [{"path": "goods"}]}
+    bare = await shop.offers(facets="false")
+    assert bare["facets"]["category"] == []
+    assert [bare["items"], bare["total"]] == [(await shop.offers())[name] for name in ("items", "total")]
+    refused = await shop.get("shops/main/offers", facets="some")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/query/facets")
 
 
 @pytest.mark.feature("GAT-2")
