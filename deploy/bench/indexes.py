@@ -17,7 +17,7 @@ from services.search.engines.tantivy import TantivyIndex
 from services.search.repository.documents import stored_offer
 
 _SHOP = "main"
-# As many rows as a reader takes over with one commit.
+# As many rows as a reader takes over at once.
 _ROWS = 2000
 
 
@@ -50,8 +50,9 @@ async def _catch_up(url: str, folder: Path) -> dict[str, float]:
         offers, sequence = 0, 0
         while rows := await connection.fetch(_FOLLOW, shop_id, sequence, _ROWS):
             sequence = rows[-1]["sequence"]
-            index.apply([stored_offer(row) for row in rows], sequence)
+            index.apply([stored_offer(row) for row in rows], sequence, is_more=len(rows) == _ROWS)
             offers += len(rows)
+        index.apply([], sequence)
         seconds = time.perf_counter() - started
         index.rest()
         grown = psutil.Process().memory_info().rss - before

@@ -6,7 +6,7 @@ What a shop has of its own of a product (CAT-4): see `channel_view`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -88,6 +88,7 @@ async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> Offe
     variant_ids = [variant["id"] for variant in _all(variants.values())]
     prices = await price_terms.price_terms(uow, setting.list_ids, variant_ids)
     words = _Words(setting.locales, await attributes.definitions_for(uow, [*rows, *_all(variants.values())]))
+    places = _Places(categories, setting)
     products = []
     for row in rows:
         said = texts.get(row["id"], {})
@@ -96,7 +97,7 @@ async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> Offe
             _variant_part(variant, _options(row, variant, said), prices.get(variant["id"], ()), setting, words, media)
             for variant in variants.get(row["id"], ())
         ]
-        in_categories = _category_parts(memberships.get(row["id"], ()), categories, setting)
+        in_categories = places.parts(memberships.get(row["id"], ()))
         products.append(_product_part(row, said, variant_parts, in_categories, words, media))
     shown = channel_offers.shown_parts(products, texts, views)
     return OfferParts(shown, setting.shop.version, setting.customer_groups, setting.assigned_in)
@@ -362,18 +363,33 @@ def _variant_image(url: str | None, media: Iterable[MediaPart]) -> ImagePart | N
     return ImagePart(url)
 
 
-def _category_parts(
-    category_ids: Iterable[UUID], known: Mapping[UUID, KnownCategory], setting: _Setting
-) -> list[CategoryPart]:
-    found = []
-    for path in offers.assigned_paths(category_ids, known, setting.assigned):
-        names = [_name(category, setting.locales) for category in path]
-        slugs = [_slug(category, setting.locales) for category in path]
-        positions = [category.position for category in path]
-        # The nearest of those that are assigned says why.
-        assigned = max(depth for depth, category in enumerate(path, 1) if category.id in setting.assigned)
-        found.append(CategoryPart(path[-1].id, slugs[-1], names[-1], slugs, names, positions, slugs[:assigned]))
-    return sorted(found, key=lambda part: part.path)
+@dataclass(slots=True)
+class _Places:
+    """Categories as a shop names them, each made once for all of the products that stand in it."""
+
+    known: Mapping[UUID, KnownCategory]
+    setting: _Setting
+    made: dict[UUID, CategoryPart | None] = field(default_factory=dict)
+
+    def parts(self, category_ids: Iterable[UUID]) -> list[CategoryPart]:
+        """Those of these categories that the shop sells, by their paths."""
+        found = [part for id_ in category_ids if (part := self._part(id_)) is not None]
+        return sorted(found, key=lambda part: part.path) if len(found) > 1 else found
+
+    def _part(self, category_id: UUID) -> CategoryPart | None:
+        if category_id not in self.made:
+            self.made[category_id] = self._made(category_id)
+        return self.made[category_id]
+
+    def _made(self, category_id: UUID) -> CategoryPart | None:
+        for path in offers.assigned_paths([category_id], self.known, self.setting.assigned):
+            names = [_name(category, self.setting.locales) for category in path]
+            slugs = [_slug(category, self.setting.locales) for category in path]
+            positions = [category.position for category in path]
+            # The nearest of those that are assigned says why.
+            assigned = max(depth for depth, category in enumerate(path, 1) if category.id in self.setting.assigned)
+            return CategoryPart(path[-1].id, slugs[-1], names[-1], slugs, names, positions, slugs[:assigned])
+        return None
 
 
 def _name(category: KnownCategory, locales: Iterable[str]) -> str:

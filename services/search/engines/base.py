@@ -95,8 +95,10 @@ class OfferIndex(Protocol):
         """The sequence of the last row taken over."""
         ...
 
-    def apply(self, offers: Sequence[StoredOffer], sequence: int) -> None:
+    def apply(self, offers: Sequence[StoredOffer], sequence: int, *, is_more: bool = False) -> None:
         """Take over rows up to `sequence`; repeating is harmless. Found from then on, and after a restart.
+
+        Where `is_more` follows at once, these may be found only with what comes then.
 
         Raises IndexUnreadable; what was found before is found still.
         """

@@ -103,8 +103,8 @@ class OperatorIndex:
         """The sequence of the last row taken over."""
         return self._state[1]
 
-    def apply(self, entries: Sequence[StoredEntry], sequence: int) -> None:
-        """Take over rows up to `sequence`; repeating is harmless. Blocks.
+    def apply(self, entries: Sequence[StoredEntry], sequence: int, *, is_more: bool = False) -> None:
+        """Take over rows up to `sequence`, whether or not more follow at once; repeating is harmless. Blocks.
 
         Raises IndexUnreadable; what was found before is found still.
         """

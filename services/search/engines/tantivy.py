@@ -43,6 +43,8 @@ VERSION = 9
 FEW = 3
 
 _WRITER_BYTES = 30_000_000
+# A commit costs 15 to 90 ms whatever it carries, and what was not committed is lost with the process.
+_MOST_UNCOMMITTED = 20_000
 _NUMBER_BITS = 28
 _PRICES = (1 << 35) - 1
 # Ages in ticks of 64 ms since 2020, so many that five classes of them fit into 36 bits: until 2047.
@@ -143,6 +145,7 @@ class TantivyIndex:
         except (ValueError, OSError) as error:
             raise IndexUnreadable(str(error)) from error
         self._earlier: OrderedDict[int, tuple[float, _State]] = OrderedDict()
+        self._uncommitted = 0
         # Of one tuning, by its version.
         self._phrases_known: tuple[int, Phrases] = (0, {})
 
@@ -150,21 +153,28 @@ class TantivyIndex:
     def sequence(self) -> int:
         return self._state.sequence
 
-    def apply(self, offers: Sequence[StoredOffer], sequence: int) -> None:
+    def apply(self, offers: Sequence[StoredOffer], sequence: int, *, is_more: bool = False) -> None:
         try:
             with self._writing:
-                self._apply(offers, sequence)
+                self._take_over(offers)
+                if not is_more or self._uncommitted >= _MOST_UNCOMMITTED:
+                    self._commit(sequence)
         except (ValueError, OSError) as error:
             # tantivy raises ValueError for whatever went wrong with a file.
             raise IndexUnreadable(str(error)) from error
 
-    def _apply(self, offers: Sequence[StoredOffer], sequence: int) -> None:
+    def _take_over(self, offers: Sequence[StoredOffer]) -> None:
         if self._writer is None:
             self._writer = self._index.writer(heap_size=_WRITER_BYTES, num_threads=1)
+        self._uncommitted += len(offers)
         for offer in offers:
             self._writer.delete_documents_by_term("key", offer.product_id)
             for document in _documents_of(offer, self._matching.analysis):
                 self._writer.add_document(document)
+
+    def _commit(self, sequence: int) -> None:
+        assert self._writer is not None
+        self._uncommitted = 0
         self._writer.commit()
         write_sequence(self._folder, sequence)
         self._index.reload()

@@ -282,19 +282,22 @@ class Followers(ABC, Generic[K, S, F]):
         await asyncio.to_thread(before.close)
 
     async def _catch_up(self, standing: S, index: Any, *, is_new: bool = False) -> None:
-        """Take over all rows the index has not seen."""
+        """Take over all rows the index has not seen. Nobody waits for the first of what a new one takes over."""
+        after, is_open = index.sequence, False
         while True:
             uow = self._unit(standing.organization_id)
             try:
-                followed = await self._follow_rows(uow, standing, index.sequence)
+                followed = await self._follow_rows(uow, standing, after)
             finally:
                 await uow.rollback()
-            if not followed.changed_at:
+            if not followed.changed_at and not is_open:
                 return
-            await asyncio.to_thread(index.apply, followed.rows, followed.sequence)
+            after = followed.sequence
+            is_open = is_new and bool(followed.changed_at) and after < standing.sequence
+            await asyncio.to_thread(index.apply, followed.rows, after, is_more=is_open)
             if not is_new:
                 now = clock.now()
                 for changed_at in followed.changed_at:
                     FRESHNESS.observe((now - changed_at).total_seconds())
-            if followed.sequence >= standing.sequence:
+            if not followed.changed_at or after >= standing.sequence:
                 return

@@ -1,7 +1,10 @@
 """Building a shop's offers anew from their sources: a job that goes on where it was killed and can be joined."""
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -11,13 +14,15 @@ from services.search.repository import documents, products, shops
 from services.search.repository.shops import KnownShop
 from services.search.use_cases import building
 from services.search.use_cases.building import BATCH, Built
-from shared import clock, jobs
+from shared import background, clock, jobs
 from shared.bus.answering import translated
 from shared.contracts.catalog.messages import FindProductsOfSkus, ListProductIds
 from shared.contracts.platform.shapes import Job
 from shared.contracts.search.messages import RebuildSearchIndex
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
+
+T = TypeVar("T")
 
 KIND = "search.rebuild"
 _FIRST = UUID(int=0)
@@ -147,11 +152,10 @@ async def _rebuild_shop(job: RunningJob, shop_id: UUID) -> None:
             job.checkpoint = {**job.checkpoint, "since": since}
             known = await uow.fetchval("SELECT count(*) FROM products")
             job.total = (job.total or 0) + known
-    while not job.checkpoint.get("listed"):
-        after = job.checkpoint.get("after")
-        listed = await job.unit_of_work().ask(ListProductIds(after=after and UUID(after), first=BATCH))
-        change = {"after": str(listed.ids[-1])} if listed.ids else {"listed": True}
-        await _rebuild(job, shop_id, listed.ids, change)
+    if not job.checkpoint.get("listed"):
+        async with contextlib.aclosing(ahead(_listed(job, shop_id))) as pages:
+            async for page in pages:
+                await _write(job, shop_id, page)
     since, last = job.checkpoint["since"], UUID(job.checkpoint.get("swept", str(_FIRST)))
     while older := await _list_older(job, shop_id, since, last):
         last = older[-1]
@@ -166,24 +170,73 @@ async def _list_older(job: RunningJob, shop_id: UUID, since: int, after: UUID) -
         await uow.rollback()
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Some products, what became of them at a version, and how far the job is once that is written."""
+
+    product_ids: Sequence[UUID]
+    checkpoint: Mapping[str, Any]
+    version: int
+    built: Sequence[Built]
+    failed: Sequence[tuple[UUID, str]]
+
+
+async def _listed(job: RunningJob, shop_id: UUID) -> AsyncGenerator[_Page, None]:
+    """All that catalog has, from where the job stands."""
+    after = job.checkpoint.get("after")
+    while True:
+        ids = (await job.unit_of_work().ask(ListProductIds(after=after and UUID(after), first=BATCH))).ids
+        if not ids:
+            yield await _page(job, shop_id, ids, {"listed": True})
+            return
+        after = str(ids[-1])
+        yield await _page(job, shop_id, ids, {"after": after})
+
+
+async def ahead(pages: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The same pages, each made while whoever reads them is busy with the one before.
+
+    Raises what making them raises, and leaves nothing running.
+    """
+
+    async def make() -> T | None:
+        return await anext(pages, None)
+
+    following = asyncio.create_task(make())
+    try:
+        while (page := await following) is not None:
+            following = asyncio.create_task(make())
+            yield page
+    finally:
+        await background.end(following)
+        await pages.aclose()
+
+
 async def _rebuild(
     job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID], checkpoint: dict[str, Any], *, counts: bool = True
 ) -> None:
     """Build some products and say so, in one step. Those that cannot be built are named in the job's log."""
+    await _write(job, shop_id, await _page(job, shop_id, product_ids, checkpoint), counts=counts)
+
+
+async def _page(job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID], checkpoint: Mapping[str, Any]) -> _Page:
     version = await building.take_version(job.unit_of_work)
-    built, failed = await _gather(job, shop_id, product_ids)
+    return _Page(product_ids, checkpoint, version, *await _gather(job, shop_id, product_ids))
+
+
+async def _write(job: RunningJob, shop_id: UUID, page: _Page, *, counts: bool = True) -> None:
     async with job.step() as uow:
-        if built:
-            await products.note(uow, [each.product_id for each in built if each.product is not None])
-            job.count("changed", await building.write(uow, shop_id, built, version))
-        job.count("built", len(built))
-        for line in (f"{product_id}: {reason}" for product_id, reason in failed):
+        if page.built:
+            await products.note(uow, [each.product_id for each in page.built if each.product is not None])
+            job.count("changed", await building.write(uow, shop_id, page.built, page.version))
+        job.count("built", len(page.built))
+        for line in (f"{product_id}: {reason}" for product_id, reason in page.failed):
             # What failed as one of catalog's products fails again as one the index still has.
             if line not in job.log:
                 job.count("failed")
                 job.note(line)
-        job.done += len(product_ids) if counts else 0
-        job.checkpoint = {**job.checkpoint, **checkpoint}
+        job.done += len(page.product_ids) if counts else 0
+        job.checkpoint = {**job.checkpoint, **page.checkpoint}
 
 
 async def _gather(

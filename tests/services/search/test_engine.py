@@ -688,3 +688,21 @@ def test_without_facets_none_are_counted_and_the_rest_is_the_same(many: tuple[Ta
         assert (bare.documents, bare.total, bare.next) == (whole.documents, whole.total, whole.next)
         assert whole.facets.brands
         assert bare.facets == FacetCounts()
+
+
+@pytest.mark.feature("SEA-8")
+def test_what_more_follows_is_found_with_it_and_nothing_is_lost_when_it_never_comes(tmp_path: Path) -> None:
+    index = open_index(tmp_path / "index", "en-US")
+    index.apply([an_offer(1), an_offer(2)], 2, is_more=True)
+    assert (index.sequence, ask(index).total) == (0, 0)
+    index.apply([an_offer(3), StoredOffer(f"{2:032x}", 2, "", None, b"", b"")], 4)
+    assert (index.sequence, numbers(ask(index, sort="newest"))) == (4, [3, 1])
+    index.apply([an_offer(4)], 5, is_more=True)
+    # A process that ends here goes on from what was committed, and takes the rest over again.
+    shutil.copytree(tmp_path / "index", tmp_path / "left")
+    again = open_index(tmp_path / "left", "en-US")
+    assert (again.sequence, ask(again).total) == (4, 2)
+    again.apply([an_offer(4)], 5)
+    assert numbers(ask(again, sort="newest")) == [4, 3, 1]
+    index.apply([], 5)
+    assert numbers(ask(index, sort="newest")) == [4, 3, 1]

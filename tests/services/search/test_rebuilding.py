@@ -1,13 +1,14 @@
 """Rebuilds: whole shops, products and SKUs, with progress, joinable; and what is pending."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 import pytest
 
 from deploy import topology
-from services.search.use_cases import checking
+from services.search.use_cases import checking, rebuilding
 from shared.bus.envelope import service_envelope
 from tests.doors import caller_of, eventually
 from tests.factories.search import Seller
@@ -218,3 +219,33 @@ async def test_checks_are_for_those_who_may_and_of_shops_that_are_there(shop: Se
     reader = caller_of(shop.organization_id, "search:read")
     assert (await _post(shop, "main/check", caller=reader)).status_code == 403
     assert (await _post(shop, "nowhere/check")).status_code == 404
+
+
+@pytest.mark.feature("SEA-5")
+async def test_pages_are_made_ahead_by_one_and_none_is_left_running() -> None:
+    made: list[int] = []
+    is_closed = False
+
+    async def pages() -> AsyncGenerator[int, None]:
+        nonlocal is_closed
+        try:
+            for number in range(1, 6):
+                made.append(number)
+                yield number
+                if number == 4:
+                    raise ValueError("the fifth cannot be made")
+        finally:
+            is_closed = True
+
+    seen = []
+    with pytest.raises(ValueError, match="the fifth"):
+        async for page in rebuilding.ahead(pages()):
+            await asyncio.sleep(0)
+            assert made[-1] in (page, page + 1)
+            seen.append(page)
+    assert (seen, is_closed) == ([1, 2, 3, 4], True)
+    is_closed = False
+    reading = rebuilding.ahead(pages())
+    assert await anext(reading) == 1
+    await reading.aclose()
+    assert is_closed
