@@ -112,7 +112,7 @@ def import_(
 
     Ends with 0, with 1 when the import failed, and with 3 when it is held until somebody confirms it.
     """
-    from deploy import importing  # its HTTP client is for this command alone
+    from deploy import importing, speaking  # their HTTP client is for such commands alone
 
     parameters = {
         "group": group,
@@ -128,7 +128,52 @@ def import_(
         "shop": shop,
         "dry_run": str(dry_run).lower(),
     }
-    raise typer.Exit(importing.import_file(importing.Options(source, parameters, credentials, url, party, token)))
+    access = speaking.Access(credentials, url, party, token)
+    raise typer.Exit(importing.import_file(importing.Options(source, parameters, access)))
+
+
+@app.command()
+def connect(
+    platform: Annotated[str | None, typer.Option(help="shopify, files or custom.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the connection is to be called here.")] = None,
+    shop: Annotated[str | None, typer.Option(help="Code of the shop here that it belongs to.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="As url=https://…; may be JSON. Repeatable."),
+    ] = None,
+    credential: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="As token=@FILE, or token=…; asked for, hidden, when missing."),
+    ] = None,
+    location: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PLACE=CENTRE", help="Which fulfilment centre a place of the platform is. Repeatable."),
+    ] = None,
+    connection: Annotated[str | None, typer.Option(metavar="ID", help="Go on with one that is there.")] = None,
+    stock: Annotated[bool, typer.Option(help="Import what it has in stock.")] = True,
+    orders: Annotated[bool, typer.Option(help="Import its orders.")] = True,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing, and agree to what is shown.")] = False,
+    url: Annotated[
+        str | None, typer.Option(help="The system's address; by default the one in the credentials.")
+    ] = None,
+    credentials: Annotated[Path, typer.Option(help="What `crossdock up` wrote.")] = Path(".crossdock/credentials.json"),
+    party: Annotated[str, typer.Option("--as", help="Which client of the credentials speaks.")] = "admin",
+    token: Annotated[
+        str | None, typer.Option(envvar="CROSSDOCK_TOKEN", help="An access token or API key, instead of credentials.")
+    ] = None,
+) -> None:
+    """Connect a store platform, step by step: test it, read it, show what its products would become, import them.
+
+    Asks for what is missing. Nothing is written to the platform before the connection goes live. Ends with 0, with 1
+    when something failed, with 2 when an option is missing or wrong, and with 3 when it waits for somebody to agree.
+    """
+    from deploy import speaking  # their HTTP client is for such commands alone
+    from deploy.connecting import draft, guide
+
+    given = draft.Given(platform, name, shop, setting or (), credential or ())
+    access = speaking.Access(credentials, url, party, token)
+    options = guide.Options(access, given, connection, location or (), stock, orders, yes)
+    raise typer.Exit(guide.connect(options))
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """`crossdock import`: a file into a running system, over HTTP as any client's, with a bar and a report."""
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from deploy.speaking import Access, Refused, checked, opened
+
 _OVER = ("succeeded", "failed", "cancelled", "held", "undone")
 _ASK_AGAIN_SECONDS = 0.2
 _SHOWN = 10
-
-
-class Refused(Exception):
-    """The system did not do what it was asked; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +25,14 @@ class Options:
 
     source: str
     parameters: dict[str, Any]
-    credentials: Path
-    base_url: str | None = None
-    party: str = "admin"
-    token: str | None = None
+    access: Access
 
 
 def import_file(options: Options, console: Console | None = None) -> int:
     """Import and wait for the end; returns the exit code: 0, 1 when it failed, 3 when it is held."""
     console = console or Console()
     try:
-        with contextlib.closing(_client(options)) as http:
+        with contextlib.closing(opened(options.access)) as http:
             started = _start(http, options)
             done = _follow(http, started, console)
             _report(http, done, console)
@@ -48,54 +42,13 @@ def import_file(options: Options, console: Console | None = None) -> int:
     return {"succeeded": 0, "held": 3}.get(done["state"], 1)
 
 
-def _client(options: Options) -> httpx.Client:
-    credentials: dict[str, Any] = {}
-    if options.token is None or options.base_url is None:
-        try:
-            credentials = json.loads(options.credentials.read_text())
-        except (OSError, ValueError) as error:
-            raise Refused(
-                f"{options.credentials} cannot be read ({error}): start a system with `deploy/up`, or give --url and "
-                "the environment variable CROSSDOCK_TOKEN."
-            ) from None
-    http = httpx.Client(base_url=options.base_url or credentials["base_url"], timeout=600)
-    token = options.token or _token(http, credentials, options.party)
-    http.headers["Authorization"] = f"Bearer {token}"
-    return http
-
-
-def _token(http: httpx.Client, credentials: dict[str, Any], party: str) -> str:
-    client = credentials["clients"].get(party)
-    if client is None:
-        raise Refused(f"The credentials have no client '{party}'; there are {', '.join(credentials['clients'])}.")
-    answer = http.post(
-        "/oauth/token",
-        data={"grant_type": "client_credentials"},
-        auth=(client["client_id"], client["client_secret"]),
-    )
-    if answer.status_code != 200:
-        raise Refused(f"{http.base_url} gives no token: {answer.text[:300]}")
-    token: str = answer.json()["access_token"]
-    return token
-
-
 def _start(http: httpx.Client, options: Options) -> dict[str, Any]:
     given = {name: value for name, value in options.parameters.items() if value is not None}
     if options.source.startswith(("http://", "https://")):
-        return _checked(http.post("/v1/imports", params=given, json={"url": options.source}))
+        return checked(http.post("/v1/imports", params=given, json={"url": options.source}))
     path = Path(options.source)
     with path.open("rb") as file:
-        return _checked(http.post("/v1/imports", params=given, files={"file": (path.name, file)}))
-
-
-def _checked(answer: httpx.Response) -> Any:
-    if answer.is_success:
-        return answer.json()
-    try:
-        problem = answer.json()
-    except ValueError:
-        raise Refused(f"{answer.request.url} answered {answer.status_code}.") from None
-    raise Refused(f"{problem.get('detail', answer.text)} ({problem.get('code', answer.status_code)})")
+        return checked(http.post("/v1/imports", params=given, files={"file": (path.name, file)}))
 
 
 def _follow(http: httpx.Client, started: dict[str, Any], console: Console) -> dict[str, Any]:
@@ -106,10 +59,10 @@ def _follow(http: httpx.Client, started: dict[str, Any], console: Console) -> di
     with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
         task = progress.add_task(started["file_name"] or "import", total=None)
         while True:
-            job = _checked(http.get(f"/v1/jobs/{started['job_id']}"))
+            job = checked(http.get(f"/v1/jobs/{started['job_id']}"))
             progress.update(task, completed=job["progress"]["done"], total=job["progress"]["total"])
             if job["state"] in _OVER:
-                done: dict[str, Any] = _checked(http.get(f"/v1/imports/{started['id']}"))
+                done: dict[str, Any] = checked(http.get(f"/v1/imports/{started['id']}"))
                 return done
             time.sleep(_ASK_AGAIN_SECONDS)
 
@@ -157,6 +110,6 @@ def _lines(http: httpx.Client, done: dict[str, Any]) -> Iterator[str]:
 
 
 def _items(http: httpx.Client, done: dict[str, Any], what: str) -> list[dict[str, Any]]:
-    page = _checked(http.get(f"/v1/imports/{done['id']}/{what}", params={"first": _SHOWN}))
+    page = checked(http.get(f"/v1/imports/{done['id']}/{what}", params={"first": _SHOWN}))
     items: list[dict[str, Any]] = page["items"]
     return items

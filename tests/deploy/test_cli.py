@@ -22,7 +22,7 @@ def test_version() -> None:
     assert run("--version") == (0, f"crossdock {version('crossdock')}")
 
 
-@pytest.mark.parametrize("command", ["up", "serve", "work", "migrate", "demo", "import"])
+@pytest.mark.parametrize("command", ["up", "serve", "work", "migrate", "demo", "import", "connect"])
 def test_every_command_explains_itself(command: str) -> None:
     code, said = run(command, "--help")
     assert code == 0

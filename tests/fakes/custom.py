@@ -88,7 +88,7 @@ class CustomShop:
 
     # --- what the tests do over there
 
-    async def start(self) -> None:
+    async def start(self, port: int = 0) -> None:
         routes = [
             Route("/hello", self._answering(self._hello)),
             *(Route(f"/{name}", self._answering(self._list)) for name in self.kept),
@@ -97,7 +97,7 @@ class CustomShop:
                 for name in ("products", "stock", "shipments")
             ),
         ]
-        self.settings["url"] = await self._server.start(Starlette(routes=routes))
+        self.settings["url"] = await self._server.start(Starlette(routes=routes), port)
 
     async def stop(self) -> None:
         await self._server.stop()

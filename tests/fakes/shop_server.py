@@ -37,9 +37,9 @@ class ShopServer:
         self._server: uvicorn.Server | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def start(self, application: Starlette) -> str:
-        """The base address."""
-        config = uvicorn.Config(self._spoiling(application), port=0, log_level="critical", lifespan="off")
+    async def start(self, application: Starlette, port: int = 0) -> str:
+        """Listen, by default on a free port. Returns the base address."""
+        config = uvicorn.Config(self._spoiling(application), port=port, log_level="critical", lifespan="off")
         self._server = uvicorn.Server(config)
         self._running = asyncio.create_task(self._server.serve())
         while not self._server.started:

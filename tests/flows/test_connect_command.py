@@ -1,0 +1,98 @@
+"""`crossdock connect` against a running system and the reference server, in both topologies."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.bench.system import System, running_system
+
+pytestmark = pytest.mark.feature("SYN-1", "SYN-6", "SYN-9")
+PRODUCTS = 120
+
+
+@pytest.fixture(scope="module", params=["embedded", "distributed"])
+def system(request: pytest.FixtureRequest) -> Iterator[System]:
+    """One that may ask servers on the loopback address."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSDOCK_FETCH_PRIVATE", "true")
+        with running_system(request.param, workers=1) as started:
+            yield started
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[dict[str, str]]:
+    """The reference server: `url` and `token`."""
+    command = [sys.executable, "-m", "tests.fakes.custom_server", "--port", "0", "--products", str(PRODUCTS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = dict(pair.split("=", 1) for pair in process.stdout.readline().split())
+        yield said
+        process.terminate()
+
+
+def connect(system: System, *words: str, said: str = "") -> tuple[int, str]:
+    """The exit code, and what it printed."""
+    credentials = ["--credentials", str(system.data / "credentials.json")]
+    command = [sys.executable, "-m", "deploy.cli", "connect", *words, *credentials]
+    done = subprocess.run(command, input=said, capture_output=True, text=True, timeout=240, check=False)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+def options(server: dict[str, str], name: str) -> list[str]:
+    setting, credential = f"url={server['url']}", f"token={server['token']}"
+    return ["--platform", "custom", "--name", name, "--setting", setting, "--credential", credential, "--shop", "main"]
+
+
+def test_a_shop_is_connected_without_being_asked(system: System, server: dict[str, str]) -> None:
+    code, said = connect(system, *options(server, "By options"), "--location", "main=main", "--yes")
+    assert code == 0, said
+    for words in ("Shop on the quay", "currency: EUR", f"{PRODUCTS} would be created here", f"{PRODUCTS} applied"):
+        assert words in said, said
+    assert "✓ matches_seen" in said
+    assert "✓ stock_imported" in said
+    (product,) = system.ask("GET", "/v1/products", params={"slug": "quay-scarf-7"})["items"]
+    assert product["variants"][0]["sku"] == "QUAY-0007"
+    levels = system.ask("GET", "/v1/stock", params={"sku": "QUAY-0007"})["items"]
+    assert [(each["centre"], each["on_hand"]) for each in levels] == [("main", 12)]
+    (found,) = [each for each in system.ask("GET", "/v1/connections")["items"] if each["name"] == "By options"]
+    assert found["mode"] == "test"
+    assert (found["id"] in said, server["token"] in said) == (True, False)
+
+
+def test_whoever_does_not_agree_goes_on_later(system: System, server: dict[str, str]) -> None:
+    code, said = connect(system, *options(server, "By hand"), "--no-orders", said="n\n")
+    assert code == 3, said
+    (match,) = re.findall(r"crossdock connect --connection ([0-9a-f-]{36})", said)
+    preview = system.ask("GET", f"/v1/connections/{match}/matches")
+    assert preview["seen_at"] is None
+    mixed = connect(system, "--connection", match, "--platform", "custom")
+    assert (mixed[0], "is said already" in mixed[1]) == (2, True)
+    code, said = connect(system, "--connection", match, "--no-stock", "--no-orders", said="y\n")
+    assert code == 0, said
+    assert "✗ stock_imported" in said
+    assert "Next: mend what is not met" in said
+    assert system.ask("GET", f"/v1/connections/{match}/matches")["seen_at"] is not None
+
+
+def test_what_is_missing_is_asked_for(system: System, server: dict[str, str]) -> None:
+    answers = ["custom", server["url"], server["token"], "main", "Asked", "n"]
+    code, said = connect(system, said="".join(f"{answer}\n" for answer in answers))
+    assert (code, "Shop on the quay" in said) == (3, True), said
+    assert server["token"] not in said
+    code, said = connect(system, "--platform", "custom", "--yes")
+    assert (code, "--setting url=…" in said) == (2, True), said
+
+
+def test_what_is_refused_is_said_and_nothing_is_kept(system: System, server: dict[str, str]) -> None:
+    before = len(system.ask("GET", "/v1/connections", params={"first": 200})["items"])
+    wrong = [word.replace(server["token"], "wrong") for word in options(server, "Wrong")]
+    code, said = connect(system, *wrong, "--yes")
+    assert (code, "credentials_refused" in said, "--connection" in said) == (1, True, False), said
+    code, said = connect(system, *options(server, "Wrong"), "--location", "main=nowhere", "--yes", "--no-orders")
+    assert (code, "no fulfilment centre 'nowhere'" in said) == (2, True), said
+    assert connect(system, "--platform", "ebay", "--yes")[0] == 2
+    assert connect(system, "--connection", "00000000-0000-0000-0000-000000000000", "--yes")[0] == 1
+    assert len(system.ask("GET", "/v1/connections", params={"first": 200})["items"]) == before + 1
