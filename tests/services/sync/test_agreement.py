@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.feature("SYN-4", "SYN-5", "SYN-7", "INV-3"), pytest.ma
 
 PRODUCTS = 4
 STEPS = 25
-SEEDS = range(max(2, int(40 * scale())))
+SEEDS = range(max(1, int(20 * scale())))
 # Each seed with the custom protocol, every other one with Shopify.
 STORIES = [*((CustomShop, seed) for seed in SEEDS), *((ShopifyShop, seed) for seed in SEEDS[::2])]
 FAULTS = ("throttle", "html", "half", "lost", "away")
