@@ -162,7 +162,8 @@ class Writing(Reading):
 
     def do_fileCreate(self, files: Sequence[JsonObject]) -> Node:
         given = files[0]
-        if any(each["name"] == given["filename"] for each in self.files.values()):
+        is_taken = any(each["name"] == given["filename"] for each in self.files.values())
+        if is_taken and given["duplicateResolutionMode"] == "RAISE_ERROR":
             error = wrong(["files", "0", "filename"], "A file with this name already exists", "FILENAME_ALREADY_EXISTS")
             return self._refused("image", None, given, error)
         key = self._put_file(f"{self.url}/cdn/files/{given['filename']}?v=1", given.get("alt", ""), given["filename"])
