@@ -1,7 +1,7 @@
 """One request: its id, who sent it, and the `ask` bound to both."""
 
 import time
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, MutableMapping
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends
@@ -17,6 +17,7 @@ from shared.contracts.base import Message
 from shared.errors import CrossdockError, Invalid
 
 A = TypeVar("A")
+B = TypeVar("B")
 _WITHDRAWING = "accounts"
 
 
@@ -37,11 +38,21 @@ class _NotedBus:
         self._identities = identities
 
     async def ask(self, message: Message[A], envelope: Envelope) -> A:
+        answer = await self._noted(message, self._bus.ask(message, envelope))
+        version = getattr(answer, "version", None)
+        if isinstance(version, int):
+            self._state["version"] = version
+        return answer
+
+    async def ask_ready(self, message: Message[Any], envelope: Envelope) -> bytes:
+        return await self._noted(message, self._bus.ask_ready(message, envelope))
+
+    async def _noted(self, message: Message[Any], asking: Awaitable[B]) -> B:
         began, outcome = time.perf_counter(), "cancelled"
         if self._reads is not None:
             self._reads.note(message)
         try:
-            answer = await self._bus.ask(message, envelope)
+            answer = await asking
             outcome = "ok"
         except CrossdockError as error:
             outcome = error.code
@@ -51,9 +62,6 @@ class _NotedBus:
             # After an error, too: that no answer came does not say that nothing was done.
             if message.is_command and message.service == _WITHDRAWING:
                 await self._identities.withdrawn()
-        version = getattr(answer, "version", None)
-        if isinstance(version, int):
-            self._state["version"] = version
         return answer
 
 

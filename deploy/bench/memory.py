@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.graphql.app import schema
 from gateway.graphql.http import GraphqlEndpoint
-from shared.bus.ask import Asker
+from shared.bus.ask import Asker, Bus
 from shared.bus.envelope import Caller, Envelope
 from shared.contracts.base import Message
 from shared.contracts.search.shapes import FoundOffers, Offer, OfferFacets, OfferVariant, PriceFacet
@@ -53,7 +53,7 @@ _FACETS = OfferFacets(category=[], brand=[], price=PriceFacet(minimum=None, maxi
 _FOUND = FoundOffers(items=[_offer(number) for number in range(50)], next=None, total=50, facets=_FACETS)
 
 
-class _Memory:
+class _Memory(Bus):
     """A bus whose every answer is there already."""
 
     async def ask(self, message: Message[Any], envelope: Envelope) -> Any:

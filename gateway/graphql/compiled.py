@@ -262,7 +262,7 @@ class _Form:
         return Written(self._data | written, errors)
 
 
-class AskedBefore:
+class AskedBefore(Bus):
     """A bus that remembers what came of each question, so that it can be asked again without being sent."""
 
     def __init__(self, bus: Bus) -> None:
@@ -292,7 +292,7 @@ def _is_answered_by(message: Message[Any], asked: Message[Any]) -> bool:
     )
 
 
-class _Again:
+class _Again(Bus):
     def __init__(self, bus: Bus, known: list[tuple[Message[Any], Any, Exception | None]]) -> None:
         self._bus, self._known = bus, known
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shared.bus.answering import Surroundings, UnknownMessage, answer
+from shared.bus.ask import Bus
 from shared.bus.envelope import Envelope
 from shared.contracts.base import Message
 from shared.errors import CarriedError, CrossdockError, Overloaded, Unavailable
@@ -51,7 +52,7 @@ class _Pace:
         return (self.waiting - _AT_ONCE) * elapsed / self.answered > seconds
 
 
-class LocalBus:
+class LocalBus(Bus):
     """Every service answers in this process."""
 
     def __init__(self, services: Mapping[str, Service], *, bound: int = 1000) -> None:

@@ -105,6 +105,11 @@ class RedisBus:
 
     async def ask(self, message: Message[A], envelope: Envelope) -> A:
         """Queue the message and wait for its reply. Raises QueueUnavailable, Overloaded, DeadlineExceeded."""
+        result: A = parsed_answer(type(message), await self.ask_ready(message, envelope))
+        return result
+
+    async def ask_ready(self, message: Message[Any], envelope: Envelope) -> bytes:
+        """As `ask`, with the answer as it came."""
         if self._reader is None or self._reader.done():
             self._reader = background.begin(self._read_replies())
         remaining = envelope.remaining_seconds
@@ -128,8 +133,7 @@ class RedisBus:
             self._waiting.pop(number, None)
         if reply.problem is not None:
             raise CarriedError(orjson.loads(reply.problem), reply.retry_after_seconds)
-        result: A = parsed_answer(type(message), reply.payload)
-        return result
+        return reply.payload
 
     def _leave(self, service: str, request: _Leaving) -> None:
         self._leaving[service].append(request)
