@@ -40,6 +40,7 @@ from shared.contracts.sync.messages import (
     TestConnection,
     TroubleshootIssues,
 )
+from shared.contracts.sync.report import GetListingReportSheet
 from shared.contracts.sync.shapes import Connection
 from shared.contracts.sync.work import Feed, FeedExecution, Issue, Listing, QueuedChange
 
@@ -77,6 +78,7 @@ FIELDS = (
     mutation("rerunFeedExecution", RerunFeedExecution),
     query("listing", GetListing),
     connection("listings", ListListings),
+    query("listingReportSheet", GetListingReportSheet),
     query("change", GetChange),
     connection("changes", ListChanges),
     query("changeCounts", CountChanges),

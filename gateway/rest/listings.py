@@ -5,7 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import Field
+from starlette.responses import StreamingResponse
 
+from gateway import sheets
 from gateway.request import Ask
 from shared.contracts.base import Page, Shape
 from shared.contracts.orders.messages import Reason
@@ -24,6 +26,7 @@ from shared.contracts.sync.messages import (
     RetryIssues,
     TroubleshootIssues,
 )
+from shared.contracts.sync.report import GetListingReportSheet
 from shared.contracts.sync.shapes import ChangeState, Direction, Entity, FeedKind, IssueClass
 from shared.contracts.sync.work import (
     ChangeCounts,
@@ -84,6 +87,22 @@ async def list_listings(
 async def get_listing(listing_id: UUID, ask: Ask) -> Listing:
     """A record of a platform."""
     return await ask(GetListing(listing_id=listing_id))
+
+
+@router.get("/listing-report", response_class=StreamingResponse)
+async def download_listing_report(
+    ask: Ask,
+    shop: Annotated[str | None, Query(description="Code of the shop that is here, whose connections are told.")] = None,
+    connection_id: Annotated[UUID | None, Query(description="Only this connection.")] = None,
+) -> StreamingResponse:
+    """Every variant of every product as CSV: what it is here, and a block of columns for each connection.
+
+    Price and stock here are those of `shop`; where that is not said, of the shop of the connection, or of the oldest
+    one. A block has the platform's ids, status, price and quantity as they were last read, and how many changes and
+    issues are open; it is empty where the product is not on that platform.
+    """
+    wanted = GetListingReportSheet(shop=shop, connection_id=connection_id)
+    return await sheets.download(ask, wanted, "listings.csv")
 
 
 @router.get("/changes")

@@ -1,6 +1,6 @@
 """Listings, changes and issues."""
 
-from services.sync.use_cases import deciding, troubleshooting
+from services.sync.use_cases import deciding, reporting, troubleshooting
 from shared.contracts.base import Page
 from shared.contracts.sync.messages import (
     ApproveChanges,
@@ -16,6 +16,7 @@ from shared.contracts.sync.messages import (
     RetryIssues,
     TroubleshootIssues,
 )
+from shared.contracts.sync.report import GetListingReportSheet, ListingReportSheet
 from shared.contracts.sync.work import (
     ChangeCounts,
     DecidedChanges,
@@ -36,6 +37,11 @@ async def list_listings(message: ListListings, uow: UnitOfWork) -> Page[Listing]
 @answers(GetListing, scope="sync:read")
 async def get_listing(message: GetListing, uow: UnitOfWork) -> Listing:
     return await deciding.get_listing(uow, message.listing_id)
+
+
+@answers(GetListingReportSheet, scope="sync:read")
+async def get_listing_report_sheet(message: GetListingReportSheet, uow: UnitOfWork) -> ListingReportSheet:
+    return await reporting.sheet(uow, message)
 
 
 @answers(ListChanges, scope="sync:read")
