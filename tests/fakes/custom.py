@@ -54,8 +54,9 @@ class _Refused(Exception):
 class CustomShop:
     """The shop. What it can be told beside `faults`:
 
-    `silent_stock`: a stock level's time does not move when its quantity does. `touchy`: a write that changes nothing
-    moves the time, and is `ok`. `drifts`: after so many pages, what they gave and one more record move to the end.
+    `shortens`: titles are cut at so many characters. `silent_stock`: a stock level's time does not move when its
+    quantity does. `touchy`: a write that changes nothing moves the time, and is `ok`. `drifts`: after so many pages,
+    what they gave and one more record move to the end.
     `rights`: what the token may do. `is_strict`: requests must be signed.
     """
 
@@ -66,6 +67,7 @@ class CustomShop:
     faults: Faults = field(default_factory=Faults)
     writes: list[RemoteWrite] = field(default_factory=list)
     silent_stock: bool = False
+    shortens: int | None = None
     touchy: bool = False
     drifts: int = 0
     rights: list[str] = field(default_factory=lambda: list(RIGHTS))
@@ -275,6 +277,8 @@ class CustomShop:
             self.kept["products"][external_id] = _Kept({"fields": {}, "variants": {}}, self._tick())
         record = self.kept["products"][external_id]
         record.body["fields"].update(plain(item["set"]))
+        if self.shortens is not None and "title" in item["set"]:
+            record.body["fields"]["title"] = item["set"]["title"][: self.shortens]
         for variant in item["variants"]:
             if variant["id"] is None:
                 record.body["variants"][self._new_id()] = {"sku": variant["sku"], **plain(variant["set"])}

@@ -92,6 +92,8 @@ CREATE TABLE sync.listings (
     analysed bytea,
     acknowledged jsonb,
     sent jsonb NOT NULL DEFAULT '{}',
+    -- What a platform made of values that it did not take as they were sent.
+    became jsonb NOT NULL DEFAULT '{}',
     remote_updated_at timestamptz,
     seen_by uuid,
     -- How often what it is here has changed since it was last compared with what is there; 0: not.

@@ -103,8 +103,8 @@ FROM known
 
 _LISTING = (
     "SELECT l.id, l.connection_id, l.entity, l.external_id, l.parent_external_id, l.sku, l.product_id, l.order_id,"
-    " l.remote, l.refs, l.digest, l.acknowledged, l.sent, l.marks, l.remote_updated_at, l.gone_at, l.created_at,"
-    " l.updated_at, l.version FROM listings l"
+    " l.remote, l.refs, l.digest, l.acknowledged, l.sent, l.became, l.marks, l.remote_updated_at, l.gone_at,"
+    " l.created_at, l.updated_at, l.version FROM listings l"
 )
 
 
@@ -347,37 +347,42 @@ async def unmark(uow: UnitOfWork, rows: Sequence[asyncpg.Record]) -> None:
     )
 
 
-async def note_written(uow: UnitOfWork, values: Mapping[UUID, Mapping[str, Any]]) -> None:
+@dataclass(frozen=True, slots=True)
+class WrittenValues:
+    """What was written to a record, what the platform has of it now, and further ids that it gave."""
+
+    sent: Mapping[str, Any]
+    kept: Mapping[str, Any]
+    references: Mapping[str, str]
+
+    @property
+    def became(self) -> dict[str, Any]:
+        """What is another value there than was sent, each in a list; null for those that are the same."""
+        return {name: None if self.kept[name] == value else [self.kept[name]] for name, value in self.sent.items()}
+
+
+async def note_written(uow: UnitOfWork, values: Mapping[UUID, WrittenValues]) -> None:
     """The platform took these values: they are what it has, and coming back in a scan they are no change.
 
     What was told of an order (that goods have left) is no value of its own.
     """
     await uow.execute(
-        "UPDATE listings l SET sent = l.sent || r.fields::jsonb, updated_at = now(), acknowledged ="
-        " CASE WHEN l.entity = 'order' THEN l.acknowledged ELSE coalesce(l.acknowledged, '{}') || r.fields::jsonb END"
-        " FROM unnest($1::uuid[], $2::text[]) AS r (id, fields) WHERE l.id = r.id",
+        "UPDATE listings l SET sent = l.sent || r.sent::jsonb, refs = l.refs || r.refs::jsonb, updated_at = now(),"
+        " became = jsonb_strip_nulls(l.became || r.became::jsonb), acknowledged ="
+        " CASE WHEN l.entity = 'order' THEN l.acknowledged ELSE coalesce(l.acknowledged, '{}') || r.kept::jsonb END"
+        " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) AS r (id, sent, kept, refs, became)"
+        " WHERE l.id = r.id",
         list(values),
-        [dumped(dict(fields)) for fields in values.values()],
+        [dumped(dict(each.sent)) for each in values.values()],
+        [dumped(dict(each.kept)) for each in values.values()],
+        [dumped(dict(each.references)) for each in values.values()],
+        [dumped(each.became) for each in values.values()],
     )
 
 
 async def mark(uow: UnitOfWork, listing_ids: Sequence[UUID]) -> None:
     """Compare these with what they are here."""
     await uow.execute("UPDATE listings SET marks = marks + 1 WHERE id = ANY($1)", list(listing_ids))
-
-
-async def note_read(uow: UnitOfWork, values: Mapping[UUID, tuple[str, bytes, datetime | None]]) -> None:
-    """These records were read one by one just now: content, digest and the platform's time."""
-    await uow.execute(
-        "UPDATE listings l SET remote = r.remote::jsonb, digest = r.digest, remote_updated_at = r.updated_at,"
-        " updated_at = now(), version = version + 1"
-        " FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::timestamptz[]) AS r (id, remote, digest, updated_at)"
-        " WHERE l.id = r.id",
-        list(values),
-        [each[0] for each in values.values()],
-        [each[1] for each in values.values()],
-        [each[2] for each in values.values()],
-    )
 
 
 async def find_of_order(uow: UnitOfWork, order_id: UUID) -> asyncpg.Record | None:

@@ -89,12 +89,15 @@ class _Comparison:
 
     def add(self, row: asyncpg.Record, wanted: Mapping[str, Any]) -> None:
         known: dict[str, Any] = orjson.loads(row["acknowledged"] or "{}")
+        sent, became = orjson.loads(row["sent"]), orjson.loads(row["became"])
         for name, value in wanted.items():
             if name not in known:
                 continue
             rule = rule_of(self._settings, row["entity"], name)
             waits = (row["id"], name) in self._incoming
-            if known[name] == value or not _is_written(rule, waits=waits):
+            # What the platform made of a value is as near as it comes: written again it would become the same.
+            is_taken = name in became and (sent[name], became[name][0]) == (value, known[name])
+            if known[name] == value or is_taken or not _is_written(rule, waits=waits):
                 self.over.append((row["id"], name))
                 continue
             state = "conflict" if waits and rule.policy == "both" and rule.conflict == "ask" else "queued"

@@ -17,6 +17,7 @@ from services.sync.platforms.base import Outcome, Written
 from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, issues, listings
 from services.sync.repository.issues import Trouble
+from services.sync.repository.listings import WrittenValues
 from services.sync.use_cases.executing import Run
 from shared.contracts.sync.shapes import Entity
 from shared.unit_of_work import UnitOfWork
@@ -125,7 +126,8 @@ async def _settle_one(
     ids = [change["id"] for change in queued.changes]
     subject = queued.row["external_id"]
     if answer.outcome in ("ok", "unchanged"):
-        values = {name: answer.fields.get(name, value) for name, value in queued.fields.items()}
+        kept = {name: answer.fields.get(name, value) for name, value in queued.fields.items()}
+        values = WrittenValues(queued.fields, kept, answer.references)
         await listings.note_written(uow, {queued.row["id"]: values})
         await changes.settle(uow, ids, "applied", answer.outcome)
         await issues.resolve(uow, run.connection_id, run.kind, [subject])

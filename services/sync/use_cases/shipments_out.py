@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from services.sync.platforms.base import ShipmentWrite, Written
+from services.sync.platforms.base import Outcome, ShipmentWrite, Written
 from services.sync.repository import changes, listings
 from services.sync.repository.changes import Found
 from services.sync.use_cases.executing import Run
@@ -46,7 +46,9 @@ async def _write(run: Run, batch: Sequence[Queued]) -> Sequence[Written]:
     for queued in batch:
         answers = await run.session.confirm_shipments([_shipment_write(queued, field) for field in queued.fields])
         bad = next((answer for answer in answers if answer.outcome not in ("ok", "unchanged")), None)
-        written.append(bad or Written("ok" if any(each.outcome == "ok" for each in answers) else "unchanged"))
+        given = {name: value for answer in answers for name, value in answer.references.items()}
+        outcome: Outcome = "ok" if any(each.outcome == "ok" for each in answers) else "unchanged"
+        written.append(bad or Written(outcome, references=given))
     return written
 
 

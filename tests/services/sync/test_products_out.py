@@ -170,3 +170,27 @@ async def test_a_run_that_would_empty_or_deactivate_much_asks_first(connected: C
     await connected.run("update_products")
     statuses = [each["status"] for each in (await connected.products()).values()]
     assert sorted(statuses) == ["active"] * 2 + ["archived"] * 6
+
+
+@pytest.mark.feature("SYN-7", "SYN-12")
+async def test_what_a_platform_made_of_a_value_is_not_written_again_and_again(
+    connected: Connected, fake: CustomShop
+) -> None:
+    await live(connected, fake, title={"policy": "ours"})
+    fake.shortens = 10
+    await edit(connected, "scarf-1", title="A very long title indeed")
+    await connected.run("export_products")
+    assert fake.product("1")[0]["title"] == "A very lon"
+    written = len(fake.writes)
+    await edit(connected, "scarf-1", description_html="<p>Something else</p>")
+    await connected.run("export_products")
+    await connected.run("update_products")
+    await connected.run("export_products")
+    assert len(fake.writes) == written
+    assert (await connected.products())["scarf-1"]["title"] == "A very long title indeed"
+
+    _, fields, variants = product(1, title="Drifted")
+    fake.put_product("1", fields, variants)
+    await connected.run("update_products")
+    await connected.run("export_products")
+    assert fake.product("1")[0]["title"] == "A very lon"
