@@ -1,10 +1,20 @@
 """Events in: each leaves marks of what may be different on a platform now. Safe to repeat and to reorder."""
 
-from services.sync.repository import listings
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.sync.repository import creations, listings
 from services.sync.repository.shops import SHOPS
 from services.sync.use_cases import shipments_out
+from services.sync.use_cases.creating import FIND_CANDIDATES
 from shared.contracts.accounts.events import ShopChanged, ShopRemoved
-from shared.contracts.catalog.events import ChannelContentChanged, PricesChanged, ProductsChanged
+from shared.contracts.catalog.events import (
+    CategoriesChanged,
+    ChannelContentChanged,
+    PricesChanged,
+    ProductsChanged,
+    ShopTermsChanged,
+)
 from shared.contracts.inventory.events import ShipmentShipped, StockChanged
 from shared.service import listens
 from shared.unit_of_work import UnitOfWork
@@ -25,19 +35,39 @@ async def forget_shop_when_removed(event: ShopRemoved, uow: UnitOfWork) -> None:
 @listens(ProductsChanged)
 async def mark_products_when_changed(event: ProductsChanged, uow: UnitOfWork) -> None:
     """Compare them with what platforms have."""
-    await listings.mark_products(uow, event.product_ids)
+    await _mark(uow, event.product_ids)
 
 
 @listens(PricesChanged)
 async def mark_products_when_prices_changed(event: PricesChanged, uow: UnitOfWork) -> None:
     """Compare them with what platforms have."""
-    await listings.mark_products(uow, event.product_ids)
+    await _mark(uow, event.product_ids)
 
 
 @listens(ChannelContentChanged)
 async def mark_products_when_content_changed(event: ChannelContentChanged, uow: UnitOfWork) -> None:
     """Compare them with what platforms have."""
-    await listings.mark_products(uow, event.product_ids)
+    await _mark(uow, event.product_ids)
+
+
+async def _mark(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
+    await listings.mark_products(uow, product_ids)
+    await creations.note_candidates(uow, product_ids)
+
+
+@listens(CategoriesChanged)
+async def look_for_new_products_when_categories_changed(event: CategoriesChanged, uow: UnitOfWork) -> None:
+    """What the shop sells may be other products now."""
+    if await creations.is_any_wanted(uow):
+        branches = [str(each) for each in event.category_ids] if event.is_confined else None
+        uow.defer(FIND_CANDIDATES, {"category_ids": branches, "after": None})
+
+
+@listens(ShopTermsChanged)
+async def look_for_new_products_when_terms_changed(event: ShopTermsChanged, uow: UnitOfWork) -> None:
+    """What the shop sells may be other products now."""
+    if await creations.is_any_wanted(uow):
+        uow.defer(FIND_CANDIDATES, {"category_ids": None, "after": None})
 
 
 @listens(StockChanged)

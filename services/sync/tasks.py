@@ -7,8 +7,18 @@ from uuid import UUID
 from services.sync.repository import changes, issues, webhooks
 from services.sync.repository.feeds import START_FEED
 from services.sync.settings import sync_settings
-from services.sync.use_cases import connecting, executing, feeds, fetching, products_out, shipments_out, stock_out
+from services.sync.use_cases import (
+    connecting,
+    creating,
+    executing,
+    feeds,
+    fetching,
+    products_out,
+    shipments_out,
+    stock_out,
+)
 from services.sync.use_cases.connecting import KEEP_ORDER_CONNECTION
+from services.sync.use_cases.creating import FIND_CANDIDATES
 from services.sync.use_cases.executing import Work
 from services.sync.use_cases.taking.orders import take_orders
 from services.sync.use_cases.taking.products import take_products
@@ -47,6 +57,11 @@ async def start_feed(payload: dict[str, Any], uow: UnitOfWork) -> None:
 @performs(KEEP_ORDER_CONNECTION)
 async def keep_order_connection(payload: dict[str, Any], uow: UnitOfWork) -> None:
     await connecting.keep_order_connection(uow, UUID(payload["connection_id"]))
+
+
+@performs(FIND_CANDIDATES)
+async def find_candidates(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    await creating.look_for_candidates(uow, payload["category_ids"], payload["after"])
 
 
 @runs(feeds.FEED_JOB)

@@ -190,6 +190,14 @@ def _is_gtin(digits: str) -> bool:
     return (sum(codes[::-2]) + 3 * sum(codes[-2::-2]) - offset) % 10 == 0
 
 
+def spellings(barcode: str) -> list[str]:
+    """All lengths in which a GTIN may be stored; what is none, as it is."""
+    if not (barcode.isascii() and barcode.isdigit()):
+        return [barcode]
+    digits = barcode.lstrip("0")
+    return [digits.zfill(length) for length in (8, 12, 13, 14) if len(digits) <= length]
+
+
 def check_digit(digits: str) -> str:
     """The GS1 check digit that follows `digits`."""
     return str(-(3 * sum(map(int, digits[::-2])) + sum(map(int, digits[-2::-2]))) % 10)

@@ -243,14 +243,6 @@ def number(barcode: str) -> str:
     return barcode.zfill(14)
 
 
-def spellings(barcode: str) -> list[str]:
-    """All lengths in which a GTIN may be stored; what is none, as it is."""
-    if not (barcode.isascii() and barcode.isdigit()):
-        return [barcode]
-    digits = barcode.lstrip("0")
-    return [digits.zfill(length) for length in (8, 12, 13, 14) if len(digits) <= length]
-
-
 def _invalid_barcode(message: str, pointer: str) -> InvalidBarcode:
     return InvalidBarcode(message, [{"pointer": pointer, "code": "invalid_barcode", "message": message}])
 

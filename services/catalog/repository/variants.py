@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from services.catalog.errors import VariantNotFound
-from services.catalog.models import spellings
 from services.catalog.repository import attributes
 from services.catalog.repository.products import variant_fields
 from shared.contracts.catalog.variants import VariantDetails
+from shared.impex.cells import spellings
 from shared.unit_of_work import UnitOfWork
 
 _VARIANT = (

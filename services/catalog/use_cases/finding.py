@@ -7,7 +7,6 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.catalog.models import spellings
 from services.catalog.repository import found_by
 from services.catalog.repository import products as repository
 from shared.contracts.base import Page
@@ -15,6 +14,7 @@ from shared.contracts.catalog.messages import FindProductKeys, ListProducts, Pro
 from shared.contracts.catalog.product_sets import ProductFound, ProductsFound, VariantFound
 from shared.contracts.catalog.shapes import Product
 from shared.contracts.search.operators import FindProducts
+from shared.impex.cells import spellings
 from shared.pagination import cursor_for, cursor_id, cursor_values
 from shared.unit_of_work import UnitOfWork
 

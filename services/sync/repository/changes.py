@@ -121,12 +121,13 @@ _QUEUED = (
     " AND ($4::uuid IS NULL OR c.listing_id > $4) ORDER BY c.listing_id LIMIT $5) ORDER BY c.listing_id, c.field"
 )
 # Which queued changes a feed takes up.
-Which = Literal["all", "inserts", "updates", "images"]
+Which = Literal["all", "inserts", "updates", "images", "fields"]
 _WHICH: dict[Which, str] = {
     "all": "true",
     "inserts": "c.kind = 'insert'",
     "updates": "c.kind = 'update' AND c.field <> 'images'",
     "images": "c.kind = 'update' AND c.field = 'images'",
+    "fields": "c.kind = 'update'",
 }
 
 

@@ -25,6 +25,7 @@ class Seen:
     external_id: str
     parent_external_id: str | None
     sku: str | None
+    barcode: str | None
     remote: str
     references: str
     digest: bytes
@@ -58,6 +59,7 @@ async def store(
         [each.external_id for each in rows],
         [each.parent_external_id for each in rows],
         [each.sku for each in rows],
+        [each.barcode for each in rows],
         [each.remote for each in rows],
         [each.references for each in rows],
         [each.digest for each in rows],
@@ -71,8 +73,8 @@ async def store(
 _STORE = """
 WITH page AS (
     SELECT * FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::bytea[], $11::timestamptz[])
-        AS p (id, entity, external_id, parent_external_id, sku, remote, refs, digest, updated_at)
+        $10::text[], $11::bytea[], $12::timestamptz[])
+        AS p (id, entity, external_id, parent_external_id, sku, barcode, remote, refs, digest, updated_at)
 ), known AS (
     SELECT p.*, l.id AS known_id, l.digest AS known_digest, l.gone_at,
         l.remote_updated_at > p.updated_at AS is_older
@@ -80,19 +82,21 @@ WITH page AS (
         ON l.connection_id = $2 AND l.entity = p.entity AND l.external_id = p.external_id
 ), made AS (
     INSERT INTO listings AS l (organization_id, connection_id, id, entity, external_id, parent_external_id, sku,
-        remote, refs, digest, remote_updated_at, seen_by)
-    SELECT $1, $2, id, entity, external_id, parent_external_id, sku, remote::jsonb, refs::jsonb, digest, updated_at, $12
+        barcode, remote, refs, digest, remote_updated_at, seen_by)
+    SELECT $1, $2, id, entity, external_id, parent_external_id, sku, barcode, remote::jsonb, refs::jsonb, digest,
+        updated_at, $13
     FROM known WHERE known_id IS NULL
     ON CONFLICT (organization_id, connection_id, entity, external_id) DO NOTHING
 ), changed AS (
-    UPDATE listings l SET parent_external_id = k.parent_external_id, sku = k.sku, remote = k.remote::jsonb,
+    UPDATE listings l SET parent_external_id = k.parent_external_id, sku = k.sku,
+        barcode = k.barcode, remote = k.remote::jsonb,
         refs = k.refs::jsonb, digest = k.digest, remote_updated_at = k.updated_at, gone_at = NULL,
-        seen_by = coalesce($12, l.seen_by), updated_at = now(), version = l.version + 1
+        seen_by = coalesce($13, l.seen_by), updated_at = now(), version = l.version + 1
     FROM known k WHERE l.id = k.known_id AND NOT coalesce(k.is_older, false)
         AND (l.digest <> k.digest OR l.gone_at IS NOT NULL)
 ), marked AS (
-    UPDATE listings l SET seen_by = $12 FROM known k
-    WHERE $12 IS NOT NULL AND l.id = k.known_id
+    UPDATE listings l SET seen_by = $13 FROM known k
+    WHERE $13 IS NOT NULL AND l.id = k.known_id
         AND (coalesce(k.is_older, false) OR NOT (k.known_digest <> k.digest OR k.gone_at IS NOT NULL))
 )
 SELECT count(*) FILTER (WHERE known_id IS NULL) AS new,
@@ -104,7 +108,7 @@ FROM known
 _LISTING = (
     "SELECT l.id, l.connection_id, l.entity, l.external_id, l.parent_external_id, l.sku, l.product_id, l.order_id,"
     " l.remote, l.refs, l.digest, l.acknowledged, l.sent, l.became, l.marks, l.remote_updated_at, l.gone_at,"
-    " l.created_at, l.updated_at, l.version FROM listings l"
+    " l.created_at, l.updated_at, l.version, l.is_made FROM listings l"
 )
 
 
@@ -124,7 +128,7 @@ async def list_unanalysed(
 async def note_analysed(uow: UnitOfWork, rows: Sequence[tuple[UUID, bytes, dict[str, Any] | None]]) -> None:
     """`rows` are id, the digest that was looked at, and what is acknowledged now (None: nothing yet)."""
     await uow.execute(
-        "UPDATE listings l SET analysed = r.digest, acknowledged = r.acknowledged::jsonb"
+        "UPDATE listings l SET analysed = r.digest, acknowledged = r.acknowledged::jsonb, is_made = false"
         " FROM unnest($1::uuid[], $2::bytea[], $3::text[]) AS r (id, digest, acknowledged) WHERE l.id = r.id",
         [row[0] for row in rows],
         [row[1] for row in rows],
@@ -143,7 +147,17 @@ async def list_variants(uow: UnitOfWork, connection_id: UUID, parents: Sequence[
     """The variants of these products, in the order the platform made them."""
     return await uow.fetch(
         f"{_LISTING} WHERE l.connection_id = $1 AND l.parent_external_id = ANY($2)"
-        " AND l.entity = 'variant' AND l.gone_at IS NULL ORDER BY l.id",
+        " AND l.entity = 'variant' AND l.gone_at IS NULL AND l.external_id IS NOT NULL ORDER BY l.id",
+        connection_id,
+        parents,
+    )
+
+
+async def list_known_variants(uow: UnitOfWork, connection_id: UUID, parents: Sequence[str]) -> list[asyncpg.Record]:
+    """All variants of these products that are there, were there, or wait to be made: parent, SKU and barcode."""
+    return await uow.fetch(
+        "SELECT parent_external_id, sku, barcode, external_id FROM listings WHERE connection_id = $1"
+        " AND parent_external_id = ANY($2) AND entity = 'variant'",
         connection_id,
         parents,
     )
@@ -171,7 +185,15 @@ async def acknowledge(uow: UnitOfWork, values: Mapping[UUID, Mapping[str, Any]])
 
 
 async def link(uow: UnitOfWork, products: Mapping[UUID, UUID]) -> None:
-    """Say which product a listing is here."""
+    """Say which product a listing is here. What waited to be made of it on the platform is there."""
+    await uow.execute(
+        "DELETE FROM listings w USING listings l WHERE l.id = ANY($1) AND w.connection_id = l.connection_id"
+        " AND w.external_id IS NULL AND w.entity = l.entity AND w.product_id = ANY($2)"
+        " AND w.sku IS NOT DISTINCT FROM (CASE WHEN l.entity = 'variant' THEN l.sku END)"
+        " AND w.product_id = ($2::uuid[])[array_position($1::uuid[], l.id)]",
+        list(products),
+        list(products.values()),
+    )
     await uow.execute(
         "UPDATE listings l SET product_id = r.product_id, updated_at = now(), version = version + 1"
         " FROM unnest($1::uuid[], $2::uuid[]) AS r (id, product_id) WHERE l.id = r.id AND l.product_id IS DISTINCT"
@@ -187,7 +209,7 @@ async def count_unseen(
     """How many records a full scan has not seen, of how many that were there before it."""
     row = await uow.fetchrow(
         "SELECT count(*) FILTER (WHERE seen_by IS DISTINCT FROM $3) AS unseen, count(*) AS of FROM listings"
-        " WHERE connection_id = $1 AND entity = ANY($2) AND gone_at IS NULL",
+        " WHERE connection_id = $1 AND entity = ANY($2) AND gone_at IS NULL AND external_id IS NOT NULL",
         connection_id,
         entities,
         execution_id,
@@ -200,7 +222,8 @@ async def mark_gone(uow: UnitOfWork, connection_id: UUID, entities: Sequence[str
     """Records that a full scan has not seen are no longer there; what was queued for them is called off."""
     gone = await uow.fetch(
         "UPDATE listings SET gone_at = now(), updated_at = now(), version = version + 1 WHERE connection_id = $1"
-        " AND entity = ANY($2) AND gone_at IS NULL AND seen_by IS DISTINCT FROM $3 RETURNING id",
+        " AND entity = ANY($2) AND gone_at IS NULL AND external_id IS NOT NULL AND seen_by IS DISTINCT FROM $3"
+        " RETURNING id",
         connection_id,
         entities,
         execution_id,
@@ -255,7 +278,7 @@ async def list_products(uow: UnitOfWork, connection_id: UUID, after: UUID | None
     """Products that are there, by id."""
     return await uow.fetch(
         f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = 'product' AND l.gone_at IS NULL"
-        " AND ($2::uuid IS NULL OR l.id > $2) ORDER BY l.id LIMIT $3",
+        " AND l.external_id IS NOT NULL AND ($2::uuid IS NULL OR l.id > $2) ORDER BY l.id LIMIT $3",
         connection_id,
         after,
         most,
@@ -307,7 +330,8 @@ async def list_of_entity(
 async def mark_products(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
     """These products may be different here: compare them with what is there."""
     await uow.execute(
-        "UPDATE listings SET marks = marks + 1 WHERE product_id = ANY($1) AND entity = 'product' AND gone_at IS NULL",
+        "UPDATE listings SET marks = marks + 1 WHERE product_id = ANY($1) AND entity = 'product' AND gone_at IS NULL"
+        " AND external_id IS NOT NULL",
         list(product_ids),
     )
 
@@ -322,7 +346,8 @@ async def mark_stock(uow: UnitOfWork, skus: Sequence[str]) -> None:
 async def mark_all(uow: UnitOfWork, connection_id: UUID, entity: str) -> None:
     """Compare everything of a connection anew."""
     await uow.execute(
-        "UPDATE listings SET marks = marks + 1 WHERE connection_id = $1 AND entity = $2 AND gone_at IS NULL",
+        "UPDATE listings SET marks = marks + 1 WHERE connection_id = $1 AND entity = $2 AND gone_at IS NULL"
+        " AND external_id IS NOT NULL",
         connection_id,
         entity,
     )
@@ -398,7 +423,8 @@ async def acknowledge_remote(uow: UnitOfWork, listing_ids: Sequence[UUID]) -> No
 async def count(uow: UnitOfWork, connection_id: UUID, entity: str) -> int:
     """How many records of a kind are there."""
     count: int = await uow.fetchval(
-        "SELECT count(*) FROM listings WHERE connection_id = $1 AND entity = $2 AND gone_at IS NULL",
+        "SELECT count(*) FROM listings WHERE connection_id = $1 AND entity = $2 AND gone_at IS NULL"
+        " AND external_id IS NOT NULL",
         connection_id,
         entity,
     )

@@ -1,6 +1,7 @@
 """What a scan has brought is compared with what was acknowledged, field by field; each difference gets its fate.
 
     the value that we wrote last          an echo: acknowledged, and no change
+    added by the platform to what we made acknowledged, and no change
     the same as what waits to be sent     both sides agree: acknowledged, and nothing is sent
     ours, ignored, or left alone          acknowledged: that is what the platform has now, and not taken over
     the platform's                        queued to be taken over here
@@ -20,7 +21,7 @@ import asyncpg
 import orjson
 
 from services.sync.models import rule_of
-from services.sync.repository import changes, listings
+from services.sync.repository import changes, creations, listings
 from services.sync.repository.changes import WHOLE, Found
 from shared.contracts.sync.shapes import ConnectionSettings
 from shared.unit_of_work import UnitOfWork
@@ -52,6 +53,7 @@ async def analyse(
     most: int,
 ) -> int:
     """Look at records that are different from when they were last looked at. Returns how many there were."""
+    await creations.adopt_seen(uow, connection["id"], entities)
     rows = await listings.list_unanalysed(uow, connection["id"], entities, most)
     if not rows:
         return 0
@@ -89,6 +91,9 @@ def findings_of(settings: ConnectionSettings, row: Mapping[str, Any], waiting: M
         now, before = remote.get(name), acknowledged.get(name, _NOT_THERE)
         if now == before:
             findings.in_over.append(name)
+        elif before is _NOT_THERE and row["is_made"]:
+            # What the platform has added by itself to what we have made there is nobody's change.
+            acknowledged[name] = now
         elif _is_agreed(name, now, sent, waiting):
             acknowledged[name] = now
             findings.in_over.append(name)

@@ -11,10 +11,11 @@ from services.sync.errors import ConnectionChangedSince, ConnectionIsBusy, Inval
 from services.sync.models import FEEDS
 from services.sync.platforms.base import Account, Platform
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import connections, feeds
+from services.sync.repository import connections, creations, feeds
 from services.sync.repository.shops import SHOPS
 from services.sync.sealing import sealed
 from services.sync.use_cases import schedules, sessions
+from services.sync.use_cases.creating import FIND_CANDIDATES
 from shared import clock
 from shared.bus.envelope import ShopNotFound
 from shared.contracts.accounts.messages import ListShops
@@ -68,6 +69,8 @@ async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
     row = await connections.get(uow, connection_id)
     await feeds.add(uow, connection_id, _first_feeds(platform, row["time_zone"]))
     uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
+    if draft.settings.create_products:
+        uow.defer(FIND_CANDIDATES, {"category_ids": None, "after": None})
     uow.audit("connection.create", "connection", connection_id, after=_described(row))
     return shape(row)
 
@@ -130,12 +133,24 @@ async def change(
     if "settings" in given:
         values["settings"] = given["settings"].model_dump_json()
         uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
+        await _turn_creations(uow, connection_id, ConnectionSettings.model_validate_json(row["settings"]), given)
     if values:
         await connections.put(uow, connection_id, values)
     after = await connections.get(uow, connection_id)
     told = _described(after) | {"credentials_changed": "credentials" in given}
     uow.audit("connection.change", "connection", connection_id, before=_described(row), after=told)
     return shape(after)
+
+
+async def _turn_creations(
+    uow: UnitOfWork, connection_id: UUID, before: ConnectionSettings, given: Mapping[str, Any]
+) -> None:
+    """What waits to be made on the platform is over when nothing is made there any more, and made anew as it is now."""
+    after: ConnectionSettings = given["settings"]
+    if not after.create_products:
+        await creations.drop_all(uow, connection_id)
+    elif any(getattr(before, name) != getattr(after, name) for name in ("create_products", "fields", "price")):
+        uow.defer(FIND_CANDIDATES, {"category_ids": None, "after": None})
 
 
 async def _greeted(uow: UnitOfWork, connection_id: UUID, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.sync.repository import changes, connections, listings
+from services.sync.repository import changes, connections, creations, listings
 from services.sync.repository.changes import WHOLE
 from shared.contracts.base import Page
 from shared.contracts.platform.shapes import Actor
@@ -22,9 +22,15 @@ _WAITING = ("review", "conflict", "failed")
 
 
 async def approve(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges:
-    """Let waiting changes happen; the other side of a conflict is called off. Raises ChangeNotFound."""
-    rows = [row for row in await changes.lock(uow, change_ids) if row["state"] in _WAITING]
+    """Let waiting changes happen; the other side of a conflict is called off. Raises ChangeNotFound.
+
+    What was to be made on a platform, and called off, is to be made after all.
+    """
+    locked = await changes.lock(uow, change_ids)
+    revived = [row for row in locked if row["state"] == "cancelled" and _is_creation(row)]
+    rows = [*(row for row in locked if row["state"] in _WAITING), *revived]
     await _decide(uow, rows, "queued")
+    await creations.decide(uow, [row["listing_id"] for row in revived], is_wanted=True)
     conflicts = [row for row in rows if row["state"] == "conflict"]
     for direction in ("in", "out"):
         other: Direction = "out" if direction == "in" else "in"
@@ -46,9 +52,15 @@ async def cancel(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges:
     for row in rows:
         if row["direction"] == "in" and row["field"] != WHOLE:
             fields.setdefault(row["listing_id"], {})[row["field"]] = orjson.loads(row["after"])
+    await creations.decide(uow, [row["listing_id"] for row in rows if _is_creation(row)], is_wanted=False)
     if fields:
         await listings.acknowledge(uow, fields)
     return DecidedChanges(decided=len(rows))
+
+
+def _is_creation(row: asyncpg.Record) -> bool:
+    """Whether a change is of something that waits to be made on a platform."""
+    return row["direction"] == "out" and row["field"] == WHOLE and row["external_id"] is None
 
 
 async def _decide(uow: UnitOfWork, rows: Sequence[asyncpg.Record], state: ChangeState) -> None:

@@ -135,18 +135,22 @@ async def _tell_unread(run: Run, uow: UnitOfWork, page: Page) -> None:
 def flattened(entity: str, record: Record, parent: str | None = None) -> list[Seen]:
     """A record and its parts, each as it is kept."""
     remote = listings.dumped(record.fields)
-    sku = record.fields.get("sku")
     seen = Seen(
         entity,
         record.external_id,
         parent,
-        sku if isinstance(sku, str) and sku else None,
+        _text(record.fields.get("sku")),
+        _text(record.fields.get("barcode")),
         remote,
         orjson.dumps(dict(record.references)).decode(),
         listings.digest(remote),
         record.updated_at,
     )
     return [seen, *(each for part in record.parts for each in flattened("variant", part, record.external_id))]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 async def _find_gone(run: Run) -> None:

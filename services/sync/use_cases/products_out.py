@@ -15,23 +15,27 @@ from services.sync.models import rule_of
 from services.sync.platforms.base import ProductWrite, VariantWrite, Written
 from services.sync.repository import changes, listings
 from services.sync.repository.changes import Found
+from services.sync.use_cases import creating
 from services.sync.use_cases.executing import Run
-from services.sync.use_cases.outgoing_price import outgoing_price
+from services.sync.use_cases.outgoing_product import product_fields, variant_fields
 from services.sync.use_cases.sending import Queued, send
 from shared.contracts.catalog.messages import GetOfferParts
-from shared.contracts.catalog.offers import ProductPart, VariantPart
 from shared.contracts.sync.shapes import ConnectionSettings, FieldRule
-from shared.money import Money
 
 _COMPARED_AT_ONCE = 200
 
 
 async def export_products(run: Run) -> None:
-    """Compare what changed, then send what is different: products before their variants."""
+    """Compare what changed, then send what is new and what is different: products before their variants."""
     await compare_products(run)
-    await send(run, ("product",), _write_products)
+    await creating.find_new(run)
+    await send(run, ("product",), creating.write_products, "inserts", creating.settle)
     run.job.checkpoint["sent"] = None
-    await send(run, ("variant",), _write_variants)
+    await send(run, ("product",), _write_products, "fields")
+    run.job.checkpoint["sent"] = None
+    await send(run, ("variant",), creating.write_variants, "inserts", creating.settle)
+    run.job.checkpoint["sent"] = None
+    await send(run, ("variant",), _write_variants, "fields")
 
 
 async def compare_products(run: Run) -> None:
@@ -74,6 +78,7 @@ async def _compare_some(run: Run) -> bool:
             await changes.call_off(uow, "out", comparison.over, "agreed")
         if comparison.found:
             await changes.queue(uow, run.connection_id, comparison.found)
+        await creating.want_variants(run, uow, rows, by_id)
         await listings.unmark(uow, rows)
         run.job.count("compared", len(rows))
     return len(rows) == _COMPARED_AT_ONCE
@@ -113,34 +118,6 @@ def _is_written(rule: FieldRule, *, waits: bool) -> bool:
     return rule.policy == "both" and not (waits and rule.conflict == "remote_wins")
 
 
-def product_fields(part: ProductPart) -> dict[str, Any]:
-    """What a shop shows of a product, in the words of listings."""
-    return {
-        "title": part.title,
-        "description_html": part.description_html,
-        "brand": part.brand,
-        "product_type": part.product_type,
-        "tags": sorted(part.tags),
-        "status": part.status,
-        "seo_title": part.seo_title,
-        "seo_description": part.seo_description,
-    }
-
-
-def variant_fields(part: VariantPart, settings: ConnectionSettings) -> dict[str, Any]:
-    """What a shop shows of a variant, its prices by the connection's rule. One without a price says nothing of it."""
-    fields: dict[str, Any] = {"barcode": part.barcode, "weight_grams": part.weight_grams}
-    first = next((tier for tier in part.tiers if tier.minimum_quantity <= 1), None)
-    if first is not None:
-        fields["price"] = _out(first.price, settings)
-        fields["list_price"] = _out(first.list_price, settings) if first.list_price else None
-    return fields
-
-
-def _out(price: Money, settings: ConnectionSettings) -> dict[str, Any]:
-    return outgoing_price(price, settings.price).model_dump()
-
-
 async def _write_products(run: Run, batch: Sequence[Queued]) -> Sequence[Written]:
     return await run.session.write_products(
         [
@@ -151,12 +128,12 @@ async def _write_products(run: Run, batch: Sequence[Queued]) -> Sequence[Written
 
 
 async def _write_variants(run: Run, batch: Sequence[Queued]) -> Sequence[Written]:
-    """Variants of one product are one write; each has its own outcome."""
+    """Variants of one product are one write, whose key is of all of them; each has its own outcome."""
     of_parent: dict[str, list[Queued]] = {}
     for each in batch:
         of_parent.setdefault(each.row["parent_external_id"], []).append(each)
     writes = [
-        ProductWrite(together[0].operation_key, parent, {}, {}, [_variant_write(each) for each in together])
+        ProductWrite(_key_of(together), parent, {}, {}, [_variant_write(each) for each in together])
         for parent, together in of_parent.items()
     ]
     outcomes: dict[UUID, Written] = {}
@@ -164,6 +141,11 @@ async def _write_variants(run: Run, batch: Sequence[Queued]) -> Sequence[Written
         for place, each in enumerate(together):
             outcomes[each.row["id"]] = answer.parts[place] if place < len(answer.parts) else answer
     return [outcomes[each.row["id"]] for each in batch]
+
+
+def _key_of(together: Sequence[Queued]) -> str:
+    """Of just these: with another beside it, a write that was done is another write."""
+    return listings.digest("".join(each.operation_key for each in together)).hex()
 
 
 def _variant_write(queued: Queued) -> VariantWrite:

@@ -183,7 +183,7 @@ def _blocks(columns: _Columns, there: _There, product_id: UUID, sku: str) -> Ite
         stock = there.stock.get((connection_id, sku))
         found = [row for row in (product, variant, stock) if row is not None]
         price = None if variant is None or variant["price"] is None else orjson.loads(variant["price"])
-        yield from (guarded(row["external_id"]) if row else "" for row in (product, variant))
+        yield from (guarded(row["external_id"] or "") if row else "" for row in (product, variant))
         yield guarded(product["status"] or "") if product else ""
         yield from _price(price)
         yield stock["quantity"] if stock else ""

@@ -15,7 +15,8 @@ import orjson
 
 from services.sync.platforms.base import Outcome, Written
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import changes, issues, listings
+from services.sync.repository import changes, creations, issues, listings
+from services.sync.repository.changes import WHOLE, Which
 from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import WrittenValues
 from services.sync.use_cases.executing import Run
@@ -49,6 +50,16 @@ class Queued:
         return {change["field"]: known.get(change["field"]) for change in self.changes}
 
     @property
+    def is_new(self) -> bool:
+        """Whether the record is to be made there."""
+        return self.changes[0]["field"] == WHOLE
+
+    @property
+    def subject(self) -> str:
+        """What issues call it."""
+        return str(self.row["external_id"] or self.row["sku"] or f"product {self.row['product_id']}")
+
+    @property
     def references(self) -> Mapping[str, str]:
         references: dict[str, str] = orjson.loads(self.row["refs"])
         return references
@@ -61,33 +72,44 @@ class Queued:
 
 
 Write = Callable[[Run, Sequence[Queued]], Awaitable[Sequence[Written]]]
+# What becomes of a record that was made there, in the step's transaction.
+Settle = Callable[[UnitOfWork, Queued, Written], Awaitable[None]]
 
 
-async def send(run: Run, entities: Sequence[Entity], write: Write) -> None:
-    """Write what is queued of records of these kinds, as many at once as the platform takes."""
+async def send(
+    run: Run, entities: Sequence[Entity], write: Write, which: Which = "all", settle: Settle | None = None
+) -> None:
+    """Write what is queued of records of these kinds, as many at once as the platform takes.
+
+    `settle` is for records that are made there.
+    """
     if run.connection["mode"] == "test":
         await _tell_plan(run)
         return
     size = get_platform(run.connection["platform"]).page_size
-    while batch := await _next(run, entities, size):
+    while batch := await _next(run, entities, size, which):
         await run.go_on()
         written = await write(run, batch)
-        await _settle(run, batch, written)
+        await _settle(run, batch, written, settle)
 
 
 async def _tell_plan(run: Run) -> None:
+    """Once a run."""
+    if run.job.checkpoint.setdefault("has_told_plan", False):
+        return
+    run.job.checkpoint["has_told_plan"] = True
     async with run.job.step() as uow:
         counts = await changes.count(uow, run.connection_id, "out")
         run.job.count("planned", counts.get("queued", 0))
         run.job.note("Test mode: what would be sent is listed among the changes, and was not sent.")
 
 
-async def _next(run: Run, entities: Sequence[Entity], size: int) -> list[Queued]:
+async def _next(run: Run, entities: Sequence[Entity], size: int, which: Which) -> list[Queued]:
     after = run.job.checkpoint.get("sent")
     uow = run.job.unit_of_work()
     try:
         queued = await changes.list_queued(
-            uow, run.connection_id, "out", entities, "all", UUID(after) if after else None, size
+            uow, run.connection_id, "out", entities, which, UUID(after) if after else None, size
         )
         rows = await listings.list_by_ids(uow, sorted({change["listing_id"] for change in queued}))
     finally:
@@ -98,13 +120,16 @@ async def _next(run: Run, entities: Sequence[Entity], size: int) -> list[Queued]
     return [Queued(row, of_listing[row["id"]]) for row in rows]
 
 
-async def _settle(run: Run, batch: Sequence[Queued], written: Sequence[Written]) -> None:
+async def _settle(run: Run, batch: Sequence[Queued], written: Sequence[Written], settle: Settle | None) -> None:
     """In one transaction: what came of each, and the place of the next."""
     read = await _read_stale(run, batch, written)
     async with run.job.step() as uow:
         for queued, answer in zip(batch, written, strict=True):
             run.job.count(_COUNTERS[answer.outcome])
-            await _settle_one(run, uow, queued, answer, read)
+            if queued.is_new and settle is not None:
+                await _settle_new(run, uow, queued, answer, settle)
+            else:
+                await _settle_one(run, uow, queued, answer, read)
         run.job.checkpoint["sent"] = str(batch[-1].row["id"])
         run.job.checkpoint["retries"] = 0
         run.job.done += len(batch)
@@ -120,11 +145,26 @@ async def _read_stale(run: Run, batch: Sequence[Queued], written: Sequence[Writt
     return {record.external_id: record.fields for record in records}
 
 
+async def _settle_new(run: Run, uow: UnitOfWork, queued: Queued, answer: Written, settle: Settle) -> None:
+    """It is there now, or it waits on, or a person is asked. It may have been given up while it was tried."""
+    if answer.outcome in ("ok", "unchanged"):
+        if answer.external_id is not None:
+            await settle(uow, queued, answer)
+            await changes.settle(uow, [change["id"] for change in queued.changes], "applied", answer.outcome)
+            await issues.resolve(uow, run.connection_id, run.kind, [queued.subject])
+        return
+    if not await listings.list_by_ids(uow, [queued.row["id"]], lock=True):
+        return
+    if answer.outcome == "person":
+        await creations.forget_try(uow, queued.row["id"])
+    await _settle_one(run, uow, queued, answer, {})
+
+
 async def _settle_one(
     run: Run, uow: UnitOfWork, queued: Queued, answer: Written, read: Mapping[str, dict[str, Any]]
 ) -> None:
     ids = [change["id"] for change in queued.changes]
-    subject = queued.row["external_id"]
+    subject = queued.subject
     if answer.outcome in ("ok", "unchanged"):
         kept = {name: answer.fields.get(name, value) for name, value in queued.fields.items()}
         values = WrittenValues(queued.fields, kept, answer.references)
@@ -149,7 +189,7 @@ def _trouble(run: Run, queued: Queued, answer: Written, *, is_final: bool) -> Tr
         "error" if is_final else "retry",
         "refused" if answer.outcome == "person" else "not_written",
         "The platform did not take it." if is_final else "The platform did not take it; it is tried again.",
-        queued.row["external_id"],
+        queued.subject,
         queued.row["id"],
         answer.message,
     )

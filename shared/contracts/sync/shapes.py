@@ -81,6 +81,7 @@ class ConnectionSettings(Shape):
 
     `fields` names whose a field is (`title`, `variant.price`, `stock.quantity`). `locations` are places of the platform
     and the fulfilment centres whose stock is theirs; without any, one place has the stock of all centres of the shop.
+    `create_products`: what the shop sells and the platform does not have is made there; otherwise nothing ever is.
     `stock_buffer` units are kept back. `guard_percent` of its records may vanish or be emptied by one run; more asks.
     `platform` are settings of the platform alone.
     """
@@ -88,6 +89,7 @@ class ConnectionSettings(Shape):
     fields: Annotated[dict[FieldName, FieldRule], Field(max_length=100)] = {}
     absorb_products: bool = True
     absorb_orders: bool = True
+    create_products: bool = False
     match_by: Annotated[list[MatchRule], Field(max_length=2)] = ["sku", "barcode"]
     price: PriceRule = PriceRule()
     default_categories: Annotated[list[_Word], Field(max_length=20)] = []

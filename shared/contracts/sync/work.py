@@ -107,12 +107,13 @@ class Listing(Shape):
 
     `remote` is what the platform had when it was last read, `acknowledged` what of that we have dealt with, `sent` the
     latest values that we wrote there. `product_id` or `order_id` is what it is here. `colour` sums up its open changes.
+    Without an `external_id` it is one of ours that waits to be made there (`gone_at`: somebody called that off).
     """
 
     id: UUID
     connection_id: UUID
     entity: Entity
-    external_id: str
+    external_id: str | None
     parent_external_id: str | None
     sku: str | None
     product_id: UUID | None
@@ -131,6 +132,8 @@ class Listing(Shape):
 class QueuedChange(Shape):
     """One field of one record that is different on one side. Without a `field` it is the whole record.
 
+    A record that is to be made there has no `external_id` yet; `after` has the fields of its `product` and `variants`.
+
     `in`: it is to be taken over here; `out`: it is to be written there. `review` and `conflict` wait for a person.
     """
 
@@ -138,7 +141,7 @@ class QueuedChange(Shape):
     connection_id: UUID
     listing_id: UUID
     entity: Entity
-    external_id: str
+    external_id: str | None
     sku: str | None
     direction: Direction
     field: str | None

@@ -11,7 +11,7 @@ from tests.doors import eventually
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
 from tests.platforms.conftest import product
-from tests.services.sync.test_orders_and_stock import set_up
+from tests.services.sync.test_orders_and_stock import set_up, try_again_now
 
 pytestmark = pytest.mark.feature("SYN-5", "SYN-6", "SYN-7")
 
@@ -151,6 +151,29 @@ async def test_prices_go_out_by_the_connections_rule(connected: Connected, fake:
 def test_what_a_price_becomes(amount: int, rule: dict[str, Any], expected: tuple[int, str]) -> None:
     made = outgoing_price(Money(amount=amount, currency="EUR"), PriceRule(**rule))
     assert (made.amount, made.currency) == expected
+
+
+async def test_a_variant_that_joins_one_whose_answer_was_lost_is_written_too(
+    connected: Connected, fake: CustomShop
+) -> None:
+    await live(connected, fake, variant__price={"policy": "ours"})
+    _, fields, variants = product(5, options=["Size"])
+    both = {each: variants["50"] | {"sku": each, "barcode": None, "options": {"Size": each}} for each in ("A", "B")}
+    fake.put_product("5", fields, both)
+    await connected.run("import_products")
+
+    async def price(sku: str) -> None:
+        await connected.post("/v1/prices/bulk", [{"shop": "main", "sku": sku, "price": 2500}])
+        await connected.heard_all()
+
+    await price("A")
+    fake.faults.lost = 1
+    await connected.run("export_products")
+    await price("B")
+    await try_again_now(connected)
+    await connected.run("export_products")
+
+    assert [each["price"]["amount"] for each in fake.product("5")[1].values()] == [2500, 2500]
 
 
 @pytest.mark.feature("SYN-8")
