@@ -100,7 +100,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     suppliers.router,
     stock_checks.router,
     connections.router,
-    connections.knocking_router,
     feeds.router,
     listings.router,
 )

@@ -36,7 +36,6 @@ from shared.errors import TooLarge
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["connections"])
-knocking_router = APIRouter(tags=["connections"])
 _LONGEST_WEBHOOK = 1 << 20
 _KEPT = frozenset(("content-type", "date", "user-agent"))
 
@@ -171,7 +170,7 @@ async def confirm_matches(connection_id: UUID, ask: Ask) -> Connection:
     return await ask(ConfirmMatches(connection_id=connection_id))
 
 
-@knocking_router.post("/platform-webhooks/{connection_id}", status_code=204)
+@router.post("/platform-webhooks/{connection_id}", status_code=204)
 async def receive_webhook(connection_id: UUID, request: Request, ask: Ask) -> None:
     """Where a connection's platform tells that something changed, signed with the connection's secret.
 

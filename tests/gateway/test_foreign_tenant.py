@@ -52,6 +52,8 @@ COUNTING_PATHS = frozenset({"/v1/parked-deliveries/replay", "/v1/parked-tasks/re
 NUMBERS = {"orderCounts": "total", "callbackExport": "rows"}
 # Named by something that is the same for everybody.
 OF_NOBODY = frozenset({"/v1/import-templates/{profile}"})
+# Who sends is known by his signature alone, whatever credential comes with it.
+SIGNED = frozenset({"/v1/platform-webhooks/{connection_id}"})
 # What an owner may hear instead, because there is nothing to show of a thing that is there.
 OWN_REFUSALS = frozenset(
     {"order_export_not_finished", "import_has_no_errors", "only_for_people", "offer_not_found", "sku_not_found"}
@@ -162,7 +164,7 @@ def named_for(operation: str, ids: Ids) -> Ids:
 def with_ids() -> Iterator[Any]:
     """Operations whose path names something by an id."""
     for method, path, operation in operations(_DOCUMENT):
-        if path.startswith("/v1/") and "{" in path and path not in OF_NOBODY:
+        if path.startswith("/v1/") and "{" in path and path not in OF_NOBODY | SIGNED:
             yield pytest.param(method, path, operation, id=f"{method} {path}")
 
 

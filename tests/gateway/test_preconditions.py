@@ -22,6 +22,9 @@ WITHOUT = {
     "POST /v1/api-clients/{client_id}/keys/{key_id}/revoke",
     "PUT /v1/stock",
     "POST /v1/stock/adjust",
+    # What they do is the same whatever else was changed of the connection, and done twice it is done once.
+    *(f"POST /v1/connections/{{connection_id}}/{verb}" for verb in ("pause", "resume", "test", "go-live")),
+    "POST /v1/connections/{connection_id}/matches/confirm",
 }
 
 

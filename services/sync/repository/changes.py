@@ -37,10 +37,7 @@ class Found:
 
 
 async def queue(uow: UnitOfWork, connection_id: UUID, found: Sequence[Found]) -> None:
-    """Keep differences. One that is open already says what holds now; what a person decided of another value is over.
-
-    A change that was approved, or called off while it lay open, and now has another value waits for its person again.
-    """
+    """Keep differences. One that is open already says what holds now; one that waits for a person goes on waiting."""
     await uow.execute(
         _QUEUE,
         uow.organization_id,
@@ -67,7 +64,9 @@ FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text
     $11::text[], $12::text[])
     AS f (id, listing_id, entity, direction, kind, field, before, after, state, reason)
 ON CONFLICT (organization_id, listing_id, direction, field) WHERE is_open DO UPDATE
-SET before = excluded.before, after = excluded.after, state = excluded.state, reason = excluded.reason, attempts = 0,
+SET before = excluded.before, after = excluded.after, reason = excluded.reason, attempts = 0,
+    state = CASE WHEN c.state IN ('review', 'conflict') AND excluded.state = 'queued' THEN c.state
+        ELSE excluded.state END,
     revision = c.revision + 1, next_attempt_at = NULL, decided_by = NULL, updated_at = now()
 WHERE (c.after, c.before) IS DISTINCT FROM (excluded.after, excluded.before)
     OR c.state = 'failed' AND excluded.state = 'queued'
@@ -197,18 +196,38 @@ async def settle(uow: UnitOfWork, change_ids: Sequence[UUID], state: ChangeState
     )
 
 
-async def put_off(uow: UnitOfWork, change_ids: Sequence[UUID], reason: str, most_attempts: int) -> list[UUID]:
+async def settle_tried(uow: UnitOfWork, tried: Sequence[asyncpg.Record], state: ChangeState, reason: str) -> None:
+    """What came of changes as they were tried; one that was renewed, or decided on, meanwhile is another."""
+    await uow.execute(
+        f"UPDATE changes c SET state = $3, reason = $4, updated_at = now() {_AS_TRIED}",  # noqa: S608
+        *_tried(tried),
+        state,
+        reason,
+    )
+
+
+async def put_off(uow: UnitOfWork, tried: Sequence[asyncpg.Record], reason: str, most_attempts: int) -> list[UUID]:
     """Try these again later, ever later; beyond `most_attempts` they fail. Returns those that did."""
     rows = await uow.fetch(
-        "UPDATE changes SET attempts = attempts + 1, reason = $2, updated_at = now(),"
-        " state = CASE WHEN attempts + 1 >= $3 THEN 'failed' ELSE 'queued' END,"
+        "UPDATE changes c SET attempts = attempts + 1, reason = $3, updated_at = now(),"  # noqa: S608
+        " state = CASE WHEN attempts + 1 >= $4 THEN 'failed' ELSE 'queued' END,"
         " next_attempt_at = now() + make_interval(secs => least(3600, 30 * power(2, least(attempts, 10)))"
-        " * (0.75 + random() / 2)) WHERE id = ANY($1) RETURNING id, state",
-        change_ids,
+        f" * (0.75 + random() / 2)) {_AS_TRIED} RETURNING c.id, c.state",
+        *_tried(tried),
         reason,
         most_attempts,
     )
     return [row["id"] for row in rows if row["state"] == "failed"]
+
+
+_AS_TRIED = (
+    "FROM unnest($1::uuid[], $2::integer[]) AS t (id, revision)"
+    " WHERE c.id = t.id AND c.revision = t.revision AND c.state = 'queued'"
+)
+
+
+def _tried(changes: Sequence[asyncpg.Record]) -> tuple[list[UUID], list[int]]:
+    return [change["id"] for change in changes], [change["revision"] for change in changes]
 
 
 # --- for people

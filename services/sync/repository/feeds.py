@@ -163,9 +163,13 @@ async def find_running(uow: UnitOfWork, connection_id: UUID, kinds: Sequence[str
 async def has_something_to_send(uow: UnitOfWork, connection_id: UUID, entities: Sequence[str]) -> bool:
     """Whether a record of these kinds waits to be compared, or a change to be sent."""
     found: bool = await uow.fetchval(
-        "SELECT EXISTS (SELECT FROM listings WHERE connection_id = $1 AND entity = ANY($2) AND marks > 0)"
-        " OR EXISTS (SELECT FROM changes WHERE connection_id = $1 AND direction = 'out' AND entity = ANY($2)"
-        " AND state = 'queued' AND coalesce(next_attempt_at, now()) <= now())",
+        "SELECT EXISTS (SELECT FROM listings WHERE connection_id = $1 AND entity = ANY($2) AND marks > 0"
+        "  AND gone_at IS NULL)"
+        " OR 'product' = ANY($2) AND EXISTS (SELECT FROM candidates WHERE connection_id = $1)"
+        # In test mode what is queued is shown, and not sent: there is nothing to run for.
+        " OR EXISTS (SELECT FROM changes c JOIN connections n ON n.id = c.connection_id WHERE c.connection_id = $1"
+        "  AND c.direction = 'out' AND c.entity = ANY($2) AND c.state = 'queued' AND n.mode = 'production'"
+        "  AND coalesce(c.next_attempt_at, now()) <= now())",
         connection_id,
         entities,
     )

@@ -91,6 +91,8 @@ WITH page AS (
     UPDATE listings l SET parent_external_id = k.parent_external_id, sku = k.sku,
         barcode = k.barcode, remote = k.remote::jsonb,
         refs = k.refs::jsonb, digest = k.digest, remote_updated_at = k.updated_at, gone_at = NULL,
+        -- What was called off while it was away is looked at anew.
+        analysed = CASE WHEN l.gone_at IS NULL THEN l.analysed END, marks = l.marks + (l.gone_at IS NOT NULL)::integer,
         seen_by = coalesce($13, l.seen_by), updated_at = now(), version = l.version + 1
     FROM known k WHERE l.id = k.known_id AND NOT coalesce(k.is_older, false)
         AND (l.digest <> k.digest OR l.gone_at IS NOT NULL)
@@ -339,7 +341,9 @@ async def mark_products(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
 async def mark_stock(uow: UnitOfWork, skus: Sequence[str]) -> None:
     """Stock of these SKUs may be different here."""
     await uow.execute(
-        "UPDATE listings SET marks = marks + 1 WHERE sku = ANY($1) AND entity = 'stock' AND gone_at IS NULL", list(skus)
+        "UPDATE listings SET marks = marks + 1 WHERE id IN (SELECT id FROM listings WHERE sku = ANY($1)"
+        " AND entity = 'stock' AND gone_at IS NULL ORDER BY id FOR NO KEY UPDATE)",
+        list(skus),
     )
 
 
@@ -355,7 +359,8 @@ async def mark_all(uow: UnitOfWork, connection_id: UUID, entity: str) -> None:
 
 async def list_marked(uow: UnitOfWork, connection_id: UUID, entity: str, most: int) -> list[asyncpg.Record]:
     return await uow.fetch(
-        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = $2 AND l.marks > 0 ORDER BY l.id LIMIT $3",
+        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = $2 AND l.marks > 0 AND l.gone_at IS NULL"
+        " ORDER BY l.id LIMIT $3",
         connection_id,
         entity,
         most,
@@ -406,8 +411,25 @@ async def note_written(uow: UnitOfWork, values: Mapping[UUID, WrittenValues]) ->
 
 
 async def mark(uow: UnitOfWork, listing_ids: Sequence[UUID]) -> None:
-    """Compare these with what they are here."""
-    await uow.execute("UPDATE listings SET marks = marks + 1 WHERE id = ANY($1)", list(listing_ids))
+    """Compare these with what they are here; a variant with its product."""
+    await uow.execute(
+        "UPDATE listings l SET marks = l.marks + 1 FROM (SELECT DISTINCT coalesce(p.id, m.id) AS id FROM listings m"
+        " LEFT JOIN listings p ON m.entity = 'variant' AND p.connection_id = m.connection_id AND p.entity = 'product'"
+        " AND p.external_id = m.parent_external_id WHERE m.id = ANY($1) ORDER BY 1) AS k WHERE l.id = k.id",
+        list(listing_ids),
+    )
+
+
+async def lock_by_names(uow: UnitOfWork, connection_id: UUID, names: Sequence[tuple[str, str]]) -> list[asyncpg.Record]:
+    """Records by kind and id over there, locked."""
+    return await uow.fetch(
+        f"{_LISTING} JOIN unnest($2::text[], $3::text[]) AS n (entity, external_id)"
+        " ON l.entity = n.entity AND l.external_id = n.external_id"
+        " WHERE l.connection_id = $1 ORDER BY l.entity, l.id FOR NO KEY UPDATE OF l",
+        connection_id,
+        [entity for entity, _ in names],
+        [external_id for _, external_id in names],
+    )
 
 
 async def find_of_order(uow: UnitOfWork, order_id: UUID) -> asyncpg.Record | None:
@@ -415,9 +437,15 @@ async def find_of_order(uow: UnitOfWork, order_id: UUID) -> asyncpg.Record | Non
     return await uow.fetchrow(f"{_LISTING} WHERE l.order_id = $1 AND l.entity = 'order' LIMIT 1", order_id)
 
 
-async def acknowledge_remote(uow: UnitOfWork, listing_ids: Sequence[UUID]) -> None:
-    """All that the platform was last seen to have of these is known."""
-    await uow.execute("UPDATE listings SET acknowledged = remote WHERE id = ANY($1)", list(listing_ids))
+async def acknowledge_remote(uow: UnitOfWork, fields: Sequence[tuple[UUID, str]]) -> None:
+    """What the platform was last seen to have in these fields is known."""
+    await uow.execute(
+        "UPDATE listings l SET acknowledged = coalesce(l.acknowledged, '{}') || f.known FROM (SELECT k.id,"
+        " jsonb_object_agg(k.field, m.remote->k.field) AS known FROM unnest($1::uuid[], $2::text[]) AS k (id, field)"
+        " JOIN listings m ON m.id = k.id GROUP BY k.id) AS f WHERE l.id = f.id",
+        [listing_id for listing_id, _ in fields],
+        [field for _, field in fields],
+    )
 
 
 async def count(uow: UnitOfWork, connection_id: UUID, entity: str) -> int:
@@ -432,10 +460,19 @@ async def count(uow: UnitOfWork, connection_id: UUID, entity: str) -> int:
 
 
 async def forget_stock(uow: UnitOfWork, connection_id: UUID, skus: Sequence[str]) -> None:
-    """The platform sold of these: what it has of them now is not known before it was read again."""
-    await uow.execute(
-        "UPDATE listings SET acknowledged = acknowledged - 'quantity', marks = marks + 1"
-        " WHERE connection_id = $1 AND entity = 'stock' AND sku = ANY($2) AND gone_at IS NULL",
+    """The platform sold of these: what it has of them now is not known before it was read again.
+
+    What waited to be written expected something else, and is computed anew.
+    """
+    rows = await uow.fetch(
+        "UPDATE listings SET acknowledged = acknowledged - 'quantity', marks = marks + 1 WHERE id IN (SELECT id"
+        " FROM listings WHERE connection_id = $1 AND entity = 'stock' AND sku = ANY($2) AND gone_at IS NULL"
+        " ORDER BY id FOR NO KEY UPDATE) RETURNING id",
         connection_id,
         list(skus),
+    )
+    await uow.execute(
+        "UPDATE changes SET state = 'cancelled', reason = 'sold_there', updated_at = now() WHERE listing_id = ANY($1)"
+        " AND direction = 'out' AND state = 'queued'",
+        [row["id"] for row in rows],
     )

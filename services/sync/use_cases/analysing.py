@@ -1,6 +1,6 @@
 """What a scan has brought is compared with what was acknowledged, field by field; each difference gets its fate.
 
-    the value that we wrote last          an echo: acknowledged, and no change
+    the value that we wrote last          an echo: acknowledged when it was written, and no difference
     added by the platform to what we made acknowledged, and no change
     the same as what waits to be sent     both sides agree: acknowledged, and nothing is sent
     ours, ignored, or left alone          acknowledged: that is what the platform has now, and not taken over
@@ -55,8 +55,22 @@ async def analyse(
     """Look at records that are different from when they were last looked at. Returns how many there were."""
     await creations.adopt_seen(uow, connection["id"], entities)
     rows = await listings.list_unanalysed(uow, connection["id"], entities, most)
+    await _look_at(uow, connection, settings, rows)
+    return len(rows)
+
+
+async def analyse_these(
+    uow: UnitOfWork, connection: asyncpg.Record, settings: ConnectionSettings, names: Sequence[tuple[str, str]]
+) -> None:
+    """Look at some records, by kind and id over there."""
+    await _look_at(uow, connection, settings, await listings.lock_by_names(uow, connection["id"], names))
+
+
+async def _look_at(
+    uow: UnitOfWork, connection: asyncpg.Record, settings: ConnectionSettings, rows: Sequence[asyncpg.Record]
+) -> None:
     if not rows:
-        return 0
+        return
     ids = [row["id"] for row in rows]
     waiting: dict[UUID, dict[str, Any]] = {}
     for change in await changes.list_open(uow, ids, "out"):
@@ -76,7 +90,6 @@ async def analyse(
     marked = [listing_id for listing_id, each in findings.items() if each.is_marked]
     if marked:
         await listings.mark(uow, marked)
-    return len(rows)
 
 
 def findings_of(settings: ConnectionSettings, row: Mapping[str, Any], waiting: Mapping[str, Any]) -> Findings:
@@ -85,7 +98,6 @@ def findings_of(settings: ConnectionSettings, row: Mapping[str, Any], waiting: M
     if row["acknowledged"] is None or row["entity"] in _WHOLE_RECORDS:
         return _of_whole(settings, row, remote)
     acknowledged: dict[str, Any] = orjson.loads(row["acknowledged"])
-    sent: dict[str, Any] = orjson.loads(row["sent"])
     findings = Findings(acknowledged)
     for name in sorted(remote.keys() | acknowledged.keys()):
         now, before = remote.get(name), acknowledged.get(name, _NOT_THERE)
@@ -94,7 +106,7 @@ def findings_of(settings: ConnectionSettings, row: Mapping[str, Any], waiting: M
         elif before is _NOT_THERE and row["is_made"]:
             # What the platform has added by itself to what we have made there is nobody's change.
             acknowledged[name] = now
-        elif _is_agreed(name, now, sent, waiting):
+        elif _is_agreed(name, now, waiting):
             acknowledged[name] = now
             findings.in_over.append(name)
             if name in waiting:
@@ -119,8 +131,8 @@ def _of_whole(settings: ConnectionSettings, row: Mapping[str, Any], remote: dict
     return Findings(acknowledged, [found])
 
 
-def _is_agreed(name: str, now: Any, sent: Mapping[str, Any], waiting: Mapping[str, Any]) -> bool:
-    return (name in sent and sent[name] == now) or (name in waiting and waiting[name] == now)
+def _is_agreed(name: str, now: Any, waiting: Mapping[str, Any]) -> bool:
+    return name in waiting and waiting[name] == now
 
 
 def _decide(
@@ -140,7 +152,7 @@ def _decide(
         findings.acknowledged[name] = now
         findings.in_over.append(name)
         # Not so stock: what was sold there comes as an order, and writing our figure before would sell it once more.
-        findings.is_marked |= rule.policy == "ours" and row["entity"] == "product"
+        findings.is_marked |= rule.policy == "ours" and row["entity"] in ("product", "variant")
         return
     if name in waiting:
         if rule.conflict == "ours_wins":

@@ -11,7 +11,7 @@ from services.sync.errors import ConnectionChangedSince, ConnectionIsBusy, Inval
 from services.sync.models import FEEDS
 from services.sync.platforms.base import Account, Platform
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import connections, creations, feeds
+from services.sync.repository import connections, creations, feeds, listings
 from services.sync.repository.shops import SHOPS
 from services.sync.sealing import sealed
 from services.sync.use_cases import schedules, sessions
@@ -27,6 +27,7 @@ from shared.contracts.sync.shapes import (
     ConnectionChange,
     ConnectionDraft,
     ConnectionSettings,
+    Entity,
     Greeting,
 )
 from shared.contracts.sync.work import Clock, Clocks, DeletionPreview
@@ -37,6 +38,9 @@ from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
 
 KEEP_ORDER_CONNECTION = "sync.keep_order_connection"
+
+# Settings that decide what goes out of records of a kind.
+_DECIDING: dict[Entity, tuple[str, ...]] = {"product": ("fields", "price"), "stock": ("locations", "stock_buffer")}
 
 
 async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
@@ -121,19 +125,26 @@ async def change(
 ) -> Connection:
     """Raises ConnectionNotFound, ConnectionChangedSince, and as `create`."""
     given = change.given()
-    greeted = await _greeted(uow, connection_id, given) if given.keys() & {"credentials", "settings"} else {}
+    async with uow.beforehand() as earlier:
+        before = await connections.get(earlier, connection_id)
+    values: dict[str, Any] = {}
+    if _has_other_account(before, given):
+        values = await _greeted(uow, before, given)
+        # What was tried is what is kept: not beside something else that was changed meanwhile.
+        expected_version = before["version"] if expected_version is None else expected_version
     row = await connections.get(uow, connection_id, lock=True)
     if expected_version is not None and expected_version != row["version"]:
         raise ConnectionChangedSince(
             f"The connection has version {row['version']} now, not {expected_version}; read it again."
         )
-    values: dict[str, Any] = dict(greeted)
     if "name" in given:
         values["name"] = given["name"]
     if "settings" in given:
         values["settings"] = given["settings"].model_dump_json()
         uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
-        await _turn_creations(uow, connection_id, ConnectionSettings.model_validate_json(row["settings"]), given)
+        known = ConnectionSettings.model_validate_json(row["settings"])
+        await _turn_creations(uow, connection_id, known, given)
+        await _compare_anew(uow, connection_id, known, given["settings"])
     if values:
         await connections.put(uow, connection_id, values)
     after = await connections.get(uow, connection_id)
@@ -153,30 +164,41 @@ async def _turn_creations(
         uow.defer(FIND_CANDIDATES, {"category_ids": None, "after": None})
 
 
-async def _greeted(uow: UnitOfWork, connection_id: UUID, given: Mapping[str, Any]) -> dict[str, Any]:
+async def _compare_anew(
+    uow: UnitOfWork, connection_id: UUID, before: ConnectionSettings, after: ConnectionSettings
+) -> None:
+    """What goes out may be different by the new rules."""
+    for entity, names in _DECIDING.items():
+        if any(getattr(before, name) != getattr(after, name) for name in names):
+            await listings.mark_all(uow, connection_id, entity)
+
+
+def _has_other_account(row: asyncpg.Record, given: Mapping[str, Any]) -> bool:
+    """Whether the platform has to be asked: for new credentials, or settings that are its own."""
+    known = ConnectionSettings.model_validate_json(row["settings"])
+    return "credentials" in given or ("settings" in given and given["settings"].platform != known.platform)
+
+
+async def _greeted(uow: UnitOfWork, row: asyncpg.Record, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a connection's row becomes when the platform takes the new credentials or settings."""
-    async with uow.beforehand() as earlier:
-        row = await connections.get(earlier, connection_id)
     platform = get_platform(row["platform"])
     known = sessions.account_of(row, uow.organization_id)
     settings = given["settings"].platform if "settings" in given else known.settings
     platform.check_settings(settings)
     texts = _plain(platform, given["credentials"]) if "credentials" in given else known.credentials
     account = Account(settings, texts, known.folder)
-    greeting = await sessions.greet(uow.resident(Budgets), connection_id, row["platform"], account)
-    return {
-        "greeting": greeting.model_dump_json(),
-        "checked_at": clock.now(),
-        "needs_credentials": False,
-        "credentials": sealed(texts),
-    }
+    greeting = await sessions.greet(uow.resident(Budgets), row["id"], row["platform"], account)
+    values = {"greeting": greeting.model_dump_json(), "checked_at": clock.now(), "needs_credentials": False}
+    return values | ({"credentials": sealed(texts)} if "credentials" in given else {})
 
 
 async def test(uow: UnitOfWork, connection_id: UUID) -> Connection:
     """Raises ConnectionNotFound, and as `sessions.greet`."""
-    values = await _greeted(uow, connection_id, {})
+    async with uow.beforehand() as earlier:
+        row = await connections.get(earlier, connection_id)
+    values = await _greeted(uow, row, {})
     await connections.get(uow, connection_id, lock=True)
-    await connections.put(uow, connection_id, {name: values[name] for name in values if name != "credentials"})
+    await connections.put(uow, connection_id, values)
     return await get(uow, connection_id)
 
 
@@ -257,7 +279,7 @@ def shape(row: asyncpg.Record) -> Connection:
         settings=ConnectionSettings.model_validate_json(row["settings"]),
         greeting=Greeting.model_validate_json(row["greeting"]) if row["greeting"] else None,
         lacks=dict(get_platform(row["platform"]).lacks),
-        webhook_url=f"{settings().base_url.rstrip('/')}/platform-webhooks/{row['id']}",
+        webhook_url=f"{settings().base_url.rstrip('/')}/v1/platform-webhooks/{row['id']}",
     )
 
 

@@ -38,9 +38,9 @@ async def approve(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges
         if decided:
             await changes.call_off(uow, other, decided, "decided")
     # What is there is known, and is to be overwritten: a write expects it, and it is no news when it is seen again.
-    ours = {row["listing_id"] for row in conflicts if row["direction"] == "out"}
+    ours = [(row["listing_id"], row["field"]) for row in conflicts if row["direction"] == "out"]
     if ours:
-        await listings.acknowledge_remote(uow, sorted(ours))
+        await listings.acknowledge_remote(uow, ours)
     return DecidedChanges(decided=len(rows))
 
 

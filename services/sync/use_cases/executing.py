@@ -93,6 +93,8 @@ async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
     except (PlatformAway, AnswerNotUnderstood) as error:
         await _wait(job, connection, kind, error)
     except CredentialsRefused as error:
+        if await _has_other_credentials(job, connection):
+            await job.rest(_FIRST_RETRY_SECONDS)
         await _stop(job, connection, kind, error)
         raise
     except PlatformRefused as error:
@@ -122,6 +124,16 @@ async def _wait(job: RunningJob, connection: asyncpg.Record, kind: FeedKind, err
         await issues.note(uow, connection["id"], job.id, [trouble])
     seconds = min(_FIRST_RETRY_SECONDS * 2 ** (retries - 1), _LONGEST_RETRY_SECONDS)
     await job.rest(max(seconds, error.retry_after_seconds or 0))
+
+
+async def _has_other_credentials(job: RunningJob, connection: asyncpg.Record) -> bool:
+    """Whether the connection was given new ones while this run had the old ones in hand."""
+    uow = job.unit_of_work()
+    try:
+        now = await connections.get(uow, connection["id"])
+    finally:
+        await uow.rollback()
+    return bool(now["credentials"] != connection["credentials"])
 
 
 async def _stop(job: RunningJob, connection: asyncpg.Record, kind: FeedKind, error: CrossdockError) -> None:

@@ -12,15 +12,13 @@ only when the last page is kept, to the platform's own time when the scan began.
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-import orjson
-
-from services.sync.platforms.base import Page, Record, Scan
+from services.sync.platforms.base import Page, Scan
 from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, connections, listings
 from services.sync.repository.issues import Trouble
-from services.sync.repository.listings import Seen
 from services.sync.use_cases.analysing import analyse
 from services.sync.use_cases.executing import Run
+from services.sync.use_cases.keeping import as_kept
 from services.sync.use_cases.products_out import compare_products
 from shared import clock
 from shared.unit_of_work import UnitOfWork
@@ -92,7 +90,7 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
     """A page, and with the last one the clock."""
     point = run.job.checkpoint
     point.setdefault("ahead_seconds", run.http.ahead.total_seconds())
-    seen = [each for record in page.records for each in flattened(run.rule.entities[0], record)]
+    seen = [each for record in page.records for each in as_kept(run.rule.entities[0], record)]
     stored = await listings.store(uow, run.connection_id, seen, run.job.id, is_full=is_full)
     run.job.count("scanned", len(page.records))
     if page.unread:
@@ -130,27 +128,6 @@ async def _tell_unread(run: Run, uow: UnitOfWork, page: Page) -> None:
         for each in page.unread
     ]
     await run.tell(uow, *troubles)
-
-
-def flattened(entity: str, record: Record, parent: str | None = None) -> list[Seen]:
-    """A record and its parts, each as it is kept."""
-    remote = listings.dumped(record.fields)
-    seen = Seen(
-        entity,
-        record.external_id,
-        parent,
-        _text(record.fields.get("sku")),
-        _text(record.fields.get("barcode")),
-        remote,
-        orjson.dumps(dict(record.references)).decode(),
-        listings.digest(remote),
-        record.updated_at,
-    )
-    return [seen, *(each for part in record.parts for each in flattened("variant", part, record.external_id))]
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 async def _find_gone(run: Run) -> None:

@@ -18,8 +18,10 @@ from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, creations, issues, listings
 from services.sync.repository.changes import WHOLE, Which
 from services.sync.repository.issues import Trouble
-from services.sync.repository.listings import WrittenValues
+from services.sync.repository.listings import Seen, WrittenValues
+from services.sync.use_cases.analysing import analyse_these
 from services.sync.use_cases.executing import Run
+from services.sync.use_cases.keeping import as_kept
 from shared.contracts.sync.shapes import Entity
 from shared.unit_of_work import UnitOfWork
 
@@ -129,20 +131,30 @@ async def _settle(run: Run, batch: Sequence[Queued], written: Sequence[Written],
             if queued.is_new and settle is not None:
                 await _settle_new(run, uow, queued, answer, settle)
             else:
-                await _settle_one(run, uow, queued, answer, read)
+                await _settle_one(run, uow, queued, answer)
+        await _take_in(run, uow, read)
         run.job.checkpoint["sent"] = str(batch[-1].row["id"])
         run.job.checkpoint["retries"] = 0
         run.job.done += len(batch)
 
 
-async def _read_stale(run: Run, batch: Sequence[Queued], written: Sequence[Written]) -> dict[str, dict[str, Any]]:
-    """What the platform has of the records that are not what a write expected, by their ids there."""
+async def _read_stale(run: Run, batch: Sequence[Queued], written: Sequence[Written]) -> list[Seen]:
+    """What the platform has of the records that are not what a write expected; of variants, their products."""
     stale = [queued.row for queued, answer in zip(batch, written, strict=True) if answer.outcome == "stale"]
-    if not stale:
-        return {}
+    ids = sorted({row["parent_external_id"] or row["external_id"] for row in stale})
+    if not ids or stale[0]["entity"] == "order":
+        return []
     await run.go_on()
-    records = await run.session.read(stale[0]["entity"], [row["external_id"] for row in stale])
-    return {record.external_id: record.fields for record in records}
+    entity: Entity = "stock" if stale[0]["entity"] == "stock" else "product"
+    return [seen for record in await run.session.read(entity, ids) for seen in as_kept(entity, record)]
+
+
+async def _take_in(run: Run, uow: UnitOfWork, read: Sequence[Seen]) -> None:
+    """What was read is kept and looked at like any page: what changed there comes in, and who wins is decided there."""
+    if not read:
+        return
+    await listings.store(uow, run.connection_id, read, run.job.id, is_full=False)
+    await analyse_these(uow, run.connection, run.settings, [(seen.entity, seen.external_id) for seen in read])
 
 
 async def _settle_new(run: Run, uow: UnitOfWork, queued: Queued, answer: Written, settle: Settle) -> None:
@@ -157,29 +169,25 @@ async def _settle_new(run: Run, uow: UnitOfWork, queued: Queued, answer: Written
         return
     if answer.outcome == "person":
         await creations.forget_try(uow, queued.row["id"])
-    await _settle_one(run, uow, queued, answer, {})
+    await _settle_one(run, uow, queued, answer)
 
 
-async def _settle_one(
-    run: Run, uow: UnitOfWork, queued: Queued, answer: Written, read: Mapping[str, dict[str, Any]]
-) -> None:
-    ids = [change["id"] for change in queued.changes]
+async def _settle_one(run: Run, uow: UnitOfWork, queued: Queued, answer: Written) -> None:
+    """What became of what was written; a change that was renewed or decided on meanwhile stays as it is."""
     subject = queued.subject
     if answer.outcome in ("ok", "unchanged"):
         kept = {name: answer.fields.get(name, value) for name, value in queued.fields.items()}
         values = WrittenValues(queued.fields, kept, answer.references)
         await listings.note_written(uow, {queued.row["id"]: values})
-        await changes.settle(uow, ids, "applied", answer.outcome)
+        await changes.settle_tried(uow, queued.changes, "applied", answer.outcome)
         await issues.resolve(uow, run.connection_id, run.kind, [subject])
-    elif answer.outcome == "stale" and subject in read:
-        await listings.acknowledge(uow, {queued.row["id"]: read[subject]})
-        await listings.mark(uow, [queued.row["id"]])
-        await changes.put_off(uow, ids, "stale", MOST_ATTEMPTS)
-    elif answer.outcome in ("retry", "stale"):
-        failed = await changes.put_off(uow, ids, "retry", MOST_ATTEMPTS)
+    elif answer.outcome == "stale":
+        await changes.put_off(uow, queued.changes, "stale", MOST_ATTEMPTS)
+    elif answer.outcome == "retry":
+        failed = await changes.put_off(uow, queued.changes, "retry", MOST_ATTEMPTS)
         await run.tell(uow, _trouble(run, queued, answer, is_final=bool(failed)))
     else:
-        await changes.settle(uow, ids, "failed", "refused")
+        await changes.settle_tried(uow, queued.changes, "failed", "refused")
         await run.tell(uow, _trouble(run, queued, answer, is_final=True))
 
 

@@ -15,6 +15,7 @@ from services.sync.use_cases.executing import Run
 from services.sync.use_cases.sending import Queued, send
 from shared.contracts.inventory.messages import GetAvailability, GetCentreStock
 from shared.contracts.sync.shapes import ChangeState
+from shared.unit_of_work import UnitOfWork
 
 _COMPARED_AT_ONCE = 1000
 
@@ -31,15 +32,25 @@ async def check_stock(run: Run) -> None:
 
     A difference may be a sale over there whose order has not come yet; written at once it would be sold twice.
     """
-    if "marked" not in run.job.checkpoint:
+    while True:
+        after = run.job.checkpoint.get("checked")
+        uow = run.job.unit_of_work()
+        try:
+            rows = await listings.list_of_entity(
+                uow, run.connection_id, "stock", UUID(after) if after else None, _COMPARED_AT_ONCE
+            )
+        finally:
+            await uow.rollback()
+        if not rows:
+            return
+        found, over = await _compared(run, rows, "review", "stock_check")
         async with run.job.step() as uow:
-            await listings.mark_all(uow, run.connection_id, "stock")
-            run.job.checkpoint["marked"] = True
-    while await _compare_some(run, "review", "stock_check"):
-        pass
+            await _keep(run, uow, found, over)
+            run.job.checkpoint["checked"] = str(rows[-1]["id"])
+            run.job.count("compared", len(rows))
 
 
-async def _compare_some(run: Run, state: ChangeState = "queued", reason: str | None = None) -> bool:
+async def _compare_some(run: Run) -> bool:
     """Queue what is different of the marked records; one whose mark came back meanwhile is compared again."""
     uow = run.job.unit_of_work()
     try:
@@ -48,6 +59,18 @@ async def _compare_some(run: Run, state: ChangeState = "queued", reason: str | N
         await uow.rollback()
     if not rows:
         return False
+    found, over = await _compared(run, rows, "queued", None)
+    async with run.job.step() as uow:
+        await _keep(run, uow, found, over)
+        await listings.unmark(uow, rows)
+        run.job.count("compared", len(rows))
+    return len(rows) == _COMPARED_AT_ONCE
+
+
+async def _compared(
+    run: Run, rows: Sequence[asyncpg.Record], state: ChangeState, reason: str | None
+) -> tuple[list[Found], list[tuple[UUID, str]]]:
+    """What is different, and what is not any more."""
     there = await _there(run, rows)
     wanted = await _wanted(run, rows)
     found, over = [], []
@@ -58,15 +81,15 @@ async def _compare_some(run: Run, state: ChangeState = "queued", reason: str | N
             over.append((row["id"], "quantity"))
         else:
             found.append(Found(row["id"], "stock", "out", "update", "quantity", before, quantity, state, reason))
-    async with run.job.step() as uow:
-        if over:
-            await changes.call_off(uow, "out", over, "agreed")
-        if found:
-            await changes.queue(uow, run.connection_id, found)
-        await listings.unmark(uow, rows)
-        run.job.count("compared", len(rows))
-        run.job.count("different", len(found))
-    return len(rows) == _COMPARED_AT_ONCE
+    return found, over
+
+
+async def _keep(run: Run, uow: UnitOfWork, found: Sequence[Found], over: Sequence[tuple[UUID, str]]) -> None:
+    if over:
+        await changes.call_off(uow, "out", over, "agreed")
+    if found:
+        await changes.queue(uow, run.connection_id, found)
+    run.job.count("different", len(found))
 
 
 async def _there(run: Run, rows: Sequence[asyncpg.Record]) -> dict[UUID, int | None]:

@@ -217,3 +217,68 @@ async def test_what_a_platform_made_of_a_value_is_not_written_again_and_again(
     await connected.run("update_products")
     await connected.run("export_products")
     assert fake.product("1")[0]["title"] == "A very lon"
+
+
+async def test_what_changed_there_before_our_write_arrived_is_a_conflict_and_the_rest_comes_in(
+    connected: Connected, fake: CustomShop
+) -> None:
+    await live(connected, fake, title={"policy": "both"})
+    await edit(connected, "scarf-1", title="Ours")
+    _, fields, variants = product(1, title="Theirs", product_type="Shawls")
+    fake.put_product("1", fields, variants)
+
+    done = await connected.run("export_products")
+
+    assert done["counters"]["stale"] == 1, done
+    assert fake.product("1")[0]["title"] == "Theirs"
+    waiting = {each["direction"]: each["after"] for each in await connected.changes(state="conflict")}
+    assert waiting == {"in": "Theirs", "out": "Ours"}
+    await connected.run("update_products")
+    assert (await connected.products())["scarf-1"]["product_type"] == "Shawls"
+
+
+async def test_a_price_that_is_ours_is_put_right_when_it_drifts_there(connected: Connected, fake: CustomShop) -> None:
+    await live(connected, fake, variant__price={"policy": "ours"})
+    _, fields, variants = product(1)
+    variants["10"]["price"] = {"amount": 1, "currency": "EUR"}
+    fake.put_product("1", fields, variants)
+    await connected.run("update_products")
+    await connected.run("export_products")
+    assert fake.product("1")[1]["10"]["price"] == {"amount": 1999, "currency": "EUR"}
+
+
+async def test_other_rules_are_followed_by_what_is_there_already(connected: Connected, fake: CustomShop) -> None:
+    await live(connected, fake, variant__price={"policy": "ours"})
+    now = await connected.get(f"/v1/connections/{connected.id}")
+    settings = {**now["settings"], "price": {"margin_percent": "100"}}
+    fake.faults.away = 5  # what is not the platform's own is changed without asking it
+    changed = await connected.client.patch(
+        f"/v1/connections/{connected.id}", json={"settings": settings}, headers=connected.headers
+    )
+    assert changed.status_code == 200, changed.text
+    fake.faults.away = 0
+    await connected.run("export_products")
+    assert {fake.product(number)[1][f"{number}0"]["price"]["amount"] for number in "12"} == {3998}
+
+
+async def test_going_back_to_what_we_once_wrote_is_a_change(connected: Connected, fake: CustomShop) -> None:
+    await live(connected, fake, title={"policy": "both"})
+    await edit(connected, "scarf-1", title="A")
+    await connected.run("export_products")
+    for title in ("B", "A"):
+        _, fields, variants = product(1, title=title)
+        fake.put_product("1", fields, variants)
+        await connected.run("update_products")
+        assert (await connected.products())["scarf-1"]["title"] == title
+
+
+@pytest.mark.feature("SYN-8")
+async def test_what_was_gone_and_comes_back_is_looked_at_again(connected: Connected, fake: CustomShop) -> None:
+    await set_up(connected, fake, 6)
+    kept = fake.product("6")
+    fake.remove_product("6")
+    await connected.post(f"/v1/connections/{connected.id}/reset-clock", {"entity": "product"})
+    await connected.run("update_products")
+    fake.put_product("6", kept[0] | {"title": "Back again"}, kept[1])
+    await connected.run("update_products")
+    assert (await connected.products())["scarf-6"]["title"] == "Back again"

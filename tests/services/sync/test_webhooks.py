@@ -21,7 +21,7 @@ async def connected(process: topology.Surrounded, client: Client, fake: CustomSh
 
 
 async def knock(connected: Connected, headers: dict[str, str], body: bytes, connection_id: Any = None) -> Any:
-    path = f"/platform-webhooks/{connection_id or connected.id}"
+    path = f"/v1/platform-webhooks/{connection_id or connected.id}"
     return await connected.client.post(path, content=body, headers=headers)
 
 
@@ -33,7 +33,7 @@ async def executions(connected: Connected) -> list[dict[str, Any]]:
 async def test_a_webhook_wakes_its_feeds_once_and_a_repeat_wakes_nothing(
     connected: Connected, fake: CustomShop
 ) -> None:
-    assert connected.connection["webhook_url"].endswith(f"/platform-webhooks/{connected.id}")
+    assert connected.connection["webhook_url"].endswith(f"/v1/platform-webhooks/{connected.id}")
     put_products(fake, 2)
     headers, body = fake.webhook("orders.changed")
     for _ in range(3):
