@@ -7,8 +7,11 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from services.sync.platforms.base import Platform
+from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, connections, creations, listings
 from services.sync.repository.changes import WHOLE
+from shared.bus.envelope import Caller
 from shared.contracts.base import Page
 from shared.contracts.platform.shapes import Actor
 from shared.contracts.sync.messages import ListChanges, ListListings
@@ -18,6 +21,7 @@ from shared.pagination import cursor_for, cursor_id, cursor_values
 from shared.unit_of_work import UnitOfWork
 
 _COLOURS: dict[str, Colour] = {"insert": "green", "update": "yellow", "delete": "red"}
+_HIDDEN = "(hidden)"
 _WAITING = ("review", "conflict", "failed")
 
 
@@ -79,14 +83,14 @@ async def _decide(uow: UnitOfWork, rows: Sequence[asyncpg.Record], state: Change
 
 async def get_change(uow: UnitOfWork, change_id: UUID) -> QueuedChange:
     """Raises ChangeNotFound."""
-    return change_shape(await changes.get(uow, change_id))
+    return change_shape(uow.caller, await changes.get(uow, change_id))
 
 
 async def list_changes(uow: UnitOfWork, asked: ListChanges) -> Page[QueuedChange]:
     position = cursor_values(asked.after, 1)
     rows = await changes.list_page(uow, asked, cursor_id(position[0]) if position else None)
     following = cursor_for(str(rows[asked.first - 1]["id"])) if len(rows) > asked.first else None
-    return Page(items=[change_shape(row) for row in rows[: asked.first]], next=following)
+    return Page(items=[change_shape(uow.caller, row) for row in rows[: asked.first]], next=following)
 
 
 async def count_changes(uow: UnitOfWork, connection_id: UUID, direction: Direction | None) -> ChangeCounts:
@@ -96,14 +100,16 @@ async def count_changes(uow: UnitOfWork, connection_id: UUID, direction: Directi
     return ChangeCounts(total=sum(by_state.values()), by_state=by_state)
 
 
-def change_shape(row: asyncpg.Record) -> QueuedChange:
+def change_shape(caller: Caller, row: asyncpg.Record) -> QueuedChange:
+    """A change as `caller` may see it."""
+    before, after = (_visible(caller, row, row["field"], row[name]) for name in ("before", "after"))
     is_open = row["state"] not in ("applied", "cancelled")
     same = ("id", "connection_id", "listing_id", "entity", "external_id", "sku", "direction", "state", "reason")
     return QueuedChange(
         **{name: row[name] for name in (*same, "attempts", "next_attempt_at", "created_at", "updated_at")},
         field=row["field"] or None,
-        before=orjson.loads(row["before"]) if row["before"] else None,
-        after=orjson.loads(row["after"]) if row["after"] else None,
+        before=before,
+        after=after,
         colour=_COLOURS[row["kind"]] if is_open else "neutral",
         decided_by=Actor.model_validate_json(row["decided_by"]) if row["decided_by"] else None,
     )
@@ -111,22 +117,39 @@ def change_shape(row: asyncpg.Record) -> QueuedChange:
 
 async def get_listing(uow: UnitOfWork, listing_id: UUID) -> Listing:
     """Raises ListingNotFound."""
-    return listing_shape(await listings.get(uow, listing_id))
+    return listing_shape(uow.caller, await listings.get(uow, listing_id))
 
 
 async def list_listings(uow: UnitOfWork, asked: ListListings) -> Page[Listing]:
     position = cursor_values(asked.after, 1)
     rows = await listings.list_page(uow, asked, cursor_id(position[0]) if position else None)
     following = cursor_for(str(rows[asked.first - 1]["id"])) if len(rows) > asked.first else None
-    return Page(items=[listing_shape(row) for row in rows[: asked.first]], next=following)
+    return Page(items=[listing_shape(uow.caller, row) for row in rows[: asked.first]], next=following)
 
 
-def listing_shape(row: asyncpg.Record) -> Listing:
+def listing_shape(caller: Caller, row: asyncpg.Record) -> Listing:
+    """A listing as `caller` may see it."""
     same = ("id", "connection_id", "entity", "external_id", "parent_external_id", "sku", "product_id", "order_id")
     moments = ("remote_updated_at", "gone_at", "created_at", "updated_at", "version", "colour")
     return Listing(
         **{name: row[name] for name in (*same, *moments)},
-        remote=orjson.loads(row["remote"]),
-        acknowledged=None if row["acknowledged"] is None else orjson.loads(row["acknowledged"]),
-        sent=orjson.loads(row["sent"]),
+        **{name: _visible(caller, row, WHOLE, row[name]) for name in ("remote", "acknowledged", "sent")},
     )
+
+
+def _visible(caller: Caller, row: asyncpg.Record, field: str, text: str | None) -> Any:
+    """A field of a record, or with WHOLE all of them: what is personal in it is hidden from who may not read orders."""
+    value = None if text is None else orjson.loads(text)
+    if row["entity"] != "order" or caller.holds("orders:read"):
+        return value
+    return _without_personal(get_platform(row["platform"]), field, value)
+
+
+def _without_personal(platform: Platform, field: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if field != WHOLE and platform.hides(field):
+        return _HIDDEN
+    if isinstance(value, dict):
+        return {name: _without_personal(platform, f"{field}.{name}".lstrip("."), each) for name, each in value.items()}
+    return value

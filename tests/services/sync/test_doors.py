@@ -9,7 +9,7 @@ from shared.bus.envelope import Caller
 from tests.doors import Client, caller_of, eventually
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
-from tests.platforms.conftest import put_products
+from tests.platforms.conftest import order, put_products
 
 pytestmark = pytest.mark.feature("SYN-1", "SYN-2", "SYN-3", "GAT-1", "GAT-2")
 
@@ -128,3 +128,33 @@ async def test_graphql_shows_the_preview_of_matches(connected: Connected, fake: 
     assert found["connectionMatches"]["counts"]["create"] == 3
     assert found["connectionChecklist"]["isReady"] is False
     assert [(each["entity"], each["records"]) for each in found["connectionClocks"]["items"]] == [("PRODUCT", 3)]
+
+
+@pytest.mark.feature("SYN-4", "ORD-6")
+async def test_who_may_not_read_orders_sees_nothing_personal_of_them(connected: Connected, fake: CustomShop) -> None:
+    fake.put_order(order(501))
+    await connected.run("import_orders")
+    (listing,) = (await connected.get("/v1/listings?entity=order"))["items"]
+    uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    await uow.execute(
+        "UPDATE changes SET field = 'customer', before = '{\"email\": \"ada@example.com\"}', after = NULL"
+        " WHERE entity = 'order'"
+    )
+    await uow.commit()
+    told = {}
+    for scopes in (("sync:read",), ("sync:read", "orders:read"), ("admin",)):
+        caller = caller_of(connected.organization_id, *scopes)
+        headers = connected.client.speaking_as(caller)
+        answers = [
+            (await connected.client.get(path, headers=headers)).text
+            for path in ("/v1/listings?entity=order", f"/v1/listings/{listing['id']}", "/v1/changes")
+        ]
+        found = await graphql(
+            connected.client, caller, "{ listings(entity: ORDER) { edges { node { remote acknowledged } } } }"
+        )
+        told[scopes[-1]] = [*answers, str(found)]
+    assert all("ada@example.com" in text for kind in ("orders:read", "admin") for text in told[kind])
+    for text in told["sync:read"]:
+        assert "(hidden)" in text
+        assert not any(word in text for word in ("Ada", "ada@", "Portsea", "PO1"))
+    assert "W-501" in told["sync:read"][0]
