@@ -9,8 +9,12 @@ import asyncpg
 import orjson
 
 from services.orders.errors import ImportedOrderNotFound, OrderConnectionNotFound
-from shared.contracts.orders.imported import ListImportedOrders, OrderConnectionDraft, RemoteOrder
-from shared.identifiers import derived_id
+from shared.contracts.orders.imported import (
+    ListImportedOrders,
+    OrderConnectionDraft,
+    RemoteOrder,
+    imported_order_id,
+)
 from shared.unit_of_work import UnitOfWork
 
 # --- connections
@@ -117,7 +121,7 @@ async def receive(
 
 def imported_id(uow: UnitOfWork, connection_id: UUID, external_id: str) -> UUID:
     """The id an order of a connection has here: the same each time it comes."""
-    return derived_id("imported order", uow.organization_id, connection_id, external_id)
+    return imported_order_id(uow.organization_id, connection_id, external_id)
 
 
 _RECEIVE = """

@@ -10,6 +10,7 @@ from shared.contracts.base import Change, Command, Page, Query, Shape
 from shared.contracts.orders.messages import Moment, Reason, ShopCode
 from shared.contracts.orders.shapes import CustomerDraft, Quantity, ShippingAddress, Sku
 from shared.contracts.orders.totals import Discounts, ShippingCharge, Taxes
+from shared.identifiers import derived_id
 from shared.money import Money
 from shared.pagination import First
 
@@ -27,6 +28,11 @@ ExternalId = Annotated[_Word, Field(examples=["5001"])]
 RemoteStatus = Annotated[_Word, Field(examples=["paid"])]
 StatusMap = Annotated[dict[RemoteStatus, OrderAction], Field(max_length=200)]
 RecheckLimit = Annotated[int, Field(ge=1, le=1000)]
+
+
+def imported_order_id(organization_id: object, connection_id: UUID, external_id: str) -> UUID:
+    """The id that an order of a connection has here: the same each time, known before it is handed over."""
+    return derived_id("imported order", organization_id, connection_id, external_id)
 
 
 class OrderConnectionDraft(Shape):

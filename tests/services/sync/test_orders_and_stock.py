@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from services.sync.errors import PlatformAway
+from services.sync.repository import listings
 from shared import clock
 from tests.doors import eventually
 from tests.factories.sync import Connected
@@ -186,6 +188,46 @@ async def test_orders_come_in_once_and_their_shipment_goes_out_once(connected: C
     (told,) = fake.shipments("501")
     assert (told["lines"], told["tracking_numbers"]) == ([["SCARF-1", 2]], ["TRACK-1"]), told
     assert (await connected.run("confirm_shipments"))["counters"].get("sent", 0) == 0
+
+
+@pytest.mark.feature("ORD-5", "SYN-10")
+async def test_goods_that_leave_before_a_killed_run_has_linked_their_order_are_told_of(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await set_up(connected, fake)
+    await connected.go_live()
+    fake.put_order(order(501))
+    forget, tries = listings.forget_stock, 0
+
+    async def dying(*given: Any) -> None:
+        """Orders have the order, and the step that says so here does not come to its end before the goods left."""
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            (ours,) = await eventually(lambda: processing(connected), 30)
+            draft = {"order_id": ours["id"], "lines": [{"sku": "SCARF-1", "quantity": 2}]}
+            await connected.post("/v1/shipments", draft, status=201)
+            await eventually(lambda: equals(untold(connected), 0), 30)
+            raise PlatformAway("killed")
+        await forget(*given)
+
+    monkeypatch.setattr(listings, "forget_stock", dying)
+    assert (await connected.run("import_orders"))["state"] == "succeeded"
+    await connected.run("confirm_shipments")
+    assert len(fake.shipments("501")) == 1
+
+
+async def processing(connected: Connected) -> Any:
+    items = (await connected.get("/v1/orders"))["items"]
+    return items and items[0]["status"] == "processing" and items
+
+
+async def untold(connected: Connected) -> int:
+    """How many events of inventory have not reached all who listen."""
+    uow = connected.process.surroundings.unit_of_work("inventory", connected.inside("inventory"))
+    count: int = await uow.fetchval("SELECT count(*) FROM deliveries")
+    await uow.rollback()
+    return count
 
 
 @pytest.mark.feature("ORD-5")

@@ -1,6 +1,6 @@
 """Orders of a platform go to the orders service, which knows each by the connection and its id there."""
 
-from typing import Any
+from collections.abc import Mapping
 from uuid import UUID
 
 import orjson
@@ -11,7 +11,7 @@ from services.sync.repository.changes import Which
 from services.sync.repository.issues import Trouble
 from services.sync.use_cases import connecting
 from services.sync.use_cases.executing import Run
-from shared.contracts.orders.imported import MOST_ORDERS, ImportOrders, OrderReceipts, RemoteOrder
+from shared.contracts.orders.imported import MOST_ORDERS, ImportOrders, RemoteOrder, imported_order_id
 from shared.contracts.sync.shapes import FeedKind
 
 _WHICH: dict[FeedKind, Which] = {"import_orders": "inserts", "update_orders": "updates"}
@@ -44,11 +44,11 @@ async def _take_some(run: Run) -> bool:
         except ValidationError as error:
             message = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5])
             troubles.append(Trouble(run.kind, "error", "invalid_order", message[:1000], row["external_id"], listing_id))
-    receipts = await _handed_over(run, list(good.values()))
-    ids = {receipt.external_id: receipt.id for receipt in receipts.items}
+    if good:
+        await _link(run, good)
+        await _hand_over(run, list(good.values()))
     async with run.job.step() as uow:
         await listings.acknowledge(uow, {listing_id: orjson.loads(rows[listing_id]["remote"]) for listing_id in good})
-        await listings.link_orders(uow, {listing_id: ids[order.external_id] for listing_id, order in good.items()})
         # Its own sale has changed the platform's stock, which nobody tells us.
         await listings.forget_stock(
             uow, run.connection_id, sorted({line.sku for order in good.values() for line in order.lines})
@@ -67,9 +67,16 @@ async def _take_some(run: Run) -> bool:
     return True
 
 
-async def _handed_over(run: Run, orders: list[RemoteOrder]) -> OrderReceipts:
-    if not orders:
-        return OrderReceipts(items=[])
-    message: Any = ImportOrders(connection_id=run.connection_id, orders=orders)
-    receipts: OrderReceipts = await run.job.unit_of_work().ask(message, timeout_seconds=60)
-    return receipts
+async def _link(run: Run, orders: Mapping[UUID, RemoteOrder]) -> None:
+    """Say which orders these will be before they are: goods that leave at once find where their order came from."""
+    organization_id, connection_id = run.job.organization_id, run.connection_id
+    async with run.job.step() as uow:
+        ids = {
+            listing_id: imported_order_id(organization_id, connection_id, order.external_id)
+            for listing_id, order in orders.items()
+        }
+        await listings.link_orders(uow, ids)
+
+
+async def _hand_over(run: Run, orders: list[RemoteOrder]) -> None:
+    await run.job.unit_of_work().ask(ImportOrders(connection_id=run.connection_id, orders=orders), timeout_seconds=60)
