@@ -21,39 +21,49 @@ _GROUPS: dict[Entity, str] = {"supplier": "suppliers", "supplier_link": "supplie
 
 async def take_suppliers(run: Run) -> None:
     """Take what is queued of suppliers or their links, in files of a thousand. A kill costs nothing: a file is once."""
-    while await _take_some(run):
-        pass
+    while "batch" in run.job.checkpoint or await _prepare(run):
+        await _carry_out(run)
 
 
-async def _take_some(run: Run) -> bool:
-    after, number = run.job.checkpoint.get("taken"), run.job.checkpoint.get("batches", 0)
-    entity = run.rule.entities[0]
+async def _prepare(run: Run) -> bool:
+    """Keep which records the next file has: its import has an id of its own, and is of these alone however often it is
+    tried. False: nothing is queued any more.
+    """
+    point = run.job.checkpoint
+    after = point.get("taken")
+    async with run.job.step() as uow:
+        queued = await changes.list_queued(
+            uow,
+            run.connection_id,
+            "in",
+            (run.rule.entities[0],),
+            "all",
+            UUID(after) if after else None,
+            _RECORDS_AT_ONCE,
+        )
+        if queued:
+            point["batch"] = sorted({str(each["listing_id"]) for each in queued})
+    return bool(queued)
+
+
+async def _carry_out(run: Run) -> None:
+    point, entity = run.job.checkpoint, run.rule.entities[0]
+    number = point.get("batches", 0)
     uow = run.job.unit_of_work()
     try:
-        queued = await changes.list_queued(
-            uow, run.connection_id, "in", (entity,), "all", UUID(after) if after else None, _RECORDS_AT_ONCE
-        )
-        rows = await listings.list_by_ids(uow, [each["listing_id"] for each in queued])
+        rows = await listings.list_by_ids(uow, [UUID(listing_id) for listing_id in point["batch"]])
     finally:
         await uow.rollback()
-    if not queued:
-        return False
     cells = [_CELLS[entity](run, row["external_id"], orjson.loads(row["remote"])) for row in rows]
     sheet = Sheet("merge", tuple(dict.fromkeys(name for each in cells for name in each)))
     for row, each in zip(rows, cells, strict=True):
         sheet.add(row["external_id"], [each])
     refused = await carry_out(run, await stored(run, _GROUPS[entity], sheet, number))
-    await _settle(run, queued, rows, refused, number)
-    return True
+    await _settle(run, rows, refused)
 
 
-async def _settle(
-    run: Run,
-    queued: Sequence[asyncpg.Record],
-    rows: Sequence[asyncpg.Record],
-    refused: Mapping[str, tuple[str, str]],
-    number: int,
-) -> None:
+async def _settle(run: Run, rows: Sequence[asyncpg.Record], refused: Mapping[str, tuple[str, str]]) -> None:
+    point = run.job.checkpoint
     taken = {row["id"]: row for row in rows if row["external_id"] not in refused}
     troubles = [
         Trouble(run.kind, "error", *refused[row["external_id"]], row["external_id"], row["id"])
@@ -61,6 +71,11 @@ async def _settle(
         if row["external_id"] in refused
     ]
     async with run.job.step() as uow:
+        queued = [
+            each
+            for each in await changes.list_open(uow, [row["id"] for row in rows], "in")
+            if each["state"] == "queued"
+        ]
         await listings.acknowledge(uow, {id_: orjson.loads(row["remote"]) for id_, row in taken.items()})
         await changes.settle(uow, [each["id"] for each in queued if each["listing_id"] in taken], "applied")
         failed = [each["id"] for each in queued if each["listing_id"] not in taken]
@@ -70,7 +85,8 @@ async def _settle(
             await run.tell(uow, *troubles)
         run.job.count("applied", len(taken))
         run.job.count("failed", len(troubles))
-        run.job.checkpoint |= {"taken": str(rows[-1]["id"]), "batches": number + 1}
+        point |= {"taken": max(point["batch"]), "batches": point.get("batches", 0) + 1}
+        del point["batch"]
 
 
 def _supplier(run: Run, external_id: str, fields: Mapping[str, Any]) -> dict[str, str]:
