@@ -6,7 +6,7 @@ was believed dead can no longer write. A killed job is found by its expired leas
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,7 +100,18 @@ async def request_cancel(uow: UnitOfWork, job_id: UUID) -> Job:
         job_id,
     )
     uow.audit("job.cancel", "job", job_id)
+    await wake(uow, [job_id])
     return _announce(uow, row)
+
+
+async def wake(uow: UnitOfWork, job_ids: Sequence[UUID]) -> None:
+    """Let those of these jobs that rest go on at once; one that a worker has in hand is left to it."""
+    rows = await uow.fetch(
+        "UPDATE jobs SET lease_until = now() WHERE id = ANY($1) AND state = 'running' AND run_id IS NULL RETURNING id",
+        list(job_ids),
+    )
+    for row in rows:
+        uow.defer("job.wake", {"job_id": str(row["id"])})
 
 
 async def _row(uow: UnitOfWork, job_id: UUID, *, for_update: bool = False) -> asyncpg.Record:
@@ -258,13 +269,13 @@ class RunningJob:
             raise
 
     async def rest(self, seconds: float) -> None:
-        """Let go of the worker, and go on from the checkpoint after so long. Raises JobRests, and as `step`."""
+        """Let go of the worker; go on from the checkpoint after so long, or woken. Raises JobRests, and as `step`."""
         async with self.step():
             pass
         uow = self.unit_of_work()
         try:
             await uow.execute(
-                "UPDATE jobs SET runs = runs - 1, lease_until = now() + make_interval(secs => $3)"
+                "UPDATE jobs SET runs = runs - 1, run_id = NULL, lease_until = now() + make_interval(secs => $3)"
                 " WHERE id = $1 AND run_id = $2",
                 self.id,
                 self._run_id,
@@ -408,4 +419,14 @@ async def list_abandoned(uow: UnitOfWork) -> list[AbandonedJob]:
     return [AbandonedJob(*row) for row in rows]
 
 
-__all__ = ["AbandonedJob", "JobRunner", "RunningJob", "create", "get", "list_abandoned", "request_cancel", "shape"]
+__all__ = [
+    "AbandonedJob",
+    "JobRunner",
+    "RunningJob",
+    "create",
+    "get",
+    "list_abandoned",
+    "request_cancel",
+    "shape",
+    "wake",
+]

@@ -160,6 +160,16 @@ async def find_running(uow: UnitOfWork, connection_id: UUID, kinds: Sequence[str
     return found
 
 
+async def list_running(uow: UnitOfWork, connection_id: UUID) -> list[UUID]:
+    """Executions that have begun and not ended."""
+    rows = await uow.fetch(
+        "SELECT e.id FROM executions e JOIN jobs j ON j.id = e.id WHERE e.connection_id = $1 AND j.state = 'running'"
+        " ORDER BY e.id",
+        connection_id,
+    )
+    return [row["id"] for row in rows]
+
+
 async def has_something_to_send(uow: UnitOfWork, connection_id: UUID, entities: Sequence[str]) -> bool:
     """Whether a record of these kinds waits to be compared, or a change to be sent."""
     found: bool = await uow.fetchval(

@@ -16,7 +16,7 @@ from services.sync.repository.shops import SHOPS
 from services.sync.sealing import sealed
 from services.sync.use_cases import schedules, sessions
 from services.sync.use_cases.creating import FIND_CANDIDATES
-from shared import clock
+from shared import clock, jobs
 from shared.bus.envelope import ShopNotFound
 from shared.contracts.accounts.messages import ListShops
 from shared.contracts.accounts.shapes import Shop
@@ -209,6 +209,8 @@ async def pause(uow: UnitOfWork, connection_id: UUID, *, is_paused: bool) -> Con
         await connections.put(uow, connection_id, {"is_paused": is_paused})
         action = "connection.pause" if is_paused else "connection.resume"
         uow.audit(action, "connection", connection_id)
+        if not is_paused:
+            await jobs.wake(uow, await feeds.list_running(uow, connection_id))
     return await get(uow, connection_id)
 
 

@@ -2,7 +2,7 @@
 went wrong in one of three ways.
 
 A platform that does not answer is asked again, ever later, and given up after some hours; one that refuses the
-credentials stops the connection until it has new ones; what a platform refuses for good is for a person.
+credentials stops the connection until it has new ones; whatever else ends a run is for a person.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,15 +19,18 @@ from services.sync.platforms.http import Http
 from services.sync.repository import changes, connections, feeds, issues
 from services.sync.repository.issues import Trouble
 from services.sync.use_cases import sessions
+from shared.bus.answering import translated
 from shared.contracts.platform.events import AlertCleared, AlertRaised
-from shared.contracts.sync.shapes import ConnectionSettings, FeedKind
-from shared.errors import CrossdockError
-from shared.jobs import RunningJob
-from shared.unit_of_work import UnitOfWork
+from shared.contracts.sync.shapes import ConnectionSettings, FeedKind, IssueClass
+from shared.errors import CrossdockError, Unavailable
+from shared.jobs import JobCancelled, JobLost, JobRests, RunningJob
+from shared.unit_of_work import ConcurrentChange, UnitOfWork
 
 # So often a platform that is away is asked again by one run; then a person is told.
 MOST_RETRIES = 12
-_PAUSE_SECONDS = 2.0
+# Going on again wakes a run; this is for a waking that was lost.
+_PAUSE_SECONDS = 60.0
+_OF_PLATFORM = (PlatformAway, AnswerNotUnderstood, CredentialsRefused, PlatformRefused)
 _FIRST_RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 900.0
 
@@ -62,7 +65,17 @@ class Run:
         finally:
             await uow.rollback()
         if row["is_paused"]:
-            await self.job.rest(_PAUSE_SECONDS)
+            await self._rest_while_paused()
+
+    async def _rest_while_paused(self) -> None:
+        """The connection is held meanwhile: whoever lets it go on finds this run at rest, and wakes it."""
+        uow = self.job.unit_of_work()
+        try:
+            row = await connections.get(uow, self.connection_id, lock=True)
+            if row["is_paused"]:
+                await self.job.rest(_PAUSE_SECONDS)
+        finally:
+            await uow.rollback()
 
     async def tell(self, uow: UnitOfWork, *troubles: Trouble) -> None:
         """Keep what went wrong, in the step's transaction."""
@@ -81,8 +94,8 @@ async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
     finally:
         await uow.rollback()
     kind: FeedKind = execution["kind"]
-    settings = ConnectionSettings.model_validate_json(connection["settings"])
     try:
+        settings = ConnectionSettings.model_validate_json(connection["settings"])
         account = sessions.account_of(connection, uow.organization_id)
         budgets = job.surroundings.resident(Budgets)
         async with sessions.opened(budgets, connection["id"], connection["platform"], account) as (session, http):
@@ -90,6 +103,8 @@ async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
             await run.go_on()
             await _take_up_failed(run)
             await works[kind](run)
+    except (JobRests, JobCancelled, JobLost):
+        raise
     except (PlatformAway, AnswerNotUnderstood) as error:
         await _wait(job, connection, kind, error)
     except CredentialsRefused as error:
@@ -97,9 +112,8 @@ async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
             await job.rest(_FIRST_RETRY_SECONDS)
         await _stop(job, connection, kind, error)
         raise
-    except PlatformRefused as error:
-        await _give_up(job, connection, kind, error)
-        raise
+    except Exception as error:
+        await _fail(job, connection, kind, translated(error, f"feed {kind}", job.id.hex))
     await _clear(job, connection, kind)
 
 
@@ -111,17 +125,29 @@ async def _take_up_failed(run: Run) -> None:
             run.job.checkpoint["taken_up"] = count
 
 
+async def _fail(job: RunningJob, connection: asyncpg.Record, kind: FeedKind, error: CrossdockError) -> None:
+    """What one of our own services or the database cannot do now the job waits for by itself, and a race is run again;
+    everything else ends the run, and a person is told. Raises.
+    """
+    if isinstance(error, ConcurrentChange):
+        await _wait(job, connection, kind, error)
+    if error.status not in (503, 504):
+        await _give_up(job, connection, kind, error)
+    raise error
+
+
 async def _wait(job: RunningJob, connection: asyncpg.Record, kind: FeedKind, error: CrossdockError) -> None:
     """Go on later from the last page that was kept; after so many times a person is told. Raises."""
     retries = job.checkpoint.get("retries", 0) + 1
     if retries > MOST_RETRIES:
         await _give_up(job, connection, kind, error)
-        raise PlatformRefused(f"The platform was asked {MOST_RETRIES} times: {error.detail}") from error
+        if isinstance(error, Unavailable):
+            raise PlatformRefused(f"The platform was asked {MOST_RETRIES} times: {error.detail}") from error
+        raise error
     async with job.step() as uow:
         job.checkpoint["retries"] = retries
         job.note(f"Waits, attempt {retries}: {error.detail[:200]}")
-        trouble = Trouble(kind, "retry", error.code, error.title, kind, remote_message=error.detail)
-        await issues.note(uow, connection["id"], job.id, [trouble])
+        await issues.note(uow, connection["id"], job.id, [_trouble(kind, "retry", error)])
     seconds = min(_FIRST_RETRY_SECONDS * 2 ** (retries - 1), _LONGEST_RETRY_SECONDS)
     await job.rest(max(seconds, error.retry_after_seconds or 0))
 
@@ -150,8 +176,7 @@ async def _give_up(job: RunningJob, connection: asyncpg.Record, kind: FeedKind, 
 async def _note_error(
     uow: UnitOfWork, job: RunningJob, connection: asyncpg.Record, kind: FeedKind, error: CrossdockError
 ) -> None:
-    trouble = Trouble(kind, "error", error.code, error.title, kind, remote_message=error.detail)
-    await issues.note(uow, connection["id"], job.id, [trouble])
+    await issues.note(uow, connection["id"], job.id, [_trouble(kind, "error", error)])
     uow.record(
         AlertRaised(
             service=uow.service,
@@ -164,6 +189,13 @@ async def _note_error(
             subject_id=str(connection["id"]),
         )
     )
+
+
+def _trouble(kind: FeedKind, issue_class: IssueClass, error: CrossdockError) -> Trouble:
+    """A trouble of the feed as a whole: in the platform's own words where it has said any."""
+    if isinstance(error, _OF_PLATFORM):
+        return Trouble(kind, issue_class, error.code, error.title, kind, remote_message=error.detail)
+    return Trouble(kind, issue_class, error.code, error.detail, kind)
 
 
 async def _clear(job: RunningJob, connection: asyncpg.Record, kind: FeedKind) -> None:

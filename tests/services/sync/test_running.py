@@ -1,9 +1,15 @@
 """Runs of feeds: one at a time, paused between two requests, patient with a platform that is away, never silent."""
 
 import asyncio
+from typing import Any
 
+import asyncpg
 import pytest
 
+from services.sync.tasks import WORKS
+from services.sync.use_cases.executing import Run
+from services.sync.use_cases.taking import imports
+from shared.contracts.platform.imports import GetImport
 from tests.doors import Client, eventually
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
@@ -137,3 +143,113 @@ async def test_a_connection_is_forgotten_and_its_products_stay(connected: Connec
     assert (await connected.get("/v1/listings"))["items"] == []
     assert len(await connected.products()) == 3
     assert fake.writes == []
+
+
+async def job_of(connected: Connected, execution_id: str) -> asyncpg.Record:
+    """The job of a run: whether a worker has it, and for how many seconds it is let alone."""
+    uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    row = await uow.fetchrow(
+        "SELECT state, run_id, extract(epoch FROM lease_until - now()) AS seconds FROM jobs WHERE id = $1", execution_id
+    )
+    await uow.rollback()
+    assert row is not None
+    return row
+
+
+async def test_a_paused_run_rests_long_and_is_woken_by_going_on(connected: Connected, fake: CustomShop) -> None:
+    put_products(fake, 60)
+    started = await connected.post(f"/v1/feeds/{connected.feeds['import_products']['id']}/run", status=202)
+
+    async def has_begun() -> bool:
+        return (await connected.get(f"/v1/feed-executions/{started['id']}"))["progress"]["done"] > 0
+
+    async def rests() -> bool:
+        job = await job_of(connected, started["id"])
+        return job["state"] == "running" and job["run_id"] is None
+
+    await eventually(has_begun)
+    await connected.post(f"/v1/connections/{connected.id}/pause")
+    await eventually(rests)
+    assert (await job_of(connected, started["id"]))["seconds"] > 30
+    await connected.post(f"/v1/connections/{connected.id}/resume")
+    done = await connected.ended(started["id"], timeout_seconds=25)
+    assert (done["state"], done["counters"]["scanned"]) == ("succeeded", 60)
+
+
+@pytest.mark.feature("SYN-4")
+async def test_an_import_that_never_ends_is_waited_for_without_a_worker_and_can_be_paused_and_cancelled(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_products(fake, 2)
+    await connected.confirm_matches()
+    looks = 0
+    asked = imports.asked
+
+    async def stuck(run: Run, message: Any) -> Any:
+        nonlocal looks
+        answer = await asked(run, message)
+        if not isinstance(message, GetImport):
+            return answer
+        looks += 1
+        return answer.model_copy(update={"state": "running"})
+
+    monkeypatch.setattr(imports, "asked", stuck)
+    started = await connected.post(f"/v1/feeds/{connected.feeds['import_products']['id']}/run", status=202)
+
+    async def rests() -> bool:
+        return (await job_of(connected, started["id"]))["run_id"] is None
+
+    async def waits() -> bool:
+        return looks > 0
+
+    await eventually(waits)
+    await connected.post(f"/v1/connections/{connected.id}/pause")
+    await eventually(rests)
+    await connected.post(f"/v1/connections/{connected.id}/resume")
+    # Not paused it lets go as well, after some seconds.
+    await eventually(rests, 30)
+    await connected.post(f"/v1/jobs/{started['id']}/cancel")
+    assert (await connected.ended(started["id"]))["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("failure", ["defect", "unsealable"])
+async def test_whatever_ends_a_run_is_an_issue_and_an_alert(
+    connected: Connected, fake: CustomShop, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_run: Run) -> None:
+        raise ZeroDivisionError
+
+    if failure == "defect":
+        monkeypatch.setitem(WORKS, "import_products", broken)
+    else:
+        uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+        await uow.execute("UPDATE connections SET credentials = 'of another key'")
+        await uow.commit()
+
+    done = await connected.run("import_products")
+
+    code = "internal_error" if failure == "defect" else "cannot_unseal"
+    assert (done["state"], done["error"]["code"]) == ("failed", code)
+    (issue,) = await connected.issues()
+    assert (issue["issue_class"], issue["code"], issue["subject"]) == ("error", code, "import_products")
+    assert [alert["title"] for alert in await connected.alerts("sync")] == ["A feed of a connection has stopped"]
+
+
+async def test_a_race_in_the_database_is_run_again(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_products(fake, 3)
+    work, tries = WORKS["import_products"], 0
+
+    async def racing(run: Run) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise asyncpg.DeadlockDetectedError("deadlock detected")
+        await work(run)
+
+    monkeypatch.setitem(WORKS, "import_products", racing)
+    done = await connected.run("import_products")
+    assert (done["state"], done["counters"]["scanned"]) == ("succeeded", 3)
+    assert "attempt 1" in done["log"][0]
+    assert [each["code"] for each in await connected.issues()] == ["matches_not_seen"]

@@ -14,7 +14,11 @@ from shared.contracts.platform.imports import GetImport, Import, ListImportRemar
 from shared.errors import CrossdockError
 from shared.identifiers import derived_id
 
-_WAIT_SECONDS = 0.1
+# An import is looked at ever less often; beyond some seconds the run lets go of its worker in between.
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 1.0
+_MOST_WAITING_SECONDS = 10.0
+_REST_SECONDS = 5.0
 Refusals = dict[str, tuple[str, str]]
 
 
@@ -69,10 +73,20 @@ def _key(import_id: UUID) -> str:
 
 
 async def carry_out(run: Run, file: File) -> Refusals:
-    """Import a file, once, and wait for its end. Returns what was refused: code and words, by owner."""
+    """Import a file, once, and wait for its end. Returns what was refused: code and words, by owner.
+
+    Raises JobRests while the connection is paused or the import takes long: the run goes on by carrying out the same
+    file, so its place has to be in the checkpoint. Raises JobCancelled as every step.
+    """
     imported = await _find(run, file.import_id) or await asked(run, _start(run, file))
+    seconds, waited = _FIRST_WAIT_SECONDS, 0.0
     while imported.state in ("queued", "running"):
-        await asyncio.sleep(_WAIT_SECONDS)
+        if waited >= _MOST_WAITING_SECONDS:
+            await run.job.rest(_REST_SECONDS)
+        await asyncio.sleep(seconds)
+        waited += seconds
+        seconds = min(seconds * 1.25, _LONGEST_WAIT_SECONDS)
+        await run.go_on()
         imported = await asked(run, GetImport(import_id=file.import_id))
     if imported.state != "succeeded":
         said = (imported.error or {}).get("detail") or f"The import {imported.state}."
