@@ -185,13 +185,14 @@ def bench(
     topology: Annotated[str, typer.Option(help="`both`, `embedded` or `distributed`.")] = "both",
     only: Annotated[str | None, typer.Option(help="Only paths whose name contains this.")] = None,
     rows: Annotated[int, typer.Option(min=300, help="Rows of the product file that is imported.")] = 30_000,
+    listings: Annotated[int, typer.Option(min=300, help="Listings of the connections that are scanned.")] = 30_000,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
     """Measure the hot paths beside a bare endpoint in the same run, in both topologies or of a running system."""
     from deploy.bench import report
 
     topologies = report.TOPOLOGIES if topology == "both" else (known(topology, report.TOPOLOGIES),)
-    raise typer.Exit(report.bench(report.Options(workers, topologies, credentials, only, rows, markdown)))
+    raise typer.Exit(report.bench(report.Options(workers, topologies, credentials, only, rows, listings, markdown)))
 
 
 @app.command()

@@ -29,6 +29,7 @@ class Options:
     credentials: Path | None = None
     only: str | None = None
     import_rows: int = 30_000
+    listings: int = 30_000
     markdown: bool = False
 
 
@@ -51,10 +52,11 @@ def bench(options: Options) -> int:
 
 def _systems(options: Options) -> Iterator[System]:
     if options.credentials is not None:
-        yield given_system(options.credentials, options.import_rows)
+        yield given_system(options.credentials, options.import_rows, options.listings)
         return
     for topology in options.topologies:
-        with running_system(topology, options.workers, options.import_rows) as system:
+        asks_private = {"CROSSDOCK_FETCH_PRIVATE": "true"}
+        with running_system(topology, options.workers, options.import_rows, options.listings, asks_private) as system:
             yield system
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import asyncpg
 
-from deploy.bench import exports, imports, indexes, memory, orders
+from deploy.bench import exports, imports, indexes, memory, orders, syncing
 from deploy.bench.figures import Figure
 from deploy.bench.freshness import freshness, freshness_under_changes
 from deploy.bench.load import Measured, http, measure
@@ -187,6 +187,9 @@ SCENARIOS: tuple[Callable[[System], Figure], ...] = (
     imports.import_repeated,
     imports.import_changed,
     exports.export_products,
+    syncing.sync_first_scan,
+    syncing.sync_rescan,
+    syncing.sync_sends,
     indexes.index_rebuild,
     indexes.index_catch_up,
     freshness,

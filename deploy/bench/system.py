@@ -2,13 +2,15 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -42,6 +44,8 @@ class System:
     seconds_to_answer: float | None
     # How large a file the imports take.
     import_rows: int = 30_000
+    # How many listings the connections that are scanned have.
+    listings: int = 30_000
     # What paths have made for themselves and those after them.
     prepared: set[str] = field(default_factory=set)
     # What paths took that others are measured by: requests a second by the path's name.
@@ -75,12 +79,16 @@ class System:
         """The embedded PostgreSQL, for the bare COPY beside the import."""
         return EmbeddedPostgres(self.data).url
 
+    def working(self) -> list[psutil.Process]:
+        """The processes that do background work, and those that they started."""
+        top = self.server.process
+        family = [] if top is None else top.children(recursive=True)
+        return [process for process in family if _does_background_work(process)]
+
     @contextlib.contextmanager
     def processing_stopped(self) -> Iterator[None]:
         """Background work stands still inside: its processes are stopped and go on at the end."""
-        top = self.server.process
-        family = [] if top is None else top.children(recursive=True)
-        working = [process for process in family if _does_background_work(process)]
+        working = self.working()
         if not working:
             raise NobodyWorks("No process of this system does background work here.")
         try:
@@ -105,21 +113,27 @@ class System:
 
 
 @contextlib.contextmanager
-def running_system(topology: str, workers: int, import_rows: int = 30_000) -> Iterator[System]:
-    """Start `crossdock up` in a folder of its own; stop it at the end."""
+def running_system(
+    topology: str,
+    workers: int,
+    import_rows: int = 30_000,
+    listings: int = 30_000,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[System]:
+    """Start `crossdock up` in a folder of its own, with further `environment`; stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="crossdock-bench-", ignore_cleanup_errors=True) as folder:
         data, port = Path(folder) / "data", find_free_port()
         Path(folder).chmod(0o755)
         command = [sys.executable, "-m", "deploy.cli", "up", "--data", str(data), "--port", str(port)]
         command += ["--workers", str(workers), *(["--distributed"] if topology == "distributed" else [])]
         started = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **environment}) as process:
             try:
                 answers = _wait(lambda: _is_ready(port), process) - started
                 _wait((data / "credentials.json").exists, process)
                 credentials = json.loads((data / "credentials.json").read_text())
                 server = Server(HOST, port, psutil.Process(process.pid))
-                yield System(topology, server, credentials, data, answers, import_rows)
+                yield System(topology, server, credentials, data, answers, import_rows, listings)
             finally:
                 process.terminate()
                 process.wait(timeout=_STOP_SECONDS)
@@ -131,10 +145,14 @@ def _does_background_work(process: psutil.Process) -> bool:
         words = process.cmdline()
     except psutil.NoSuchProcess:
         return False
-    return any(word.endswith("crossdock") or word == "deploy.cli" for word in words) and "work" in words
+    return _is_crossdock(words) and "work" in words
 
 
-def given_system(credentials: Path, import_rows: int) -> System:
+def _is_crossdock(words: list[str]) -> bool:
+    return any(word.endswith("crossdock") or word == "deploy.cli" for word in words)
+
+
+def given_system(credentials: Path, import_rows: int, listings: int = 30_000) -> System:
     """The system that `crossdock up` runs already, found by what it wrote. Raises DidNotStart when it is not there."""
     try:
         known = json.loads(credentials.read_text())
@@ -144,7 +162,8 @@ def given_system(credentials: Path, import_rows: int) -> System:
     port = address.port or 80
     if not _is_ready(port):
         raise DidNotStart(f"{address} does not answer.")
-    return System("as it runs", Server(HOST, port, _serving(port)), known, credentials.parent, None, import_rows)
+    server = Server(HOST, port, _serving(port))
+    return System("as it runs", server, known, credentials.parent, None, import_rows, listings)
 
 
 def _serving(port: int) -> psutil.Process | None:
@@ -154,7 +173,7 @@ def _serving(port: int) -> psutil.Process | None:
     if not listening:
         return None
     family = [psutil.Process(listening[0]), *psutil.Process(listening[0]).parents()]
-    ours = [process for process in family if "crossdock" in " ".join(process.cmdline())]
+    ours = [process for process in family if _is_crossdock(process.cmdline())]
     return ours[-1] if ours else family[0]
 
 
