@@ -59,8 +59,8 @@ def sync_sends(system: System) -> Figure:
     if len(writes) < 2:
         return Figure("sync, sends", None, "of the budget", note=f"nothing was sent: {done}")
     seconds = writes[-1] - writes[0]
-    # The first of them used what had gathered before; every later one what came back meanwhile.
-    share = (len(writes) - 1) / (seconds * PERMITTED)
+    # What had gathered before the first of them, and what came back until the last.
+    share = len(writes) / (shop.Budget(PERMITTED).most + seconds * PERMITTED)
     refused = after["refused"] - before["refused"]
     sent = done["counters"].get("sent", 0)
     note = (

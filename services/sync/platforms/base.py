@@ -242,7 +242,8 @@ class Platform(Protocol):
     """One store platform. `lacks` says of each feed that it does not have why not, for people.
 
     `overlap` is how far back a scan begins before the end of the one before. `page_size` is how many writes it is
-    given at once. `credential_names` are what its credentials are called.
+    given at once. `credential_names` are what its credentials are called. `reads_ahead`: a page may be asked for before
+    the one before it was kept; not where asking for it says that it was.
     """
 
     name: str
@@ -251,6 +252,7 @@ class Platform(Protocol):
     overlap: timedelta
     page_size: int
     credential_names: tuple[str, ...]
+    reads_ahead: bool
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raises InvalidConnectionSettings."""

@@ -111,14 +111,24 @@ async def list_open(uow: UnitOfWork, listing_ids: Sequence[UUID], direction: Dir
     )
 
 
+# What is due of a record, `entity` being one kind; and of which records. LATERAL makes the latter one walk along the
+# index that ends where there are enough: a join would read all that is queued, for every batch of it.
 _DUE = (
-    "c.connection_id = $1 AND c.direction = $2 AND c.entity = ANY($3) AND c.state = 'queued'"
+    "c.connection_id = $1 AND c.direction = $2 AND c.entity = kinds.entity AND c.state = 'queued'"
     " AND coalesce(c.next_attempt_at, now()) <= now() AND {which}"
 )
-_QUEUED = (
-    f"{_CHANGE} WHERE {_DUE} AND c.listing_id IN (SELECT DISTINCT c.listing_id FROM changes c WHERE {_DUE}"  # noqa: S608
-    " AND ($4::uuid IS NULL OR c.listing_id > $4) ORDER BY c.listing_id LIMIT $5) ORDER BY c.listing_id, c.field"
+_QUEUED = f"""
+WITH records AS MATERIALIZED (
+    SELECT kinds.entity, few.listing_id FROM unnest($3::text[]) AS kinds (entity) CROSS JOIN LATERAL (
+        SELECT DISTINCT c.listing_id FROM changes c
+        WHERE {_DUE} AND c.listing_id > coalesce($4::uuid, '00000000-0000-0000-0000-000000000000')
+        ORDER BY c.listing_id LIMIT $5
+    ) few ORDER BY few.listing_id LIMIT $5
 )
+SELECT due.* FROM records kinds CROSS JOIN LATERAL (
+    {_CHANGE} WHERE c.listing_id = kinds.listing_id AND {_DUE} OFFSET 0
+) due ORDER BY due.listing_id, due.field
+"""  # noqa: S608
 # Which queued changes a feed takes up.
 Which = Literal["all", "inserts", "updates", "images", "fields"]
 _WHICH: dict[Which, str] = {

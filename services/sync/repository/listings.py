@@ -1,7 +1,7 @@
 """Queries of listings: what platforms have, page by page and in sets."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ import orjson
 from services.sync.errors import ListingNotFound
 from services.sync.repository.connections import seen_shops
 from shared.contracts.sync.messages import ListListings
-from shared.identifiers import new_id
+from shared.identifiers import new_ids
 from shared.unit_of_work import UnitOfWork
 
 
@@ -41,71 +41,90 @@ class Stored:
     unchanged: int
 
 
-async def store(
-    uow: UnitOfWork, connection_id: UUID, seen: Sequence[Seen], execution_id: UUID, *, is_full: bool
-) -> Stored:
-    """Keep a page of records. An older state than is known changes nothing; a full scan marks all that it has seen.
+async def store(uow: UnitOfWork, connection_id: UUID, seen: Sequence[Seen], *, seen_by: UUID | None = None) -> Stored:
+    """Keep a page of records. An older state than is known changes nothing, and what is the same is not written.
 
-    Those that are the same are not written, except for the mark.
+    `seen_by`: the run that marks all that it has seen, so that what it has not is found afterwards.
     """
     once = {(each.entity, each.external_id): each for each in seen}
     rows = sorted(once.values(), key=lambda each: (each.entity, each.external_id))
-    row = await uow.fetchrow(
-        _STORE,
-        uow.organization_id,
+    fates = await uow.fetch(
+        _COMPARE,
         connection_id,
-        [new_id() for _ in rows],
         [each.entity for each in rows],
         [each.external_id for each in rows],
-        [each.parent_external_id for each in rows],
-        [each.sku for each in rows],
-        [each.barcode for each in rows],
-        [each.remote for each in rows],
-        [each.references for each in rows],
         [each.digest for each in rows],
         [each.updated_at for each in rows],
-        execution_id if is_full else None,
     )
-    assert row is not None
-    return Stored(row["new"], row["changed"], len(rows) - row["new"] - row["changed"])
+    new = [each for each, fate in zip(rows, fates, strict=True) if fate["is_new"]]
+    changed = [(fate["id"], each) for each, fate in zip(rows, fates, strict=True) if fate["is_changed"]]
+    if new:
+        await _insert(uow, connection_id, new, seen_by)
+    if changed:
+        await _update(uow, changed)
+    if seen_by is not None:
+        known = [fate["id"] for fate in fates if not fate["is_new"]]
+        await uow.execute("UPDATE listings SET seen_by = $2 WHERE id = ANY($1)", known, seen_by)
+    return Stored(len(new), len(changed), len(rows) - len(new) - len(changed))
 
 
-_STORE = """
-WITH page AS (
-    SELECT * FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::text[], $11::bytea[], $12::timestamptz[])
-        AS p (id, entity, external_id, parent_external_id, sku, barcode, remote, refs, digest, updated_at)
-), known AS (
-    SELECT p.*, l.id AS known_id, l.digest AS known_digest, l.gone_at,
-        l.remote_updated_at > p.updated_at AS is_older
-    FROM page p LEFT JOIN listings l
-        ON l.connection_id = $2 AND l.entity = p.entity AND l.external_id = p.external_id
-), made AS (
-    INSERT INTO listings AS l (organization_id, connection_id, id, entity, external_id, parent_external_id, sku,
-        barcode, remote, refs, digest, remote_updated_at, seen_by)
-    SELECT $1, $2, id, entity, external_id, parent_external_id, sku, barcode, remote::jsonb, refs::jsonb, digest,
-        updated_at, $13
-    FROM known WHERE known_id IS NULL
-    ON CONFLICT (organization_id, connection_id, entity, external_id) DO NOTHING
-), changed AS (
-    UPDATE listings l SET parent_external_id = k.parent_external_id, sku = k.sku,
-        barcode = k.barcode, remote = k.remote::jsonb,
-        refs = k.refs::jsonb, digest = k.digest, remote_updated_at = k.updated_at, gone_at = NULL,
-        -- What was called off while it was away is looked at anew.
-        analysed = CASE WHEN l.gone_at IS NULL THEN l.analysed END, marks = l.marks + (l.gone_at IS NOT NULL)::integer,
-        seen_by = coalesce($13, l.seen_by), updated_at = now(), version = l.version + 1
-    FROM known k WHERE l.id = k.known_id AND NOT coalesce(k.is_older, false)
-        AND (l.digest <> k.digest OR l.gone_at IS NOT NULL)
-), marked AS (
-    UPDATE listings l SET seen_by = $13 FROM known k
-    WHERE $13 IS NOT NULL AND l.id = k.known_id
-        AND (coalesce(k.is_older, false) OR NOT (k.known_digest <> k.digest OR k.gone_at IS NOT NULL))
-)
-SELECT count(*) FILTER (WHERE known_id IS NULL) AS new,
-    count(*) FILTER (WHERE known_id IS NOT NULL AND NOT coalesce(is_older, false)
-        AND (known_digest <> digest OR gone_at IS NOT NULL)) AS changed
-FROM known
+# In the order of the page. Of what is the same nothing but its digest is sent to the database. LATERAL and LIMIT make
+# it one look into the index for each record: a join would, until the table is analysed, read the whole connection.
+_COMPARE = """
+SELECT l.id, l.id IS NULL AS is_new,
+    l.id IS NOT NULL AND NOT coalesce(l.remote_updated_at > p.updated_at, false)
+        AND (l.digest <> p.digest OR l.gone_at IS NOT NULL) AS is_changed
+FROM unnest($2::text[], $3::text[], $4::bytea[], $5::timestamptz[]) WITH ORDINALITY
+    AS p (entity, external_id, digest, updated_at, place)
+LEFT JOIN LATERAL (
+    SELECT k.id, k.digest, k.gone_at, k.remote_updated_at FROM listings k
+    WHERE k.connection_id = $1 AND k.entity = p.entity AND k.external_id = p.external_id LIMIT 1
+) l ON true ORDER BY p.place
 """
+
+
+async def _insert(uow: UnitOfWork, connection_id: UUID, rows: Sequence[Seen], seen_by: UUID | None) -> None:
+    await uow.execute(
+        "INSERT INTO listings (organization_id, connection_id, seen_by, id, entity, external_id, parent_external_id,"
+        " sku, barcode, remote, refs, digest, remote_updated_at) SELECT $1, $2, $3, p.* FROM unnest($4::uuid[],"
+        " $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[], $11::jsonb[], $12::bytea[],"
+        " $13::timestamptz[]) AS p"
+        " ON CONFLICT (organization_id, connection_id, entity, external_id) DO NOTHING",
+        uow.organization_id,
+        connection_id,
+        seen_by,
+        new_ids(len(rows)),
+        [each.entity for each in rows],
+        [each.external_id for each in rows],
+        *_columns(rows),
+    )
+
+
+async def _update(uow: UnitOfWork, rows: Sequence[tuple[UUID, Seen]]) -> None:
+    """Not what was gone over meanwhile by something newer. What was called off while it was away is looked at anew."""
+    await uow.execute(
+        "UPDATE listings l SET parent_external_id = p.parent, sku = p.sku, barcode = p.barcode, remote = p.remote,"
+        " refs = p.refs, digest = p.digest, remote_updated_at = p.updated_at, gone_at = NULL,"
+        " analysed = CASE WHEN l.gone_at IS NULL THEN l.analysed END,"
+        " marks = l.marks + (l.gone_at IS NOT NULL)::integer, updated_at = now(), version = l.version + 1"
+        " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[], $7::bytea[],"
+        " $8::timestamptz[]) AS p (id, parent, sku, barcode, remote, refs, digest, updated_at)"
+        " WHERE l.id = p.id AND NOT coalesce(l.remote_updated_at > p.updated_at, false)",
+        [listing_id for listing_id, _ in rows],
+        *_columns([each for _, each in rows]),
+    )
+
+
+def _columns(rows: Sequence[Seen]) -> Iterator[list[Any]]:
+    """What is kept of records beside what they are, column by column."""
+    yield [each.parent_external_id for each in rows]
+    yield [each.sku for each in rows]
+    yield [each.barcode for each in rows]
+    yield [each.remote for each in rows]
+    yield [each.references for each in rows]
+    yield [each.digest for each in rows]
+    yield [each.updated_at for each in rows]
+
 
 _LISTING = (
     "SELECT l.id, l.connection_id, l.entity, l.external_id, l.parent_external_id, l.sku, l.product_id, l.order_id,"

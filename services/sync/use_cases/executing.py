@@ -59,13 +59,17 @@ class Run:
 
     async def go_on(self) -> None:
         """To be asked before each request: raises JobRests while the connection is paused."""
+        if await self.is_paused():
+            await self._rest_while_paused()
+
+    async def is_paused(self) -> bool:
+        """Whether the connection is paused now: then nothing is asked of its platform."""
         uow = self.job.unit_of_work()
         try:
             row = await connections.get(uow, self.connection_id)
         finally:
             await uow.rollback()
-        if row["is_paused"]:
-            await self._rest_while_paused()
+        return bool(row["is_paused"])
 
     async def _rest_while_paused(self) -> None:
         """The connection is held meanwhile: whoever lets it go on finds this run at rest, and wakes it."""

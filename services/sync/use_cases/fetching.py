@@ -1,6 +1,7 @@
 """What a platform has comes in: scan, find out what is gone, analyse, take.
 
-    scan      page by page; a page and the place of the next one are kept in one transaction
+    scan      page by page; a page and the place of the next one are kept in one transaction, and where the platform
+              does not mind, the next one is asked for meanwhile
     gone      only after a clock was reset and everything was read: what was not seen is no longer there
     analyse   what is different from what was acknowledged, field by field, in sets
     take      what is to be taken over here goes to the services that own it, in sets
@@ -9,6 +10,7 @@ The place is in the job's checkpoint, so that a killed run goes on after the las
 only when the last page is kept, to the platform's own time when the scan began.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -28,7 +30,7 @@ Take = Callable[[Run], Awaitable[None]]
 _FULL_SCAN_EVERY = timedelta(days=7)
 # No platform's clock of stock can be relied on: a check that trusts it finds what it knows.
 _ALWAYS_FULL = ("import_stock", "check_stock")
-_ANALYSED_AT_ONCE = 500
+_ANALYSED_AT_ONCE = 2000
 # Below so many records a share says nothing.
 _FEW_RECORDS = 3
 
@@ -77,13 +79,28 @@ async def _scan(run: Run) -> None:
     assert entity is not None
     point = run.job.checkpoint
     since = datetime.fromisoformat(point["since"]) if point["since"] else None
-    until: datetime | None = None
-    while point["phase"] == "scan":
-        page = await run.session.page(Scan(entity, since, until, point["resume"]))
-        async with run.job.step() as uow:
-            await _keep(run, uow, page, is_full=since is None)
-        if point["phase"] == "scan":
-            await run.go_on()
+    reads_ahead = get_platform(run.connection["platform"]).reads_ahead
+    ahead: asyncio.Task[Page] | None = None
+    try:
+        while point["phase"] == "scan":
+            page = await (ahead or run.session.page(Scan(entity, since, resume=point["resume"])))
+            ahead = None
+            if reads_ahead and page.resume is not None and not await run.is_paused():
+                following = Scan(entity, since, resume=page.resume)
+                ahead = asyncio.create_task(_asked(run, following))
+            async with run.job.step() as uow:
+                await _keep(run, uow, page, is_full=since is None)
+            if point["phase"] == "scan" and ahead is None:
+                await run.go_on()
+    finally:
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+
+async def _asked(run: Run, scan: Scan) -> Page:
+    """The page, asked for while the one before is being kept."""
+    return await run.session.page(scan)
 
 
 async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None:
@@ -91,7 +108,9 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
     point = run.job.checkpoint
     point.setdefault("ahead_seconds", run.http.ahead.total_seconds())
     seen = [each for record in page.records for each in as_kept(run.rule.entities[0], record)]
-    stored = await listings.store(uow, run.connection_id, seen, run.job.id, is_full=is_full)
+    # Whoever looks for what is gone has to know what was seen; to everybody else a write of each record is wasted.
+    seen_by = run.job.id if is_full and point["was_reset"] else None
+    stored = await listings.store(uow, run.connection_id, seen, seen_by=seen_by)
     run.job.count("scanned", len(page.records))
     if page.unread:
         await _tell_unread(run, uow, page)

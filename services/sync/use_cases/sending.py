@@ -153,7 +153,7 @@ async def _take_in(run: Run, uow: UnitOfWork, read: Sequence[Seen]) -> None:
     """What was read is kept and looked at like any page: what changed there comes in, and who wins is decided there."""
     if not read:
         return
-    await listings.store(uow, run.connection_id, read, run.job.id, is_full=False)
+    await listings.store(uow, run.connection_id, read)
     await analyse_these(uow, run.connection, run.settings, [(seen.entity, seen.external_id) for seen in read])
 
 

@@ -47,6 +47,7 @@ class Custom:
     overlap = timedelta(minutes=2)
     page_size = 100
     credential_names: tuple[str, ...] = ("token", "signing_secret")
+    reads_ahead = True
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         custom_settings(settings)

@@ -48,6 +48,8 @@ class Files:
     overlap = timedelta(0)
     page_size = 5000
     credential_names: tuple[str, ...] = ("password", "private_key")
+    # Whoever asks for the next page says that the file before may be archived.
+    reads_ahead = False
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         files_settings(settings)

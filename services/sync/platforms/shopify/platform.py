@@ -95,6 +95,8 @@ class Shopify:
     overlap = timedelta(minutes=2)
     page_size = 100
     credential_names: tuple[str, ...] = ("access_token", "client_id", "client_secret")
+    # A page of a bulk operation waits for it, which nobody should do twice.
+    reads_ahead = False
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         unknown = sorted(set(settings) - _SETTINGS)
