@@ -71,14 +71,58 @@ async def resolve(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, subjects
     )
 
 
+# For a person, or for another scan after a reset: that an ordinary run came to its end says nothing of these.
+_LASTING = ("too_many_gone", "incomplete_scan", "too_many_emptied")
+
+
 async def resolve_feed(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, execution_id: UUID) -> None:
     """The feed came to its end: what was open of it as a whole is over, but for what this very run has to say."""
     await uow.execute(
         "UPDATE issues SET resolved_at = now() WHERE connection_id = $1 AND feed = $2 AND subject = $2"
-        " AND resolved_at IS NULL AND (class = 'retry' OR execution_id IS DISTINCT FROM $3)",
+        " AND resolved_at IS NULL AND (class = 'retry' OR execution_id IS DISTINCT FROM $3) AND code <> ALL($4)",
         connection_id,
         feed,
         execution_id,
+        _LASTING,
+    )
+
+
+async def resolve_lasting(uow: UnitOfWork, connection_id: UUID, feeds: Sequence[FeedKind], execution_id: UUID) -> None:
+    """A whole scan after a reset has found everything in order: what others of these feeds had to say of it is over."""
+    await uow.execute(
+        "UPDATE issues SET resolved_at = now() WHERE connection_id = $1 AND feed = ANY($2) AND subject = feed"
+        " AND resolved_at IS NULL AND code = ANY($3) AND execution_id IS DISTINCT FROM $4",
+        connection_id,
+        feeds,
+        _LASTING,
+        execution_id,
+    )
+
+
+async def resolve_settled(uow: UnitOfWork, connection_id: UUID, feed: FeedKind) -> None:
+    """What was open of products is over where nothing that comes in of them, or of their variants, fails or waits."""
+    await uow.execute(
+        "UPDATE issues i SET resolved_at = now() FROM listings l WHERE i.connection_id = $1 AND i.feed = $2"
+        " AND i.class = 'error' AND i.resolved_at IS NULL AND l.id = i.listing_id"
+        " AND NOT EXISTS (SELECT FROM changes c WHERE c.listing_id = l.id AND c.direction = 'in'"
+        " AND c.state IN ('failed', 'queued'))"
+        " AND NOT EXISTS (SELECT FROM listings v JOIN changes c ON c.listing_id = v.id WHERE v.connection_id = $1"
+        " AND v.parent_external_id = l.external_id AND c.direction = 'in' AND c.state IN ('failed', 'queued'))",
+        connection_id,
+        feed,
+    )
+
+
+async def resolve_readable(
+    uow: UnitOfWork, connection_id: UUID, feeds: Sequence[FeedKind], subjects: Sequence[str]
+) -> None:
+    """These records can be read again, whichever of these feeds could not."""
+    await uow.execute(
+        "UPDATE issues SET resolved_at = now() WHERE connection_id = $1 AND feed = ANY($2) AND subject = ANY($3)"
+        " AND resolved_at IS NULL AND code = 'unreadable_record'",
+        connection_id,
+        feeds,
+        subjects,
     )
 
 

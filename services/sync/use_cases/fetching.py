@@ -14,9 +14,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from services.sync.models import same_records
 from services.sync.platforms.base import Page, Scan
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import changes, connections, listings
+from services.sync.repository import changes, connections, issues, listings
 from services.sync.repository.issues import Trouble
 from services.sync.use_cases.analysing import analyse
 from services.sync.use_cases.executing import Run
@@ -112,6 +113,8 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
     seen_by = run.job.id if is_full and point["was_reset"] else None
     stored = await listings.store(uow, run.connection_id, seen, seen_by=seen_by)
     run.job.count("scanned", len(page.records))
+    readable = [record.external_id for record in page.records]
+    await issues.resolve_readable(uow, run.connection_id, same_records(run.kind), readable)
     if page.unread:
         await _tell_unread(run, uow, page)
     if not page.is_whole:
@@ -164,8 +167,10 @@ async def _find_gone(run: Run) -> None:
         elif unseen and (unseen == of or (of > _FEW_RECORDS and unseen * 100 > run.settings.guard_percent * of)):
             message = f"{unseen} of {of} records were not seen any more, which is more than may vanish: they are kept."
             await run.tell(uow, Trouble(run.kind, "error", "too_many_gone", message, run.kind))
-        elif unseen:
-            run.job.count("gone", await listings.mark_gone(uow, run.connection_id, run.rule.entities, run.job.id))
+        else:
+            if unseen:
+                run.job.count("gone", await listings.mark_gone(uow, run.connection_id, run.rule.entities, run.job.id))
+            await issues.resolve_lasting(uow, run.connection_id, same_records(run.kind), run.job.id)
 
 
 async def _analyse(run: Run) -> None:

@@ -24,6 +24,10 @@ _FIXES: dict[str, tuple[str, str | None]] = {
     "too_many_emptied": ("Look at the changes that wait: approve them, or cancel them.", "guard_percent"),
     "incomplete_scan": ("Reset the clock and read everything again.", None),
     "partial_scan": ("Nothing is to be done: what only tells changes can not tell what is gone.", None),
+    "no_product": (
+        "Nothing is to be done: what changes there of a product deleted here is left.",
+        None,
+    ),
     "unreadable_record": ("Correct the record over there; the message says what is odd about it.", None),
     "invalid_order": ("Correct the order over there; it is read again when it changes.", None),
     "credentials_refused": ("Give the connection new credentials.", "credentials"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.identifiers import new_id
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
 from tests.platforms.conftest import product, put_products
@@ -144,3 +145,30 @@ async def test_what_vanished_leaves_only_after_a_reset_and_never_all_at_once(
     done = await connected.run("import_products")
     assert done["counters"].get("gone", 0) == 0
     assert "too_many_gone" in {each["code"] for each in await connected.issues()}
+
+    # An ordinary run that comes to its end says nothing of it; another reset scan that finds them again does.
+    await connected.run("import_products")
+    assert "too_many_gone" in {each["code"] for each in await connected.issues()}
+    put_products(fake, 5)
+    await connected.post(f"/v1/connections/{connected.id}/reset-clock", {"entity": "product"})
+    await connected.run("import_products")
+    assert "too_many_gone" not in {each["code"] for each in await connected.issues()}
+
+
+@pytest.mark.feature("SYN-11")
+async def test_what_changes_of_a_product_that_was_deleted_here_is_settled(
+    connected: Connected, fake: CustomShop
+) -> None:
+    put_products(fake, 2)
+    await connected.confirm_matches()
+    await connected.run("import_products")
+    uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    # Its product is none that the catalog has.
+    await uow.execute("UPDATE listings SET product_id = $1 WHERE external_id = '2' AND entity = 'product'", new_id())
+    await uow.commit()
+    fake.put_product(*product(2, title="Shawl"))
+    await connected.run("update_products")
+    assert await connected.changes(state="queued", direction="in") == []
+    (change,) = await connected.changes(state="cancelled", direction="in")
+    assert (change["field"], change["reason"]) == ("title", "no_product")
+    assert ("info", "no_product") in {(each["issue_class"], each["code"]) for each in await connected.issues()}

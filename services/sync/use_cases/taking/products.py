@@ -44,6 +44,7 @@ class Item:
     """One product of a plan: whose rows those of `owner` are, and what is settled when they were taken."""
 
     owner: str
+    external_id: str
     listing_id: UUID
     product_id: UUID | None
     change_ids: list[UUID] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Item:
         """The same from a plan's blob."""
         return cls(
             told["owner"],
+            told["external_id"],
             UUID(told["listing_id"]),
             UUID(told["product_id"]) if told["product_id"] else None,
             [UUID(each) for each in told["change_ids"]],
@@ -77,6 +79,8 @@ class Plan:
     linked: dict[UUID, UUID] = field(default_factory=dict)
     linking_changes: list[UUID] = field(default_factory=list)
     failed: dict[UUID, Trouble] = field(default_factory=dict)
+    # Of products that are not here any more.
+    called_off: list[UUID] = field(default_factory=list)
     # What is left out of what is taken, and why.
     notes: list[Trouble] = field(default_factory=list)
     last: UUID | None = None
@@ -94,10 +98,10 @@ async def take_products(run: Run) -> None:
         async with run.job.step() as uow:
             await run.tell(uow, Trouble(run.kind, "info", "matches_not_seen", message, run.kind))
         return
-    while True:
-        if "batch" not in run.job.checkpoint and not await _prepare(run):
-            return
+    while "batch" in run.job.checkpoint or await _prepare(run):
         await _carry_out(run)
+    async with run.job.step() as uow:
+        await issues.resolve_settled(uow, run.connection_id, run.kind)
 
 
 async def _prepare(run: Run) -> bool:
@@ -147,6 +151,10 @@ def _planned(run: Run, products: Sequence[RemoteProduct], keys: ProductKeys, que
             _plan_new(run, plan, product, keys, wanted)
         elif product.row["product_id"] in keys.slugs:
             _plan_updates(run, plan, product, keys.slugs[product.row["product_id"]], wanted)
+        elif product.row["product_id"] is not None:
+            message = "It was deleted here: what changed of it over there is not taken over."
+            plan.called_off += [change["id"] for change in wanted]
+            plan.notes.append(_note(run, product.row, "no_product", message))
     return plan
 
 
@@ -278,7 +286,7 @@ def _plan_updates(run: Run, plan: Plan, product: RemoteProduct, handle: str, wan
 
 def _item(plan: Plan, product: RemoteProduct, handle: str, product_id: UUID | None, wanted: Sequence[Any]) -> Item:
     return plan.items.setdefault(
-        handle, Item(handle, product.row["id"], product_id, [change["id"] for change in wanted])
+        handle, Item(handle, product.external_id, product.row["id"], product_id, [change["id"] for change in wanted])
     )
 
 
@@ -301,6 +309,7 @@ async def _keep(run: Run, plan: Plan) -> None:
         "linked": {str(listing_id): product_id for listing_id, product_id in plan.linked.items()},
         "linking_changes": plan.linking_changes,
         "failed": [[change_id, _told(trouble)] for change_id, trouble in plan.failed.items()],
+        "called_off": plan.called_off,
         "notes": list(map(_told, plan.notes)),
         "last": plan.last,
     }
@@ -363,7 +372,7 @@ async def _settle(
             run.kind,
             "error",
             *refused.get(item.owner, ("not_created", "The import did not make it.")),
-            item.owner,
+            item.external_id,
             item.listing_id,
         )
         for item in items
@@ -378,12 +387,15 @@ async def _settle(
     await listings.acknowledge(uow, {id_: fields for item in taken for id_, fields in item.acknowledged.items()})
     await listings.look_again(uow, list(by_match))
     applied = [change_id for item in taken for change_id in item.change_ids]
+    # With a new product all that it consists of is here, also what has failed before and was not tried by itself.
+    whole = [listing_id for item in taken if item.product_id is None for listing_id in item.acknowledged]
+    applied += [change["id"] for change in await changes.list_open(uow, whole, "in") if change["kind"] == "insert"]
     await changes.settle(uow, [*applied, *map(UUID, told["linking_changes"])], "applied")
     await changes.settle(uow, failed, "failed", "refused")
+    await changes.settle(uow, list(map(UUID, told["called_off"])), "cancelled", "no_product")
     run.job.count("applied", len(taken))
     run.job.count("linked", len(by_match))
     run.job.count("failed", len(troubles))
-    await issues.resolve(uow, run.connection_id, run.kind, [item.owner for item in taken])
     notes = [_read(said) for said in told["notes"]]
     if troubles or notes:
         await run.tell(uow, *troubles, *notes)

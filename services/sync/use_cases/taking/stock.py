@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.sync.repository import connections, listings
+from services.sync.repository import connections, issues, listings
 from services.sync.repository.issues import Trouble
 from services.sync.use_cases.executing import Run
 from shared import clock
@@ -56,6 +56,8 @@ async def _take_some(run: Run) -> bool:
             known.append((row, {"sku": row["sku"], "centre": centre, "on_hand": max(fields["quantity"], 0)}))
     updated = await _updated(run, known)
     async with run.job.step() as uow:
+        mapped = {f"location {place}" for place in places}
+        await issues.resolve(uow, run.connection_id, run.kind, [*mapped, *(row["external_id"] for row, _ in known)])
         for result in updated.results if updated else ():
             if result.status == "failed":
                 row = known[result.row - 1][0]
