@@ -13,6 +13,14 @@ class ConnectionChangedSince(Conflict):
     status = 412
 
 
+class AlreadyConnected(Conflict):
+    """There is a connection to this very place already: its orders would come in twice."""
+
+
+class BothSidesChosen(ValidationFailed):
+    """Of a conflict one side can win."""
+
+
 class UnknownPlatform(ValidationFailed):
     """There is no such platform."""
 

@@ -104,7 +104,7 @@ async def _update(uow: UnitOfWork, rows: Sequence[tuple[UUID, Seen]]) -> None:
     """Not what was gone over meanwhile by something newer. What was called off while it was away is looked at anew."""
     await uow.execute(
         "UPDATE listings l SET parent_external_id = p.parent, sku = p.sku, barcode = p.barcode, remote = p.remote,"
-        " refs = p.refs, digest = p.digest, remote_updated_at = p.updated_at, gone_at = NULL,"
+        " refs = l.refs || p.refs, digest = p.digest, remote_updated_at = p.updated_at, gone_at = NULL,"
         " analysed = CASE WHEN l.gone_at IS NULL THEN l.analysed END,"
         " marks = l.marks + (l.gone_at IS NOT NULL)::integer, updated_at = now(), version = l.version + 1"
         " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[], $7::bytea[],"

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from services.sync.budget import Budgets
-from services.sync.errors import ConnectionChangedSince, ConnectionIsBusy, InvalidCredentials
+from services.sync.errors import AlreadyConnected, ConnectionChangedSince, ConnectionIsBusy, InvalidCredentials
 from services.sync.models import FEEDS
 from services.sync.platforms.base import Account, Platform
 from services.sync.platforms.registry import get_platform
@@ -46,7 +46,8 @@ _DECIDING: dict[Entity, tuple[str, ...]] = {"product": ("fields", "price"), "sto
 async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
     """Greet the platform, then keep the connection, with its feeds.
 
-    Raises ShopNotFound, UnknownPlatform, InvalidConnectionSettings, InvalidCredentials, and as `sessions.greet`.
+    Raises ShopNotFound, UnknownPlatform, InvalidConnectionSettings, InvalidCredentials, AlreadyConnected, and as
+    `sessions.greet`.
     """
     platform = get_platform(draft.platform)
     platform.check_settings(draft.settings.platform)
@@ -57,6 +58,7 @@ async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
     greeting = await sessions.greet(uow.resident(Budgets), connection_id, draft.platform, account)
     if told is not None:
         await SHOPS.take(uow, told)
+    await _check_is_alone(uow, platform, draft)
     await connections.add(
         uow,
         {
@@ -77,6 +79,15 @@ async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
         uow.defer(FIND_CANDIDATES, {"category_ids": None, "after": None})
     uow.audit("connection.create", "connection", connection_id, after=_described(row))
     return shape(row)
+
+
+async def _check_is_alone(uow: UnitOfWork, platform: Platform, draft: ConnectionDraft) -> None:
+    """Raises AlreadyConnected."""
+    address = platform.base_url(draft.settings.platform)
+    for row in await connections.list_of_shops(uow, None):
+        known = ConnectionSettings.model_validate_json(row["settings"]).platform
+        if row["platform"] == draft.platform and platform.base_url(known) == address:
+            raise AlreadyConnected(f"The connection '{row['name']}' leads there already.")
 
 
 def _first_feeds(platform: Platform, time_zone: str) -> list[tuple[str, bool, str | None, Any]]:

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from services.sync.errors import BothSidesChosen
 from services.sync.platforms.base import Platform
 from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, connections, creations, listings
@@ -26,13 +27,16 @@ _WAITING = ("review", "conflict", "failed")
 
 
 async def approve(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges:
-    """Let waiting changes happen; the other side of a conflict is called off. Raises ChangeNotFound.
+    """Let waiting changes happen; the other side of a conflict is called off.
+
+    Raises ChangeNotFound, BothSidesChosen.
 
     What was to be made on a platform, and called off, is to be made after all.
     """
     locked = await changes.lock(uow, change_ids)
     revived = [row for row in locked if row["state"] == "cancelled" and _is_creation(row)]
     rows = [*(row for row in locked if row["state"] in _WAITING), *revived]
+    _check_one_side(rows)
     await _decide(uow, rows, "queued")
     await creations.decide(uow, [row["listing_id"] for row in revived], is_wanted=True)
     conflicts = [row for row in rows if row["state"] == "conflict"]
@@ -46,6 +50,13 @@ async def approve(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges
     if ours:
         await listings.acknowledge_remote(uow, ours)
     return DecidedChanges(decided=len(rows))
+
+
+def _check_one_side(rows: Sequence[asyncpg.Record]) -> None:
+    """Raises BothSidesChosen."""
+    disputed = [(row["listing_id"], row["field"]) for row in rows if row["state"] == "conflict"]
+    if len(set(disputed)) < len(disputed):
+        raise BothSidesChosen("Both sides of a conflict are among them: name the one that wins.")
 
 
 async def cancel(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges:

@@ -11,19 +11,21 @@ only when the last page is kept, to the platform's own time when the scan began.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from services.sync.models import same_records
-from services.sync.platforms.base import Page, Scan
+from services.sync.platforms.base import Page, Scan, Unread
 from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, connections, issues, listings
 from services.sync.repository.issues import Trouble
+from services.sync.repository.listings import Seen
 from services.sync.use_cases.analysing import analyse
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.keeping import as_kept
 from services.sync.use_cases.products_out import compare_products
 from shared import clock
+from shared.contracts.sync.shapes import Entity
 from shared.unit_of_work import UnitOfWork
 
 Take = Callable[[Run], Awaitable[None]]
@@ -34,6 +36,8 @@ _ALWAYS_FULL = ("import_stock", "check_stock")
 _ANALYSED_AT_ONCE = 2000
 # Below so many records a share says nothing.
 _FEW_RECORDS = 3
+# What a platform says there are beyond that is a mistake of its.
+_MOST_RECORDS = 1 << 40
 
 
 async def fetch(run: Run, take: Take) -> None:
@@ -108,21 +112,22 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
     """A page, and with the last one the clock."""
     point = run.job.checkpoint
     point.setdefault("ahead_seconds", run.http.ahead.total_seconds())
-    seen = [each for record in page.records for each in as_kept(run.rule.entities[0], record)]
+    seen, unread = _readable(run.rule.entities[0], page)
     # Whoever looks for what is gone has to know what was seen; to everybody else a write of each record is wasted.
     seen_by = run.job.id if is_full and point["was_reset"] else None
     stored = await listings.store(uow, run.connection_id, seen, seen_by=seen_by)
     run.job.count("scanned", len(page.records))
-    readable = [record.external_id for record in page.records]
+    readable = [each.external_id for each in seen if each.parent_external_id is None]
     await issues.resolve_readable(uow, run.connection_id, same_records(run.kind), readable)
-    if page.unread:
-        await _tell_unread(run, uow, page)
+    if unread:
+        await _tell_unread(run, uow, unread)
     if not page.is_whole:
         point["is_partial"] = True
     for name in ("new", "changed", "unchanged"):
         run.job.count(name, getattr(stored, name))
     run.job.done += len(page.records)
-    run.job.total = page.total if page.total is not None else run.job.total
+    if page.total is not None and 0 <= page.total < _MOST_RECORDS:
+        run.job.total = page.total
     point["resume"], point["retries"] = page.resume, 0
     if page.resume is None:
         scanned = run.rule.scanned
@@ -134,10 +139,22 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
         point["phase"] = "gone" if is_full and point["was_reset"] else "analyse"
 
 
-async def _tell_unread(run: Run, uow: UnitOfWork, page: Page) -> None:
+def _readable(entity: Entity, page: Page) -> tuple[list[Seen], list[Unread]]:
+    """The records of a page as they are kept; one that cannot be kept is told, and costs nobody but itself."""
+    seen: list[Seen] = []
+    unread = list(page.unread)
+    for record in page.records:
+        try:
+            seen += as_kept(entity, record)
+        except TypeError as error:
+            unread.append(Unread(record.external_id, str(error)))
+    return seen, unread
+
+
+async def _tell_unread(run: Run, uow: UnitOfWork, unread: Sequence[Unread]) -> None:
     """What is there and can not be read is an issue of its own, and has not vanished."""
     run.job.checkpoint["has_unread"] = True
-    run.job.count("failed", len(page.unread))
+    run.job.count("failed", len(unread))
     troubles = [
         Trouble(
             run.kind,
@@ -147,7 +164,7 @@ async def _tell_unread(run: Run, uow: UnitOfWork, page: Page) -> None:
             each.external_id or f"{run.rule.scanned} without an id",
             remote_message=each.message,
         )
-        for each in page.unread
+        for each in unread
     ]
     await run.tell(uow, *troubles)
 

@@ -7,10 +7,15 @@ from cronsim import CronSim, CronSimError
 
 from services.sync.errors import InvalidCron
 
+# Seconds are not one of them.
+_FIELDS = 5
+
 
 def check(cron: str) -> None:
     """Raises InvalidCron for one that is none, or never comes."""
     try:
+        if len(cron.split()) != _FIELDS:
+            raise CronSimError
         next(CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration):
         raise InvalidCron(

@@ -45,7 +45,7 @@ class CreateConnection(Command[Connection]):
     """Connect a store platform: it is asked who it is first, and kept when it answers. It begins in test mode.
 
     Refused: `shop_not_found` (404), `unknown_platform`, `invalid_connection_settings`, `invalid_credentials` (422),
-    `credentials_refused`, `platform_refused` (409), `platform_away` (503).
+    `credentials_refused`, `platform_refused`, `already_connected` (409), `platform_away` (503).
     """
 
     timeout_seconds = 45.0
@@ -286,9 +286,9 @@ class GetChange(Query[QueuedChange]):
 
 
 class ApproveChanges(Command[DecidedChanges]):
-    """Let changes happen that wait for a person or failed; of a conflict, this side wins.
+    """Let changes happen that wait for a person or failed; of a conflict, the side wins whose change is named.
 
-    Refused: `change_not_found` (404).
+    Refused: `change_not_found` (404), `both_sides_chosen` (422).
     """
 
     change_ids: ChangeIds

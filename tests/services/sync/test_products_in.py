@@ -172,3 +172,12 @@ async def test_what_changes_of_a_product_that_was_deleted_here_is_settled(
     (change,) = await connected.changes(state="cancelled", direction="in")
     assert (change["field"], change["reason"]) == ("title", "no_product")
     assert ("info", "no_product") in {(each["issue_class"], each["code"]) for each in await connected.issues()}
+
+
+async def test_two_variants_of_one_sku_wait_for_a_person(connected: Connected, fake: CustomShop) -> None:
+    _, fields, variants = product(1)
+    fake.put_product("1", fields, variants | {"11": variants["10"] | {"price": {"amount": 5, "currency": "EUR"}}})
+    await connected.confirm_matches()
+    await connected.run("import_products")
+    assert "duplicate_sku" in {each["code"] for each in await connected.issues()}
+    assert await connected.products() == {}

@@ -111,6 +111,9 @@ async def test_when_both_sides_changed_a_person_decides(connected: Connected, fa
     assert {name: each["after"] for name, each in waiting.items()} == {"in": "Theirs", "out": "Ours"}
     assert ((await connected.products())["scarf-1"]["title"], fake.product("1")[0]["title"]) == ("Ours", "Theirs")
 
+    both = {"change_ids": [each["id"] for each in waiting.values()]}
+    refused = await connected.client.post("/v1/changes/approve", json=both, headers=connected.headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "both_sides_chosen")
     chosen = waiting["in" if winner == "theirs" else "out"]
     await connected.post("/v1/changes/approve", {"change_ids": [chosen["id"]]})
     await connected.run("update_products")

@@ -13,7 +13,7 @@ from shared.contracts.platform.imports import GetImport
 from tests.doors import Client, eventually
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
-from tests.platforms.conftest import put_products
+from tests.platforms.conftest import product, put_products
 
 pytestmark = pytest.mark.feature("SYN-2", "SYN-3", "SYN-10", "SYN-11")
 
@@ -253,3 +253,20 @@ async def test_a_race_in_the_database_is_run_again(
     assert (done["state"], done["counters"]["scanned"]) == ("succeeded", 3)
     assert "attempt 1" in done["log"][0]
     assert [each["code"] for each in await connected.issues()] == ["matches_not_seen"]
+
+
+@pytest.mark.feature("SYN-1")
+async def test_the_same_shop_is_connected_once(connected: Connected, fake: CustomShop) -> None:
+    again = await connected.client.post("/v1/connections", json=connected.draft(), headers=connected.headers)
+    assert (again.status_code, again.json()["code"]) == (409, "already_connected")
+
+
+async def test_a_record_that_cannot_be_kept_costs_nobody_but_itself(connected: Connected, fake: CustomShop) -> None:
+    put_products(fake, 4)
+    _, fields, variants = product(2)
+    variants["20"]["weight_grams"] = 10**30
+    fake.put_product("2", fields, variants)
+    done = await connected.run("import_products")
+    assert (done["state"], done["counters"]["new"]) == ("partial", 6), done
+    (issue,) = [each for each in await connected.issues() if each["issue_class"] == "error"]
+    assert (issue["code"], issue["subject"]) == ("unreadable_record", "2")

@@ -163,7 +163,11 @@ def _planned(run: Run, products: Sequence[RemoteProduct], keys: ProductKeys, que
 
 def _plan_new(run: Run, plan: Plan, product: RemoteProduct, keys: ProductKeys, wanted: Sequence[Any]) -> None:
     found = matching.match(run.settings, keys, product)
-    if found.outcome == "ambiguous":
+    doubled = next((sku for sku in product.skus if product.skus.count(sku) > 1), None)
+    if doubled is not None:
+        message = f"The SKU {doubled} is that of two of its variants; a SKU is what a variant is known by."
+        plan.failed |= {change["id"]: _trouble(run, product, "duplicate_sku", message) for change in wanted}
+    elif found.outcome == "ambiguous":
         message = f"Its {found.by}s belong to {len(found.product_ids)} different products here; say which it is."
         plan.failed |= {change["id"]: _trouble(run, product, "ambiguous_match", message) for change in wanted}
     elif found.outcome == "create":

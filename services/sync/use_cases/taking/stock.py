@@ -28,6 +28,9 @@ async def take_stock(run: Run) -> None:
     """
     while await _take_some(run):
         pass
+    if run.job.counters.get("failed"):
+        # What is not here was not imported: writing ours would set it to nothing.
+        return
     async with run.job.step() as uow:
         await connections.put(uow, run.connection_id, {"stock_imported_at": clock.now()}, is_new_version=False)
 
