@@ -127,5 +127,9 @@ class ChangeNotFound(NotFound):
     """There is no such change."""
 
 
+class OneRemovalAtATime(Conflict):
+    """What is taken away on a platform is approved one by one (SYN-8)."""
+
+
 class IssueNotFound(NotFound):
     """There is no such issue."""

@@ -57,7 +57,7 @@ class CustomShop:
     `shortens`: titles are cut at so many characters. `silent_stock`: a stock level's time does not move when its
     quantity does. `touchy`: a write that changes nothing moves the time, and is `ok`. `drifts`: after so many pages,
     what they gave and one more record move to the end.
-    `rights`: what the token may do. `is_strict`: requests must be signed.
+    `rights`: what the token may do. `is_strict`: requests must be signed. `keeps_images`: it takes no picture away.
     """
 
     platform = "custom"
@@ -71,6 +71,7 @@ class CustomShop:
     touchy: bool = False
     drifts: int = 0
     rights: list[str] = field(default_factory=lambda: list(RIGHTS))
+    keeps_images: bool = False
     is_strict: bool = False
     places: list[Item] = field(default_factory=lambda: [{"id": "main", "name": "Main warehouse"}])
     # How much is allowed and left, for `RateLimit`; None: nothing is said.
@@ -81,6 +82,7 @@ class CustomShop:
             name: {} for name in ("products", "stock", "orders", "suppliers", "supplier-links")
         }
         self.requests: list[str] = []
+        self.pictures_read: list[str] = []
         self._done: dict[str, str] = {}
         self._shipments: dict[str, list[Item]] = {}
         self._seen: set[str] = set()
@@ -98,6 +100,8 @@ class CustomShop:
                 Route(f"/{name}", self._answering(self._write), methods=["POST"])
                 for name in ("products", "stock", "shipments")
             ),
+            Route("/products/{id}/images/{url:path}", self._answering(self._take_image), methods=["DELETE"]),
+            Route("/pictures/{name}", self._picture),
         ]
         self.settings["url"] = await self._server.start(Starlette(routes=routes), port)
 
@@ -172,7 +176,8 @@ class CustomShop:
             return
         message_id = request.headers.get("crossdock-id", "")
         timestamp = request.headers.get("crossdock-timestamp", "0")
-        target = f"{request.url.path}?{request.url.query}".rstrip("?")
+        # As it was sent, percent-encoded: `url.path` is not.
+        target = f"{request.scope['raw_path'].decode()}?{request.url.query}".rstrip("?")
         signed = f"{message_id}.{timestamp}.{request.method} {target}\n".encode() + body
         is_genuine = hmac.compare_digest(request.headers.get("crossdock-signature", ""), _signature(signed))
         if (
@@ -288,6 +293,25 @@ class CustomShop:
                 record.body["variants"][variant["id"]].update(plain(variant["set"]))
         record.updated_at = self._tick()
         return self._product_result("ok", external_id, item)
+
+    async def _take_image(self, request: Request) -> Item:
+        external_id, url = request.path_params["id"], request.path_params["url"]
+        if self.keeps_images:
+            raise _Refused(405, "Pictures stay.")
+        record = self.kept["products"].get(external_id)
+        there = record.body["fields"].get("images", []) if record else []
+        left = [image for image in there if image["url"] != url]
+        if record is None or len(left) == len(there):
+            raise _Refused(404, "There is no such picture.")
+        record.body["fields"]["images"] = left
+        record.updated_at = self._tick()
+        self.writes.append(RemoteWrite("images", external_id, url, True))
+        return {}
+
+    async def _picture(self, request: Request) -> Response:
+        """The bytes of a picture, the same for names that begin alike: `a.png` and `a-again.png`."""
+        self.pictures_read.append(request.path_params["name"])
+        return Response(request.path_params["name"].partition(".")[0].partition("-")[0], media_type="image/png")
 
     def _product_result(self, outcome: str, external_id: str, item: Item) -> Item:
         """As the record is now: variants that were made are found by their SKUs."""

@@ -253,6 +253,21 @@ async def test_another_method_is_never_sent(custom: CustomShop) -> None:
     assert custom.requests == []
 
 
+@pytest.mark.feature("SYN-8")
+async def test_one_picture_is_taken_away_by_a_signed_request_and_no_other(custom: CustomShop) -> None:
+    first, second = "https://images.example/a b.png?size=1&v=2", "https://images.example/c.png"
+    custom.put_product(*product(1, images=[{"url": first, "alt": None}, {"url": second, "alt": None}]))
+    custom.credentials |= {"signing_secret": SIGNING_SECRET}
+    custom.is_strict = True
+    async with session_with(custom) as session:
+        assert (await session.take_image("1", first)).outcome == "ok"
+        assert (await session.take_image("1", first)).outcome == "unchanged"
+        assert (await session.take_image("2", second)).outcome == "unchanged"
+        custom.keeps_images = True
+        assert (await session.take_image("1", second)).outcome == "person"
+    assert custom.product("1")[0]["images"] == [{"url": second, "alt": None}]
+
+
 # --- webhooks
 
 

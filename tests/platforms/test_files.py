@@ -608,3 +608,11 @@ def test_settings_that_can_not_work_are_refused_by_name(settings: dict[str, Any]
     with pytest.raises(InvalidConnectionSettings) as raised:
         Files().check_settings(settings)
     assert words in raised.value.detail
+
+
+@pytest.mark.feature("SYN-8")
+async def test_file_takes_no_picture_away(files: FilesShop) -> None:
+    async with session_with(files) as session:
+        answer = await session.take_image("scarf-1", "https://images.example/a.png")
+    assert (answer.outcome, answer.external_id) == ("person", "scarf-1")
+    assert files.there("out") == []

@@ -210,6 +210,9 @@ class Session(Protocol):
     async def confirm_shipments(self, writes: Sequence[ShipmentWrite]) -> Sequence[Written]:
         """Say that goods have left, each shipment once however often it is tried."""
 
+    async def take_image(self, product_external_id: str, url: str) -> Written:
+        """Take one picture off a product, after a person approved that one change. `url` is its address there."""
+
 
 # --- being told
 

@@ -130,13 +130,15 @@ SELECT due.* FROM records kinds CROSS JOIN LATERAL (
 ) due ORDER BY due.listing_id, due.field
 """  # noqa: S608
 # Which queued changes a feed takes up.
-Which = Literal["all", "inserts", "updates", "images", "fields"]
+Which = Literal["all", "inserts", "updates", "images", "fields", "relinks", "removals"]
 _WHICH: dict[Which, str] = {
     "all": "true",
     "inserts": "c.kind = 'insert'",
-    "updates": "c.kind = 'update' AND c.field <> 'images'",
+    "updates": "c.kind = 'update' AND c.field NOT IN ('images', 'product_id')",
     "images": "c.kind = 'update' AND c.field = 'images'",
     "fields": "c.kind = 'update'",
+    "removals": "c.kind = 'delete' AND c.decided_by IS NOT NULL",
+    "relinks": "c.kind = 'update' AND c.field = 'product_id'",
 }
 
 

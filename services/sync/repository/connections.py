@@ -14,7 +14,7 @@ from shared.unit_of_work import UnitOfWork
 _CONNECTION = (
     "SELECT c.id, c.shop_id, s.code AS shop, s.currency, s.time_zone, s.is_removed, c.platform, c.name, c.mode,"
     " c.is_paused, c.needs_credentials, c.settings, c.credentials, c.greeting, c.checked_at, c.matches_seen_at,"
-    " c.stock_imported_at, c.live_at, c.created_at, c.updated_at, c.version"
+    " c.stock_imported_at, c.live_at, c.levels_since, c.levels_wanted, c.created_at, c.updated_at, c.version"
     " FROM connections c JOIN shops s ON s.id = c.shop_id"
 )
 _SEEN = "($1::uuid[] IS NULL OR c.shop_id = ANY($1))"
@@ -74,6 +74,24 @@ async def put(uow: UnitOfWork, connection_id: UUID, values: Mapping[str, Any], *
         f"UPDATE connections SET updated_at = now(), {changes}{raised} WHERE id = $1",  # noqa: S608
         connection_id,
         *values.values(),
+    )
+
+
+async def want_levels(uow: UnitOfWork, connection_id: UUID) -> None:
+    """What was made there has stock levels from now on, which are to be looked for."""
+    await uow.execute(
+        "UPDATE connections SET levels_since = least(levels_since, now()), levels_wanted = levels_wanted + 1"
+        " WHERE id = $1",
+        connection_id,
+    )
+
+
+async def note_levels(uow: UnitOfWork, connection_id: UUID, wanted: int) -> None:
+    """They were looked for, as `wanted` was read before; if something was made meanwhile, they are once more."""
+    await uow.execute(
+        "UPDATE connections SET levels_since = NULL, levels_wanted = 0 WHERE id = $1 AND levels_wanted = $2",
+        connection_id,
+        wanted,
     )
 
 

@@ -129,7 +129,7 @@ def _columns(rows: Sequence[Seen]) -> Iterator[list[Any]]:
 _LISTING = (
     "SELECT l.id, l.connection_id, l.entity, l.external_id, l.parent_external_id, l.sku, l.product_id, l.order_id,"
     " l.remote, l.refs, l.digest, l.acknowledged, l.sent, l.became, l.marks, l.remote_updated_at, l.gone_at,"
-    " l.created_at, l.updated_at, l.version, l.is_made FROM listings l"
+    " l.created_at, l.updated_at, l.version, l.is_made, l.pictures FROM listings l"
 )
 
 
@@ -448,6 +448,28 @@ async def lock_by_names(uow: UnitOfWork, connection_id: UUID, names: Sequence[tu
         connection_id,
         [entity for entity, _ in names],
         [external_id for _, external_id in names],
+    )
+
+
+async def note_pictures(uow: UnitOfWork, pictures: Mapping[UUID, Mapping[str, str]], *, is_whole: bool = True) -> None:
+    """Which addresses the platform gave our pictures: all that is known of each record, or some more of it."""
+    await uow.execute(
+        "UPDATE listings l SET pictures = CASE WHEN $3 THEN r.pictures::jsonb ELSE l.pictures || r.pictures::jsonb END"
+        " FROM unnest($1::uuid[], $2::text[]) AS r (id, pictures) WHERE l.id = r.id",
+        list(pictures),
+        [dumped(dict(each)) for each in pictures.values()],
+        is_whole,
+    )
+
+
+async def forget_pictures(uow: UnitOfWork, addresses: Sequence[tuple[UUID, str]]) -> None:
+    """Pictures of these addresses on the platform are its own, and no longer one of ours."""
+    await uow.execute(
+        "UPDATE listings l SET pictures = (SELECT coalesce(jsonb_object_agg(p.key, p.value), '{}')"
+        " FROM jsonb_each_text(l.pictures) p WHERE NOT EXISTS (SELECT FROM unnest($1::uuid[], $2::text[])"
+        " AS r (id, address) WHERE r.id = l.id AND r.address = p.value)) WHERE l.id = ANY($1)",
+        [listing_id for listing_id, _ in addresses],
+        [address for _, address in addresses],
     )
 
 

@@ -7,6 +7,7 @@
     the platform's                        queued to be taken over here
     to be looked at                       waits for a person
     different, and changed here as well   a conflict: as the field's rule says
+    new, with what a vanished one had     a re-link: a person says whether it is the same product of ours
 
 An acknowledged value is one that both sides have dealt with; a field that waits keeps the value from before. So the
 same scan again finds the same changes, and one that came half-way is simply done again.
@@ -21,8 +22,9 @@ import asyncpg
 import orjson
 
 from services.sync.models import rule_of
-from services.sync.repository import changes, creations, listings
+from services.sync.repository import changes, creations, listings, relinks
 from services.sync.repository.changes import WHOLE, Found
+from services.sync.repository.relinks import PRODUCT
 from shared.contracts.sync.shapes import ConnectionSettings
 from shared.unit_of_work import UnitOfWork
 
@@ -75,7 +77,14 @@ async def _look_at(
     waiting: dict[UUID, dict[str, Any]] = {}
     for change in await changes.list_open(uow, ids, "out"):
         waiting.setdefault(change["listing_id"], {})[change["field"]] = orjson.loads(change["after"])
-    findings = {row["id"]: findings_of(settings, row, waiting.get(row["id"], {})) for row in rows}
+    new = [row["id"] for row in rows if row["acknowledged"] is None and row["entity"] in ("product", "variant")]
+    returned = await relinks.find(uow, connection["id"], new) if new else {}
+    findings = {
+        row["id"]: _of_returned(row, returned[row["id"]])
+        if row["id"] in returned
+        else findings_of(settings, row, waiting.get(row["id"], {}))
+        for row in rows
+    }
     await listings.note_analysed(uow, [(row["id"], row["digest"], findings[row["id"]].acknowledged) for row in rows])
     for direction, attribute in (("in", "in_over"), ("out", "out_over")):
         over = [(id_, name) for id_, each in findings.items() for name in getattr(each, attribute)]
@@ -114,6 +123,12 @@ def findings_of(settings: ConnectionSettings, row: Mapping[str, Any], waiting: M
         else:
             _decide(settings, row, findings, name, None if before is _NOT_THERE else before, now, waiting)
     return findings
+
+
+def _of_returned(row: Mapping[str, Any], product_id: UUID) -> Findings:
+    """A record that has the SKU or barcode of one that vanished: a person says whether it is that (SYN-8)."""
+    found = Found(row["id"], row["entity"], "in", "update", PRODUCT, None, str(product_id), "review", "relink")
+    return Findings(None, [found], in_over=[WHOLE])
 
 
 def _of_whole(settings: ConnectionSettings, row: Mapping[str, Any], remote: dict[str, Any]) -> Findings:

@@ -24,6 +24,7 @@ from services.sync.repository.creations import Made, Wanted
 from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import WrittenValues
 from services.sync.use_cases.executing import Run
+from services.sync.use_cases.outgoing_images import paired
 from services.sync.use_cases.outgoing_product import is_priced, is_sold, whole_product, whole_variant
 from services.sync.use_cases.sending import Queued
 from shared.contracts.catalog.messages import GetOfferParts, ListProductIds
@@ -289,7 +290,8 @@ def _in_order(batch: Sequence[Queued], trying: Sequence[Queued], answers: Sequen
 
 
 async def settle(uow: UnitOfWork, queued: Queued, answer: Written) -> None:
-    """What was made is there, under the ids that the platform has given it."""
+    """What was made is there, under the ids that the platform has given it; its stock levels are to be looked for."""
+    await connections.want_levels(uow, queued.row["connection_id"])
     rows = await listings.list_by_ids(uow, [queued.row["id"]])
     waiting = bool(rows) and rows[0]["external_id"] is None
     tried = orjson.loads(rows[0]["sent"]) if waiting else {}
@@ -304,6 +306,9 @@ async def settle(uow: UnitOfWork, queued: Queued, answer: Written) -> None:
         if part.external_id is not None and part.outcome in ("ok", "unchanged")
     ]
     await creations.note_made(uow, queued.row, _made(answer.external_id, content["product"], answer), parts)
+    pictures = paired(content["product"].get("images") or [], answer.fields.get("images") or [])
+    made = await listings.list_by_external_ids(uow, queued.row["connection_id"], "product", [answer.external_id])
+    await listings.note_pictures(uow, {row["id"]: pictures for row in made}, is_whole=False)
 
 
 def _made(external_id: str, sent: Mapping[str, Any], answer: Written) -> Made:

@@ -7,11 +7,12 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.sync.errors import BothSidesChosen
+from services.sync.errors import BothSidesChosen, OneRemovalAtATime
 from services.sync.platforms.base import Platform
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import changes, connections, creations, listings
+from services.sync.repository import changes, connections, creations, listings, relinks
 from services.sync.repository.changes import WHOLE
+from services.sync.repository.relinks import PRODUCT
 from shared.bus.envelope import Caller
 from shared.contracts.base import Page
 from shared.contracts.platform.shapes import Actor
@@ -29,11 +30,13 @@ _WAITING = ("review", "conflict", "failed")
 async def approve(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges:
     """Let waiting changes happen; the other side of a conflict is called off.
 
-    Raises ChangeNotFound, BothSidesChosen.
+    Raises ChangeNotFound, BothSidesChosen, OneRemovalAtATime.
 
     What was to be made on a platform, and called off, is to be made after all.
     """
     locked = await changes.lock(uow, change_ids)
+    if len(locked) > 1 and any(row["kind"] == "delete" for row in locked):
+        raise OneRemovalAtATime("Among them something is taken away over there: approve that by itself.")
     revived = [row for row in locked if row["state"] == "cancelled" and _is_creation(row)]
     rows = [*(row for row in locked if row["state"] in _WAITING), *revived]
     _check_one_side(rows)
@@ -65,9 +68,15 @@ async def cancel(uow: UnitOfWork, change_ids: Sequence[UUID]) -> DecidedChanges:
     await _decide(uow, rows, "cancelled")
     fields: dict[UUID, dict[str, Any]] = {}
     for row in rows:
-        if row["direction"] == "in" and row["field"] != WHOLE:
+        if row["direction"] == "in" and row["field"] not in (WHOLE, PRODUCT):
             fields.setdefault(row["listing_id"], {})[row["field"]] = orjson.loads(row["after"])
     await creations.decide(uow, [row["listing_id"] for row in rows if _is_creation(row)], is_wanted=False)
+    kept = [row for row in rows if row["kind"] == "delete"]
+    if kept:
+        await listings.forget_pictures(uow, [(row["listing_id"], row["field"].partition(":")[2]) for row in kept])
+    refused = [row["listing_id"] for row in rows if row["direction"] == "in" and row["field"] == PRODUCT]
+    if refused:
+        await relinks.refuse(uow, refused)
     if fields:
         await listings.acknowledge(uow, fields)
     return DecidedChanges(decided=len(rows))

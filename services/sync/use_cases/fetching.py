@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from services.sync.models import same_records
 from services.sync.platforms.base import Page, Scan, Unread
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import changes, connections, issues, listings
+from services.sync.repository import changes, connections, issues, listings, relinks
 from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import Seen
 from services.sync.use_cases.analysing import analyse
@@ -187,6 +187,7 @@ async def _find_gone(run: Run) -> None:
         else:
             if unseen:
                 run.job.count("gone", await listings.mark_gone(uow, run.connection_id, run.rule.entities, run.job.id))
+                await relinks.look_again(uow, run.connection_id)
             await issues.resolve_lasting(uow, run.connection_id, same_records(run.kind), run.job.id)
 
 

@@ -73,7 +73,14 @@ def question(products: Sequence[RemoteProduct]) -> FindProductKeys:
         skus=sorted({sku for product in products for sku in product.skus}),
         barcodes=sorted({code for product in products for code in product.barcodes}),
         slugs=sorted({product.handle for product in products}),
-        product_ids=[product.row["product_id"] for product in products if product.row["product_id"]],
+        product_ids=sorted(
+            {
+                row["product_id"]
+                for product in products
+                for row in (product.row, *(row for row, _ in product.variants))
+                if row["product_id"]
+            }
+        ),
     )
 
 

@@ -23,6 +23,7 @@ def product_fields(part: ProductPart) -> Fields:
         "status": part.status,
         "seo_title": part.seo_title,
         "seo_description": part.seo_description,
+        "images": [{"url": image.url, "alt": image.alt or None} for image in part.images],
     }
 
 
@@ -61,7 +62,6 @@ def whole_product(part: ProductPart, settings: ConnectionSettings) -> Fields:
         "handle": part.slug,
         "options": options,
         "categories": [category.names for category in part.categories],
-        "images": [{"url": image.url, "alt": image.alt or None} for image in part.images],
         "attributes": part.attributes,
     }
     variants = [whole_variant(variant, settings) for variant in part.variants if is_priced(variant)]

@@ -15,8 +15,9 @@ from services.sync.models import rule_of
 from services.sync.platforms.base import ProductWrite, VariantWrite, Written
 from services.sync.repository import changes, listings
 from services.sync.repository.changes import Found
-from services.sync.use_cases import creating
+from services.sync.use_cases import creating, images_out
 from services.sync.use_cases.executing import Run
+from services.sync.use_cases.outgoing_images import are_same, beside
 from services.sync.use_cases.outgoing_product import product_fields, variant_fields
 from services.sync.use_cases.sending import Queued, send
 from shared.contracts.catalog.messages import GetOfferParts
@@ -36,6 +37,8 @@ async def export_products(run: Run) -> None:
     await send(run, ("variant",), creating.write_variants, "inserts", creating.settle)
     run.job.checkpoint["sent"] = None
     await send(run, ("variant",), _write_variants, "fields")
+    run.job.checkpoint["sent"] = None
+    await send(run, ("product",), images_out.take_away, "removals", images_out.settle)
 
 
 async def compare_products(run: Run) -> None:
@@ -76,8 +79,9 @@ async def _compare_some(run: Run) -> bool:
     async with run.job.step() as uow:
         if comparison.over:
             await changes.call_off(uow, "out", comparison.over, "agreed")
-        if comparison.found:
-            await changes.queue(uow, run.connection_id, comparison.found)
+        if comparison.found or comparison.proposals:
+            await changes.queue(uow, run.connection_id, [*comparison.found, *comparison.proposals])
+        await images_out.settle_proposals(uow, rows, comparison.proposals, comparison.pictures)
         await creating.want_variants(run, uow, rows, by_id)
         await listings.unmark(uow, rows)
         run.job.count("compared", len(rows))
@@ -91,6 +95,9 @@ class _Comparison:
         self._settings, self._incoming = settings, incoming
         self.found: list[Found] = []
         self.over: list[tuple[UUID, str]] = []
+        # Which picture of ours is which there, and which of them are to be taken away.
+        self.pictures: dict[UUID, dict[str, str]] = {}
+        self.proposals: list[Found] = []
 
     def add(self, row: asyncpg.Record, wanted: Mapping[str, Any]) -> None:
         known: dict[str, Any] = orjson.loads(row["acknowledged"] or "{}")
@@ -100,6 +107,8 @@ class _Comparison:
                 continue
             rule = rule_of(self._settings, row["entity"], name)
             waits = (row["id"], name) in self._incoming
+            if name == images_out.IMAGES:
+                value = self._pictures(row, value, known[name] or [], is_written=_is_written(rule, waits=waits))
             # What the platform made of a value is as near as it comes: written again it would become the same.
             is_taken = name in became and (sent[name], became[name][0]) == (value, known[name])
             if known[name] == value or is_taken or not _is_written(rule, waits=waits):
@@ -111,6 +120,14 @@ class _Comparison:
                 Found(row["id"], row["entity"], "out", "update", name, known[name], value, state, reason)  # type: ignore[arg-type]
             )
 
+    def _pictures(self, row: asyncpg.Record, wanted: Any, there: list[Any], *, is_written: bool) -> list[Any]:
+        """What is to be there of pictures: what is there itself, where that is the same."""
+        found = beside(wanted, there, orjson.loads(row["pictures"]))
+        if is_written:
+            self.pictures[row["id"]] = found.addresses
+            self.proposals += images_out.proposed(row, found)
+        return there if are_same(found.images, there) else found.images
+
 
 def _is_written(rule: FieldRule, *, waits: bool) -> bool:
     if rule.policy == "ours":
@@ -119,12 +136,21 @@ def _is_written(rule: FieldRule, *, waits: bool) -> bool:
 
 
 async def _write_products(run: Run, batch: Sequence[Queued]) -> Sequence[Written]:
-    return await run.session.write_products(
-        [
-            ProductWrite(each.operation_key, each.row["external_id"], each.fields, each.expected, (), each.references)
-            for each in batch
-        ]
-    )
+    """Pictures that are there under another address are not uploaded anew."""
+    pairs = []
+    for each in batch:
+        row = each.row
+        write = ProductWrite(each.operation_key, row["external_id"], each.fields, each.expected, (), each.references)
+        has_images = images_out.IMAGES in each.fields
+        pairs.append((each, await images_out.prepared(run, each, write) if has_images else write))
+    sent = [write for _, write in pairs if not images_out.is_there(write)]
+    answers = iter(await run.session.write_products(sent) if sent else ())
+    written = []
+    for each, write in pairs:
+        answer = Written("unchanged", external_id=write.external_id) if images_out.is_there(write) else next(answers)
+        has_images = images_out.IMAGES in write.fields
+        written.append(await images_out.noted(run, each, write, answer) if has_images else answer)
+    return written
 
 
 async def _write_variants(run: Run, batch: Sequence[Queued]) -> Sequence[Written]:

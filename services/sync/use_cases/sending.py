@@ -74,7 +74,7 @@ class Queued:
 
 
 Write = Callable[[Run, Sequence[Queued]], Awaitable[Sequence[Written]]]
-# What becomes of a record that was made there, in the step's transaction.
+# What becomes of a record that was made there, or had something taken away, in the step's transaction.
 Settle = Callable[[UnitOfWork, Queued, Written], Awaitable[None]]
 
 
@@ -83,7 +83,7 @@ async def send(
 ) -> None:
     """Write what is queued of records of these kinds, as many at once as the platform takes.
 
-    `settle` is for records that are made there.
+    `settle` is for records that are made there, and for what is taken away.
     """
     if run.connection["mode"] == "test":
         await _tell_plan(run)
@@ -128,7 +128,7 @@ async def _settle(run: Run, batch: Sequence[Queued], written: Sequence[Written],
     async with run.job.step() as uow:
         for queued, answer in zip(batch, written, strict=True):
             run.job.count(_COUNTERS[answer.outcome])
-            if queued.is_new and settle is not None:
+            if settle is not None:
                 await _settle_new(run, uow, queued, answer, settle)
             else:
                 await _settle_one(run, uow, queued, answer)

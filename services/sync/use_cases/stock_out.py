@@ -1,30 +1,65 @@
 """Our stock goes to a platform: what can be sold of each SKU in each of its places, where that is different there."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
 
-from services.sync.platforms.base import StockWrite, Written
+from services.sync.platforms.base import Scan, StockWrite, Written
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import changes, listings
+from services.sync.repository import changes, connections, listings
 from services.sync.repository.changes import Found
+from services.sync.use_cases.analysing import analyse
 from services.sync.use_cases.executing import Run
+from services.sync.use_cases.keeping import as_kept
 from services.sync.use_cases.sending import Queued, send
 from shared.contracts.inventory.messages import GetAvailability, GetCentreStock
 from shared.contracts.sync.shapes import ChangeState
 from shared.unit_of_work import UnitOfWork
 
 _COMPARED_AT_ONCE = 1000
+# By so much a platform's clock may be behind ours, where levels of what was just made are looked for.
+_CLOCKS_DIFFER = timedelta(hours=1)
 
 
 async def export_stock(run: Run) -> None:
-    """Compare what changed, then send what is different."""
+    """Find the levels of what was made there, compare what changed, then send what is different."""
+    await _find_levels(run)
     while await _compare_some(run):
         pass
     await send(run, ("stock",), _write)
+
+
+async def _find_levels(run: Run) -> None:
+    """Read what has changed of stock there since something was made: a new level is nothing, until ours is written.
+
+    A run that was killed meanwhile begins anew: nothing is taken for read before its end.
+    """
+    platform = get_platform(run.connection["platform"])
+    since, wanted = run.connection["levels_since"], run.connection["levels_wanted"]
+    if since is None or "import_stock" in platform.lacks:
+        return
+    resume: str | None = None
+    while True:
+        await run.go_on()
+        page = await run.session.page(Scan("stock", since - _CLOCKS_DIFFER, None, resume))
+        async with run.job.step() as uow:
+            seen = [each for record in page.records for each in as_kept("stock", record)]
+            await listings.store(uow, run.connection_id, seen)
+            run.job.count("scanned", len(page.records))
+        resume = page.resume
+        if resume is None:
+            break
+    is_more = True
+    while is_more:
+        async with run.job.step() as uow:
+            looked_at = await analyse(uow, run.connection, run.settings, ("stock",), _COMPARED_AT_ONCE)
+            is_more = looked_at == _COMPARED_AT_ONCE
+            if not is_more:
+                await connections.note_levels(uow, run.connection_id, wanted)
 
 
 async def check_stock(run: Run) -> None:

@@ -17,6 +17,7 @@ from shared.unit_of_work import UnitOfWork
 _FIXES: dict[str, tuple[str, str | None]] = {
     "matches_not_seen": ("Look at the preview of matches and confirm it.", None),
     "ambiguous_match": ("Make the SKUs or barcodes of your products differ, then try again.", "match_by"),
+    "product_gone": ("Cancel the change: the record is taken as a new one.", None),
     "sku_elsewhere": ("Link the products, or give the variants SKUs and barcodes of their own.", "match_by"),
     "sku_changed": ("Give the variant here the same SKU, or take it back over there, then try again.", None),
     "location_not_mapped": ("Say in the settings which fulfilment centre the place is.", "locations"),

@@ -288,7 +288,9 @@ class GetChange(Query[QueuedChange]):
 class ApproveChanges(Command[DecidedChanges]):
     """Let changes happen that wait for a person or failed; of a conflict, the side wins whose change is named.
 
-    Refused: `change_not_found` (404), `both_sides_chosen` (422).
+    What takes a picture away over there (`red`) is approved by itself, never with others.
+
+    Refused: `change_not_found` (404), `one_removal_at_a_time` (409), `both_sides_chosen` (422).
     """
 
     change_ids: ChangeIds

@@ -7,6 +7,8 @@ import pytest
 
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
+from tests.fakes.platforms import FakeShop
+from tests.fakes.shopify import ShopifyShop
 from tests.platforms.conftest import product
 from tests.services.sync.test_orders_and_stock import set_up, try_again_now
 
@@ -68,7 +70,7 @@ async def sell(connected: Connected, **draft: Any) -> dict[str, Any]:
     return made
 
 
-async def live(connected: Connected, fake: CustomShop, **settings: Any) -> None:
+async def live(connected: Connected, fake: FakeShop, **settings: Any) -> None:
     await set_up(connected, fake, 1)
     await connected.run("update_products")
     await configure(connected, create_products=True, **settings)
@@ -173,6 +175,24 @@ async def test_a_product_is_made_whole_and_its_echo_is_no_change(connected: Conn
     fake.put_product(there, fields | {"title": "Their mitten"}, variants)
     await connected.run("update_products")
     assert (await connected.products())["mitten"]["title"] == "Their mitten"
+
+
+async def test_the_stock_of_what_was_made_follows(connected: Connected, fake: CustomShop) -> None:
+    await live(connected, fake)
+    await sell(connected)
+    await connected.post("/v1/stock/bulk", [{"sku": "MITTEN-S", "centre": "quay", "on_hand": 5}])
+    await connected.heard_all()
+    await connected.run("export_products")
+    assert (fake.stock("MITTEN-S", "main"), fake.stock("SCARF-1", "main")) == (0, 10)
+    before = len(fake.requests)
+
+    done = await connected.run("export_stock")
+
+    assert (done["state"], fake.stock("MITTEN-S", "main")) == ("succeeded", 5), await connected.issues()
+    assert any(each.startswith("GET /stock?") and "since=" in each for each in fake.requests[before:])
+    asked = len(fake.requests)
+    assert (await connected.run("export_stock"))["counters"].get("sent", 0) == 0
+    assert [each for each in fake.requests[asked:] if each.startswith("GET /stock")] == []
 
 
 @pytest.mark.parametrize("fault", ["lost", "half", "html", "throttle", "away"])
@@ -427,3 +447,31 @@ async def test_the_setting_is_a_truth_value(connected: Connected, said: Any) -> 
         headers=connected.headers,
     )
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed"), answer.text
+
+
+@pytest.mark.parametrize("fake", [ShopifyShop], indirect=True)
+@pytest.mark.parametrize("fault", [None, "lost", "throttle"])
+async def test_on_shopify_a_product_is_made_once_and_its_echo_is_no_change(
+    connected: Connected, fake: ShopifyShop, fault: str | None
+) -> None:
+    await live(connected, fake, price={"margin_percent": "10"}, fields={"categories": {"policy": "ignore"}})
+    ours = await sell(connected, images=[])
+    if fault:
+        setattr(fake.faults, fault, 1)
+    await connected.run("export_products")
+    if fault == "lost":
+        await connected.run("import_products")
+    await try_again_now(connected)
+    await connected.run("export_products")
+
+    (there,) = [each for each in fake.products if each != "1"]
+    fields, variants = fake.product(there)
+    assert (fields["title"], fields["handle"], fields["status"]) == ("Mitten", "mitten", "active")
+    assert {each["sku"]: each["price"]["amount"] for each in variants.values()} == {"MITTEN-S": 2200, "MITTEN-L": 2200}
+    before = await connected.products()
+    for kind in ("import_products", "update_products", "import_images"):
+        assert (await connected.run(kind))["counters"].get("applied", 0) == 0
+    assert await connected.products() == before
+    assert await connected.changes(direction="in", state="queued") == []
+    listings = (await connected.get(f"/v1/listings?product_id={ours['id']}"))["items"]
+    assert {each["external_id"] for each in listings} == {there, *variants}

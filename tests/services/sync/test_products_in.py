@@ -73,7 +73,8 @@ async def test_a_product_that_is_here_is_linked_by_its_sku_and_not_created(
     listings = (await connected.get(f"/v1/listings?product_id={ours['id']}"))["items"]
     assert {each["external_id"] for each in listings} == {"1", "10"}
     # The platform's products are its own until somebody says otherwise: what it says of them is taken over.
-    await connected.run("update_products")
+    updated = await connected.run("update_products")
+    assert (updated["state"], await connected.issues()) == ("succeeded", [])
     assert (await connected.products())["our-scarf"]["title"] == "Scarf 1"
 
 

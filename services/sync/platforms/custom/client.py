@@ -30,7 +30,7 @@ class Client:
 
     def __init__(self, account: Account, http: Http) -> None:
         """Raises InvalidCredentials."""
-        self._http = http
+        self.http = http
         self._path = urlsplit(custom_settings(account.settings).url).path
         self._token = account.credentials.get("token", "")
         self._secret = account.credentials.get("signing_secret") or None
@@ -47,23 +47,27 @@ class Client:
         return _in_words(await self._send("POST", path, orjson.dumps({"items": items})))
 
     async def _send(self, method: str, target: str, content: bytes | None = None) -> Answer:
+        answer = await self.http.send(method, target, headers=self.headers(method, target, content), content=content)
+        await self._mind_budget(answer)
+        return answer
+
+    def headers(self, method: str, target: str, content: bytes | None = None) -> dict[str, str]:
+        """What goes with a request: the token, and its signature where requests are signed."""
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if content is not None:
             headers["Content-Type"] = "application/json"
         if self._secret is not None:
             headers |= _signed(self._secret, f"{method} {self._path}{target}", content or b"")
-        answer = await self._http.send(method, target, headers=headers, content=content)
-        await self._mind_budget(answer)
-        return answer
+        return headers
 
     async def _mind_budget(self, answer: Answer) -> None:
         if answer.status == 429:
-            await self._http.budget.rest(retry_after(answer) or _REST_SECONDS)
+            await self.http.budget.rest(retry_after(answer) or _REST_SECONDS)
         policy = _POLICY.search(answer.headers.get("ratelimit-policy", ""))
         left = _LEFT.search(answer.headers.get("ratelimit", ""))
         if policy and left and int(policy[1]) and int(policy[2]):
             most = float(policy[1])
-            await self._http.budget.learn(left=float(left[1]), per_second=most / int(policy[2]), most=most)
+            await self.http.budget.learn(left=float(left[1]), per_second=most / int(policy[2]), most=most)
 
 
 def _signed(secret: str, request: str, content: bytes) -> dict[str, str]:

@@ -17,7 +17,7 @@ from services.sync.platforms.base import (
     StockWrite,
     Written,
 )
-from services.sync.platforms.custom import mapping
+from services.sync.platforms.custom import images, mapping
 from services.sync.platforms.custom.client import Client
 from services.sync.platforms.custom.settings import custom_settings
 from services.sync.platforms.http import Http, checked, said
@@ -110,6 +110,10 @@ class CustomSession:
     async def confirm_shipments(self, writes: Sequence[ShipmentWrite]) -> Sequence[Written]:
         items = [mapping.shipment_item(write) for write in writes]
         return await self._write("/shipments", items, writes, mapping.shipments_written)
+
+    async def take_image(self, product_external_id: str, url: str) -> Written:
+        """Raises as `Client`."""
+        return await images.take_away(self._client, product_external_id, url)
 
     async def _write(
         self,

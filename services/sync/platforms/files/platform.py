@@ -299,6 +299,10 @@ class FilesSession:
         laid = await self._laid(files)
         return [replace(each, external_id=write.operation_key) for each, write in zip(laid, writes, strict=True)]
 
+    async def take_image(self, product_external_id: str, url: str) -> Written:
+        """A file that does not name a picture does not take it away either."""
+        return Written("person", "A file can not take a picture away; do it over there.", product_external_id)
+
     async def _laid(self, files: Sequence[tuple[str, bytes]]) -> list[Written]:
         """What became of each file. Once one was begun, what fails is tried again, and laid once all the same."""
         if not files:

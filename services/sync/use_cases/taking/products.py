@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from services.sync.repository import changes, issues, listings
+from services.sync.repository import changes, issues, listings, relinks
 from services.sync.repository.changes import Which
 from services.sync.repository.issues import Trouble
 from services.sync.use_cases import matching
@@ -28,6 +28,7 @@ from services.sync.use_cases.taking.product_files import (
     product_cells,
     variant_cells,
 )
+from services.sync.use_cases.taking.relinks import take_relinks
 from shared import blobs
 from shared.contracts.catalog.messages import FindProductKeys, ProductKeys
 from shared.contracts.sync.shapes import FeedKind
@@ -98,6 +99,7 @@ async def take_products(run: Run) -> None:
         async with run.job.step() as uow:
             await run.tell(uow, Trouble(run.kind, "info", "matches_not_seen", message, run.kind))
         return
+    await take_relinks(run)
     while "batch" in run.job.checkpoint or await _prepare(run):
         await _carry_out(run)
     async with run.job.step() as uow:
@@ -126,12 +128,14 @@ async def _prepare(run: Run) -> bool:
             run.connection_id,
             await listings.list_by_external_ids(uow, run.connection_id, "product", sorted(external_ids)),
         )
+        undecided = await relinks.list_undecided(uow, [product.row["id"] for product in products])
     finally:
         await uow.rollback()
     if not queued:
         return False
     keys = await asked(run, matching.question(products))
-    plan = _planned(run, products, keys, queued)
+    # What a person has still to say of which product it is waits, with all of its variants.
+    plan = _planned(run, [each for each in products if each.row["id"] not in undecided], keys, queued)
     plan.last = rows[-1]["id"]
     await _keep(run, plan)
     return True
@@ -149,13 +153,25 @@ def _planned(run: Run, products: Sequence[RemoteProduct], keys: ProductKeys, que
             continue
         if run.kind == "import_products":
             _plan_new(run, plan, product, keys, wanted)
-        elif product.row["product_id"] in keys.slugs:
-            _plan_updates(run, plan, product, keys.slugs[product.row["product_id"]], wanted)
-        elif product.row["product_id"] is not None:
-            message = "It was deleted here: what changed of it over there is not taken over."
-            plan.called_off += [change["id"] for change in wanted]
-            plan.notes.append(_note(run, product.row, "no_product", message))
+            continue
+        for product_id, own in _by_product(product, wanted).items():
+            if product_id in keys.slugs:
+                _plan_updates(run, plan, product, product_id, keys, own)
+            elif product_id is not None:
+                message = "It was deleted here: what changed of it over there is not taken over."
+                plan.called_off += [change["id"] for change in own]
+                plan.notes.append(_note(run, product.row, "no_product", message))
     return plan
+
+
+def _by_product(product: RemoteProduct, wanted: Sequence[Any]) -> dict[UUID | None, list[Any]]:
+    """Changes by which product of ours they are of: a variant that was re-linked is another's than its neighbours."""
+    own: UUID | None = product.row["product_id"]
+    of_variant = {row["id"]: row["product_id"] or own for row, _ in product.variants}
+    found: dict[UUID | None, list[Any]] = {}
+    for change in wanted:
+        found.setdefault(of_variant.get(change["listing_id"], own), []).append(change)
+    return found
 
 
 # --- new products and variants
@@ -251,19 +267,24 @@ def _note(run: Run, row: Any, code: str, message: str) -> Trouble:
 # --- fields that changed
 
 
-def _plan_updates(run: Run, plan: Plan, product: RemoteProduct, handle: str, wanted: Sequence[Any]) -> None:
-    item = _item(plan, product, handle, product.row["product_id"], [])
+def _plan_updates(
+    run: Run, plan: Plan, product: RemoteProduct, product_id: UUID, keys: ProductKeys, wanted: Sequence[Any]
+) -> None:
+    handle = keys.slugs[product_id]
+    item = _item(plan, product, handle, product_id, [])
     of_listing: dict[UUID, dict[str, Any]] = {}
     for change in wanted:
         name = change["field"]
-        if name == "sku":
+        if name == "sku" and not _is_first_sight(change, product_id, keys):
             message = "Its SKU was changed over there; a SKU is what it is known by, so a person has to say what it is."
             plan.failed[change["id"]] = _trouble(run, product, "sku_changed", message)
             continue
         of_listing.setdefault(change["listing_id"], {})[name] = orjson.loads(change["after"])
         item.change_ids.append(change["id"])
-    item.acknowledged = of_listing
-    has_other_options = any("options" in fields for fields in of_listing.values())
+    item.acknowledged |= of_listing
+    # Where a variant stands elsewhere there than here, its options are not those of its product here.
+    is_its_place = product_id == product.row["product_id"]
+    has_other_options = is_its_place and any("options" in fields for fields in of_listing.values())
     own = {name: value for name, value in of_listing.get(product.row["id"], {}).items() if name in PRODUCT_FIELDS}
     if own:
         row = {"handle": handle, **product_cells(own)}
@@ -284,8 +305,14 @@ def _plan_updates(run: Run, plan: Plan, product: RemoteProduct, handle: str, wan
                 **variant_cells({"options": said.get("options")}, names),
             }
             for row, said in product.variants
+            if row["product_id"] in (None, product_id)
         ]
         plan.sheet("merge", rows).add(item.owner, rows)
+
+
+def _is_first_sight(change: Any, product_id: UUID, keys: ProductKeys) -> bool:
+    """Whether a SKU is the one that the variant was linked by, and nobody has changed it."""
+    return orjson.loads(change["before"]) is None and keys.by_sku.get(orjson.loads(change["after"])) == product_id
 
 
 def _item(plan: Plan, product: RemoteProduct, handle: str, product_id: UUID | None, wanted: Sequence[Any]) -> Item:
@@ -389,6 +416,7 @@ async def _settle(
     by_match = {UUID(listing_id): UUID(product_id) for listing_id, product_id in told["linked"].items()}
     await listings.link(uow, links | by_match)
     await listings.acknowledge(uow, {id_: fields for item in taken for id_, fields in item.acknowledged.items()})
+    await listings.note_pictures(uow, _pictures(taken), is_whole=False)
     await listings.look_again(uow, list(by_match))
     applied = [change_id for item in taken for change_id in item.change_ids]
     # With a new product all that it consists of is here, also what has failed before and was not tried by itself.
@@ -403,3 +431,14 @@ async def _settle(
     notes = [_read(said) for said in told["notes"]]
     if troubles or notes:
         await run.tell(uow, *troubles, *notes)
+
+
+def _pictures(taken: Sequence[Item]) -> dict[UUID, dict[str, str]]:
+    """Pictures that were taken over are ours from now on, under the platform's addresses."""
+    images = {
+        listing_id: fields["images"]
+        for item in taken
+        for listing_id, fields in item.acknowledged.items()
+        if fields.get("images")
+    }
+    return {listing_id: {image["url"]: image["url"] for image in each} for listing_id, each in images.items()}
