@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import AsyncIterator
 
 import pytest
 from msgspec.structs import replace
@@ -77,10 +78,25 @@ async def test_a_product_stands_beside_what_it_is_on_a_platform(connected: Conne
     assert {value for name, value in other.items() if name.startswith("Quay: ")} == {""}
 
 
-async def test_each_connection_has_its_block_and_filters_choose(connected: Connected, fake: CustomShop) -> None:
+@pytest.fixture
+async def others() -> AsyncIterator[tuple[CustomShop, CustomShop]]:
+    """Two more shops on the same platform."""
+    shops = CustomShop(), CustomShop()
+    for shop in shops:
+        await shop.start()
+    yield shops
+    for shop in shops:
+        await shop.stop()
+
+
+async def test_each_connection_has_its_block_and_filters_choose(
+    connected: Connected, fake: CustomShop, others: tuple[CustomShop, CustomShop]
+) -> None:
     await imported(connected, fake, 1)
-    second = await connected.connect()
-    third = await connected.post("/v1/connections", connected.draft() | {"name": "=Third"}, status=201)
+    second = await connected.connect(platform=others[0].settings)
+    third = await connected.post(
+        "/v1/connections", connected.draft(platform=others[1].settings) | {"name": "=Third"}, status=201
+    )
     (row,) = await report(connected)
     blocks = [name for name in row if name.endswith(": external_id")]
     assert blocks == ["Quay: external_id", f"Quay ({second['id']}): external_id", "'=Third: external_id"]
@@ -95,7 +111,7 @@ async def test_each_connection_has_its_block_and_filters_choose(connected: Conne
 
 
 async def test_it_comes_sheet_by_sheet_with_the_columns_of_the_first(
-    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+    connected: Connected, fake: CustomShop, others: tuple[CustomShop, CustomShop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await imported(connected, fake, 5)
     monkeypatch.setattr(reporting, "SHEET_PRODUCTS", 2)
@@ -109,7 +125,7 @@ async def test_it_comes_sheet_by_sheet_with_the_columns_of_the_first(
         return told
 
     first = await sheet(None)
-    await connected.connect()
+    await connected.connect(platform=others[0].settings)
     following = await sheet(first["next"])
     widths = {len(row) for part in (first, following) for row in csv.reader(io.StringIO(part["csv"]))}
     assert len(widths) == 1, "a connection that was made meanwhile moves no column"
