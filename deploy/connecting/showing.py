@@ -47,7 +47,7 @@ def matches(console: Console, preview: Mapping[str, Any]) -> None:
     for outcome, count in preview["counts"].items():
         if count:
             line(console, f"  {count:,} {_OUTCOMES.get(outcome, outcome)}")
-    items = preview["page"]["items"]
+    items = preview["items"]
     if not items:
         return
     table = Table("there", "title", "SKUs", "becomes", "by", box=None, pad_edge=False)
@@ -56,7 +56,7 @@ def matches(console: Console, preview: Mapping[str, Any]) -> None:
         becomes = " ".join([item["outcome"], *item["product_ids"][:2]])
         table.add_row(*map(escape, (f"  {item['external_id']}", item["title"] or "", skus, becomes, item["by"] or "")))
     console.print(table)
-    if preview["page"]["next"]:
+    if preview["next"]:
         line(console, "  …")
 
 

@@ -22,9 +22,9 @@ def system(request: pytest.FixtureRequest) -> Iterator[System]:
             yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server() -> Iterator[dict[str, str]]:
-    """The reference server: `url` and `token`."""
+    """The reference server, another shop for each test: `url` and `token`."""
     command = [sys.executable, "-m", "tests.fakes.custom_server", "--port", "0", "--products", str(PRODUCTS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
