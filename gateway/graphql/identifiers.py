@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -54,7 +54,7 @@ def uuid_of(value: object) -> UUID:
         return NodeUuid(*node_parts(str(value)))
 
 
-def own_ids(name: str, value: Any, types: Mapping[str, str]) -> Any:
+def own_ids(name: str, value: Any, types: Mapping[str, Sequence[str]]) -> Any:
     """An argument, or what lies in it, with node ids as the ids of the things themselves.
 
     `types` are names of types by what their ids are called: `order_id` takes no node id of a Product, neither do
@@ -64,8 +64,9 @@ def own_ids(name: str, value: Any, types: Mapping[str, str]) -> Any:
         case NodeUuid():
             singular = name.removesuffix("s")
             expected = types.get(name) or types.get(singular) or types.get(f"{singular}_id")
-            if expected not in (None, value.type_name):
-                raise InvalidNodeId(f"'{name}' takes a node id of {expected}; this is one of {value.type_name[:80]}.")
+            if expected and value.type_name not in expected:
+                known = " or ".join(expected)
+                raise InvalidNodeId(f"'{name}' takes a node id of {known}; this is one of {value.type_name[:80]}.")
             return UUID(int=value.int)
         case Mapping():
             return {key: own_ids(key, item, types) for key, item in value.items()}

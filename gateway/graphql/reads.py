@@ -26,7 +26,7 @@ class Read:
     """A field of Query. `id_types` are names of types by what messages call their ids."""
 
     field: Field
-    id_types: Mapping[str, str]
+    id_types: Mapping[str, Sequence[str]]
 
     @property
     def is_connection(self) -> bool:
@@ -52,7 +52,7 @@ class Read:
 
 
 def arguments(
-    field: Field | Stream, given: Mapping[str, Any], types: Mapping[str, str], *, takes_nulls: bool = False
+    field: Field | Stream, given: Mapping[str, Any], types: Mapping[str, Sequence[str]], *, takes_nulls: bool = False
 ) -> Any:
     """A field's arguments as the shape that has them; `types` by what their ids are called.
 

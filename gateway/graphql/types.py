@@ -56,9 +56,12 @@ class Registry:
         self._names: dict[str, object] = {}
 
     @property
-    def id_types(self) -> dict[str, str]:
-        """Names of types by what messages call their ids."""
-        return {declared.key: type_name(shape) for shape, declared in self.nodes.items()}
+    def id_types(self) -> dict[str, list[str]]:
+        """Names of types by what messages call their ids: a connection is one to sync, and one that brings orders."""
+        found: dict[str, list[str]] = {}
+        for shape, declared in self.nodes.items():
+            found.setdefault(declared.key, []).append(type_name(shape))
+        return found
 
     def output(self, annotation: Any, owner: str = "") -> Any:
         """The strawberry annotation for values of `annotation`. `owner` names an enum that has no name of its own."""

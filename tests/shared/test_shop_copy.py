@@ -29,7 +29,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.feature("ACC-3")
 
-KEEPING = ("catalog", "inventory", "orders", "payments", "search")
+KEEPING = ("catalog", "inventory", "orders", "payments", "search", "sync")
 REMOVED = 0
 
 

@@ -152,6 +152,8 @@ async def test_another_organizations_folder_is_out_of_reach(exchanging: Connecte
 
 async def test_key_with_lines_is_a_credential_and_other_lines_are_none(exchanging: Connected) -> None:
     draft = exchanging.draft()
+    deleted = await exchanging.client.delete(f"/v1/connections/{exchanging.id}", headers=exchanging.headers)
+    assert deleted.status_code == 204
     for text, status in (("-----BEGIN KEY-----\nAAAA\n-----END KEY-----\n", 201), ("pass\nword", 422), ("a\x00b", 422)):
         draft |= {"name": f"With {status}", "credentials": {"private_key": text}}
         await exchanging.post("/v1/connections", draft, status=status)
