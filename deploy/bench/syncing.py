@@ -165,6 +165,7 @@ def _connected(system: System, address: str, name: str) -> dict[str, Any]:
 def _live(system: System, address: str) -> dict[str, Any]:
     """A connection that is live, whose stock is ours."""
     connection = _connected(system, address, "Bench sends")
+    _ended(system, _started(system, connection, "import_products"))
     system.ask("POST", f"/v1/connections/{connection['id']}/matches/confirm")
     for kind in ("import_products", "import_stock"):
         _ended(system, _started(system, connection, kind))

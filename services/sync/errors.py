@@ -17,6 +17,10 @@ class AlreadyConnected(Conflict):
     """There is a connection to this very place already: its orders would come in twice."""
 
 
+class NothingScanned(Conflict):
+    """Nobody can have looked at a preview of what was never read."""
+
+
 class BothSidesChosen(ValidationFailed):
     """Of a conflict one side can win."""
 

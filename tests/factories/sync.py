@@ -129,6 +129,8 @@ class Connected(Merchant):
         return not left
 
     async def confirm_matches(self) -> None:
+        """Somebody has fetched the platform's products, and looked at what would become of them."""
+        await self.run("import_products")
         await self.post(f"/v1/connections/{self.id}/matches/confirm")
 
     async def go_live(self) -> dict[str, Any]:

@@ -78,7 +78,6 @@ class Asking:
 @pytest.mark.feature("SYN-10", "SYN-4")
 async def test_a_killed_fetch_goes_on_from_its_last_page(system: System, fake: CustomShop) -> None:
     count = max(int(PRODUCTS * scale()), 200)
-    put_products(fake, count)
     draft = {
         "platform": "custom",
         "name": "Quay",
@@ -89,9 +88,13 @@ async def test_a_killed_fetch_goes_on_from_its_last_page(system: System, fake: C
     async with httpx.AsyncClient(base_url=str(system.http.base_url), timeout=60) as http:
         asking = Asking(http, system.headers("admin"))
         connection = await asking.post("/v1/connections", draft)
-        await asking.post(f"/v1/connections/{connection['id']}/matches/confirm")
         feeds = (await asking.get("/v1/feeds", connection_id=connection["id"]))["items"]
         feed = next(each["id"] for each in feeds if each["kind"] == "import_products")
+        first = await asking.post(f"/v1/feeds/{feed}/run")
+        await asking.execution(first["id"], lambda execution: execution["finished_at"] is not None)
+        await asking.post(f"/v1/connections/{connection['id']}/matches/confirm")
+        put_products(fake, count)
+        fake.requests.clear()
         before = len(await asking.slugs())
         started = await asking.post(f"/v1/feeds/{feed}/run")
         for number, victim in enumerate(_VICTIMS, 1):

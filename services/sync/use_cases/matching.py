@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from services.sync.errors import NothingScanned
 from services.sync.repository import connections, listings
 from shared import clock
 from shared.contracts.catalog.messages import FindProductKeys, ProductKeys
@@ -147,8 +148,11 @@ def _shown(product: RemoteProduct, found: Match) -> MatchedProduct:
 
 
 async def confirm(uow: UnitOfWork, connection_id: UUID) -> None:
-    """Somebody looked at the preview: products may be linked and created. Raises ConnectionNotFound."""
+    """Somebody looked at the preview: products may be linked and created. Raises ConnectionNotFound, NothingScanned."""
     row = await connections.get(uow, connection_id, lock=True)
     if row["matches_seen_at"] is None:
+        clock_ = await connections.get_clock(uow, connection_id, "product")
+        if clock_ is None or clock_["cursor_at"] is None:
+            raise NothingScanned("There is no preview yet: fetch the platform's products first, then look at it.")
         await connections.put(uow, connection_id, {"matches_seen_at": clock.now()})
         uow.audit("connection.confirm_matches", "connection", connection_id)

@@ -361,6 +361,9 @@ class PreviewMatches(Query[MatchPreview]):
 
 
 class ConfirmMatches(Command[Connection]):
-    """The preview was looked at: products may be linked and created. Refused: `connection_not_found` (404)."""
+    """The preview was looked at: products may be linked and created.
+
+    Refused: `connection_not_found` (404), `nothing_scanned` (409).
+    """
 
     connection_id: UUID

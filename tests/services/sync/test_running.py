@@ -270,3 +270,12 @@ async def test_a_record_that_cannot_be_kept_costs_nobody_but_itself(connected: C
     assert (done["state"], done["counters"]["new"]) == ("partial", 6), done
     (issue,) = [each for each in await connected.issues() if each["issue_class"] == "error"]
     assert (issue["code"], issue["subject"]) == ("unreadable_record", "2")
+
+
+@pytest.mark.feature("SYN-6")
+async def test_a_preview_of_nothing_cannot_be_confirmed(connected: Connected, fake: CustomShop) -> None:
+    put_products(fake, 2)
+    refused = await connected.client.post(f"/v1/connections/{connected.id}/matches/confirm", headers=connected.headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_scanned")
+    await connected.run("import_products")
+    assert await connected.products() == {}
