@@ -5,11 +5,12 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.contracts.base import Change as ChangeOf
 from shared.contracts.base import Shape
 from shared.contracts.orders.imported import MissingStockPolicy, RecheckLimit, StatusMap
+from shared.money import EXPONENTS
 from shared.security import SecretText
 
 PlatformName = Literal["shopify", "files", "custom"]
@@ -46,7 +47,30 @@ MatchRule = Literal["sku", "barcode"]
 _Word = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
-FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,50}(\.[a-z_]{1,50})?$"), Field(examples=["title"])]
+# Fields of products, of their variants and of stock that a rule can be about.
+RULED_FIELDS = frozenset(
+    (
+        *("handle", "title", "description_html", "brand", "product_type", "status", "seo_title", "seo_description"),
+        *("tags", "options", "categories", "images", "attributes"),
+        *("variant.sku", "variant.barcode", "variant.options", "variant.price", "variant.list_price"),
+        *("variant.weight_grams", "variant.requires_shipping", "variant.taxable", "stock.quantity"),
+    )
+)
+
+
+def _ruled(name: str) -> str:
+    if name not in RULED_FIELDS:
+        raise ValueError(f"there is no field '{name}'; there are {', '.join(sorted(RULED_FIELDS))}")
+    return name
+
+
+def _known_currency(currency: str) -> str:
+    if currency not in EXPONENTS:
+        raise ValueError(f"'{currency}' is not an ISO 4217 currency code")
+    return currency
+
+
+FieldName = Annotated[str, StringConstraints(max_length=100), AfterValidator(_ruled), Field(examples=["title"])]
 ConnectionName = Annotated[_Word, Field(examples=["Web shop"])]
 
 
@@ -65,7 +89,12 @@ class PriceRule(Shape):
     """
 
     margin_percent: Annotated[Decimal, Field(ge=-90, le=1000, max_digits=7, decimal_places=3)] = Decimal(0)
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(examples=["EUR"])] | None = None
+    currency: (
+        Annotated[
+            str, StringConstraints(pattern=r"^[A-Z]{3}$"), AfterValidator(_known_currency), Field(examples=["EUR"])
+        ]
+        | None
+    ) = None
     rate: Annotated[Decimal, Field(gt=0, le=1_000_000, max_digits=15, decimal_places=8)] | None = None
     ending: Annotated[int, Field(ge=0, le=99)] | None = None
 

@@ -279,3 +279,20 @@ async def test_a_preview_of_nothing_cannot_be_confirmed(connected: Connected, fa
     assert (refused.status_code, refused.json()["code"]) == (409, "nothing_scanned")
     await connected.run("import_products")
     assert await connected.products() == {}
+
+
+@pytest.mark.feature("SYN-6")
+@pytest.mark.parametrize(
+    ("settings", "pointer"),
+    [
+        ({"price": {"currency": "ZZZ", "rate": "1"}}, "price/currency"),
+        ({"fields": {"nonsense.field": {"policy": "ours"}}}, "fields/nonsense.field"),
+    ],
+)
+async def test_settings_name_what_there_is(connected: Connected, settings: dict[str, Any], pointer: str) -> None:
+    """A misspelled rule is none, and a currency that nobody has stops every export."""
+    body = {"settings": {**connected.connection["settings"], **settings}}
+    path = f"/v1/connections/{connected.id}"
+    refused = await connected.client.patch(path, json=body, headers=connected.headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
+    assert pointer in refused.json()["errors"][0]["pointer"], refused.text
