@@ -45,8 +45,8 @@ CROSS JOIN LATERAL (SELECT FROM stock s WHERE (s.sku, s.centre_id) = (p.sku, p.c
 async def apply(uow: UnitOfWork, rows: Sequence[BulkRow], counted_at: datetime) -> list[asyncpg.Record]:
     """Judge and write rows. One record per row, in their order, of what became of it.
 
-    Stock is locked row by row. Those with a reference need it locked before: what the same reference did meanwhile
-    would not be seen. `counted_at` is when a count was made that does not say it.
+    Their stock is locked already: what others did meanwhile is seen, and stays. `counted_at` is when a count was made
+    that does not say it.
     """
     columns = (() if column.count(None) == len(column) else column for column in zip(*rows, strict=True))
     # `unnest` fills up with nulls what is shorter than the others: a column of nothing need not be sent.
@@ -63,13 +63,15 @@ WITH wanted AS MATERIALIZED (
         $9::timestamptz[], $10::text[], $11::uuid[])
         AS w (number, sku, centre_id, counted, delta, reference, as_of, wanted_policy, movement_id)
 ), known AS (
-    SELECT w.*, s.on_hand AS before, s.reserved, s.policy AS policy_before, s.version, s.backordered, s.warning_level,
-        s.ideal_level, s.counted_at, m.on_hand_after - m.on_hand_before AS repeated
+    SELECT w.*, s.place, s.on_hand AS before, s.reserved, s.policy AS policy_before, s.version, s.backordered,
+        s.warning_level, s.ideal_level, s.counted_at, m.repeated
     -- One by one: of a tenant's first stock the planner knows nothing, and would read all of it for every row.
     FROM wanted w
-    CROSS JOIN LATERAL (SELECT * FROM stock o WHERE (o.sku, o.centre_id) = (w.sku, w.centre_id) LIMIT 1 FOR UPDATE) s
-    LEFT JOIN stock_movements m ON (m.sku, m.centre_id, m.reference) = (w.sku, w.centre_id, w.reference)
-        AND m.reference IS NOT NULL AND m.reason IN ('counted', 'adjusted', 'moved')
+    CROSS JOIN LATERAL (SELECT *, ctid AS place FROM stock o WHERE (o.sku, o.centre_id) = (w.sku, w.centre_id)
+        LIMIT 1) s
+    LEFT JOIN LATERAL (SELECT o.on_hand_after - o.on_hand_before AS repeated FROM stock_movements o
+        WHERE w.reference IS NOT NULL AND (o.sku, o.centre_id, o.reference) = (w.sku, w.centre_id, w.reference)
+            AND o.reason IN ('counted', 'adjusted', 'moved') LIMIT 1) m ON true
 ), judged AS (
     SELECT *, CASE
         WHEN repeated IS NOT NULL AND delta <> repeated THEN 'reference_reused'
@@ -92,7 +94,8 @@ WITH wanted AS MATERIALIZED (
         counted_at = CASE WHEN e.counted IS NULL THEN s.counted_at ELSE coalesce(e.as_of, $2) END,
         version = e.version + e.moves::integer, updated_at = now()
     FROM effects e
-    WHERE (s.sku, s.centre_id) = (e.sku, e.centre_id) AND verdict IN ('applied', 'unchanged')
+    -- Locked rows stay where they lie.
+    WHERE s.ctid = e.place AND verdict IN ('applied', 'unchanged')
         AND (e.moves OR e.counted IS NOT NULL OR e.policy_after <> e.policy_before)
 ), moved AS (
     INSERT INTO stock_movements (organization_id, id, sku, centre_id, number, reason, reference, on_hand_before,

@@ -23,7 +23,7 @@ async def make(uow: UnitOfWork, places: Sequence[Place]) -> None:
 
 
 async def apply(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResult]:
-    """Apply rows, each for a place of its own, in the order of their places. Locks what is not locked yet."""
+    """Apply rows, each for a place of its own, whose stock is locked."""
     wanted = [
         BulkRow(r.number, r.sku, r.centre_id, r.on_hand, r.delta, r.reference, r.as_of, r.policy, movement_id)
         for r, movement_id in zip(rows, new_ids(len(rows)), strict=True)

@@ -56,9 +56,8 @@ async def _apply(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResul
     times = Counter((row.sku, row.centre_id) for row in rows)
     places = sorted(times)
     await bulk.make(uow, places)
-    if len(places) < len(rows) or any(row.reference is not None for row in rows):
-        # What was applied before is to be seen from here on, and rows of two kinds are to be locked in one order.
-        await bulk_queries.lock(uow, places)
+    # What was applied before is to be seen from here on, and everybody locks in one order.
+    await bulk_queries.lock(uow, places)
     once = sorted((row for row in rows if times[row.sku, row.centre_id] == 1), key=_place)
     results = await bulk.apply(uow, once) if once else []
     if len(once) < len(rows):

@@ -2,17 +2,23 @@
 
 import asyncio
 import contextlib
+import os
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy import topology
+from services.inventory.repository import bulk
 from services.inventory.use_cases import reservations, stock
 from shared import blobs, clock
+from shared.bus.envelope import service_envelope
 from shared.contracts.accounts.shapes import Shop
 from shared.contracts.catalog.events import StockFileImported
 from shared.contracts.inventory.messages import ListStock, ListStockMovements, SetStockPolicy, UpdateStock
@@ -181,6 +187,54 @@ async def test_ten_thousand_rows_at_once_announce_their_skus_in_chunks(merchant_
     skus = [level.sku for level in [*page.items, *following.items]]
     assert skus == sorted(set(skus))
     assert len(skus) == 400
+
+
+async def test_rows_find_their_stock_by_its_key_whatever_the_planner_believes(
+    merchant_of_stock: Merchant, shop: Shop
+) -> None:
+    """PostgreSQL has counted a few rows of many others, and believes the same of a tenant it has never seen.
+
+    Joined as that suggests, each row of a call was compared with each row of the tenant: ten thousand took a minute.
+    """
+    count = 300
+    for _ in range(12):
+        other = Merchant(merchant_of_stock.process)
+        await other.open_shop()
+        await other.stocked({f"OTHER-{number}": 1 for number in range(5)})
+    connection = await asyncpg.connect(os.environ["CROSSDOCK_ADMIN_URL"])
+    await connection.execute("ANALYZE inventory.stock, inventory.stock_movements")
+    await connection.close()
+    await merchant_of_stock.stocked({f"SKU-{number:05}": 1 for number in range(count)})
+    uow = merchant_of_stock.process.surroundings.unit_of_work(
+        "inventory", service_envelope("inventory", merchant_of_stock.organization_id)
+    )
+    places = [(row["sku"], row["centre_id"]) for row in await uow.fetch("SELECT sku, centre_id FROM stock ORDER BY 1")]
+    await bulk.look_up_by_keys(uow)
+    await bulk.lock(uow, places)
+    plan = await uow.fetchval(
+        f"EXPLAIN (ANALYZE, FORMAT JSON) {bulk._APPLY}",
+        uow.organization_id,
+        clock.now(),
+        list(range(count)),
+        [sku for sku, _ in places],
+        [centre_id for _, centre_id in places],
+        [2] * count,
+        *([None] * count for _ in range(4)),
+        [new_id() for _ in range(count)],
+    )
+    await uow.rollback()
+    looked_at = [
+        (node["Actual Rows"] + sum(value for name, value in node.items() if name.startswith("Rows Removed")))
+        * node["Actual Loops"]
+        for node in _nodes(orjson.loads(plan)[0]["Plan"])
+    ]
+    assert max(looked_at) <= 2 * count, plan
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from _nodes(part)
 
 
 async def test_a_forged_cursor_is_refused(merchant_of_stock: Merchant, shop: Shop) -> None:
