@@ -73,6 +73,7 @@ class Queued:
         return listings.digest(listings.dumped([wanted, self.fields])).hex()
 
 
+Answered = tuple[Queued, Written]
 Write = Callable[[Run, Sequence[Queued]], Awaitable[Sequence[Written]]]
 # What becomes of a record that was made there, or had something taken away, in the step's transaction.
 Settle = Callable[[UnitOfWork, Queued, Written], Awaitable[None]]
@@ -126,12 +127,13 @@ async def _settle(run: Run, batch: Sequence[Queued], written: Sequence[Written],
     """In one transaction: what came of each, and the place of the next."""
     read = await _read_stale(run, batch, written)
     async with run.job.step() as uow:
-        for queued, answer in zip(batch, written, strict=True):
+        answered = list(zip(batch, written, strict=True))
+        for queued, answer in answered:
             run.job.count(_COUNTERS[answer.outcome])
             if settle is not None:
                 await _settle_new(run, uow, queued, answer, settle)
-            else:
-                await _settle_one(run, uow, queued, answer)
+        if settle is None:
+            await _settle_answered(run, uow, answered)
         await _take_in(run, uow, read)
         run.job.checkpoint["sent"] = str(batch[-1].row["id"])
         run.job.checkpoint["retries"] = 0
@@ -169,26 +171,51 @@ async def _settle_new(run: Run, uow: UnitOfWork, queued: Queued, answer: Written
         return
     if answer.outcome == "person":
         await creations.forget_try(uow, queued.row["id"])
-    await _settle_one(run, uow, queued, answer)
+    await _settle_answered(run, uow, [(queued, answer)])
 
 
-async def _settle_one(run: Run, uow: UnitOfWork, queued: Queued, answer: Written) -> None:
-    """What became of what was written; a change that was renewed or decided on meanwhile stays as it is."""
-    subject = queued.subject
-    if answer.outcome in ("ok", "unchanged"):
-        kept = {name: answer.fields.get(name, value) for name, value in queued.fields.items()}
-        values = WrittenValues(queued.fields, kept, answer.references)
-        await listings.note_written(uow, {queued.row["id"]: values})
-        await changes.settle_tried(uow, queued.changes, "applied", answer.outcome)
-        await issues.resolve(uow, run.connection_id, run.kind, [subject])
-    elif answer.outcome == "stale":
-        await changes.put_off(uow, queued.changes, "stale", MOST_ATTEMPTS)
-    elif answer.outcome == "retry":
-        failed = await changes.put_off(uow, queued.changes, "retry", MOST_ATTEMPTS)
-        await run.tell(uow, _trouble(run, queued, answer, is_final=bool(failed)))
-    else:
-        await changes.settle_tried(uow, queued.changes, "failed", "refused")
-        await run.tell(uow, _trouble(run, queued, answer, is_final=True))
+async def _settle_answered(run: Run, uow: UnitOfWork, answered: Sequence[Answered]) -> None:
+    """What became of what was written, in sets; a change that was renewed or decided on meanwhile stays as it is."""
+    of: dict[Outcome, list[Answered]] = {}
+    for each in answered:
+        of.setdefault(each[1].outcome, []).append(each)
+    await _settle_written(run, uow, of.get("ok", []), of.get("unchanged", []))
+    if stale := of.get("stale"):
+        await changes.put_off(uow, _tried(stale), "stale", MOST_ATTEMPTS)
+    troubles = []
+    if retry := of.get("retry"):
+        failed = set(await changes.put_off(uow, _tried(retry), "retry", MOST_ATTEMPTS))
+        for queued, answer in retry:
+            is_final = any(change["id"] in failed for change in queued.changes)
+            troubles.append(_trouble(run, queued, answer, is_final=is_final))
+    if refused := of.get("person"):
+        await changes.settle_tried(uow, _tried(refused), "failed", "refused")
+        troubles += [_trouble(run, queued, answer, is_final=True) for queued, answer in refused]
+    if troubles:
+        await run.tell(uow, *troubles)
+
+
+async def _settle_written(run: Run, uow: UnitOfWork, ok: Sequence[Answered], unchanged: Sequence[Answered]) -> None:
+    """The platform has these values now: both sides agree, and nothing of them is open."""
+    written = [*ok, *unchanged]
+    if not written:
+        return
+    await listings.note_written(uow, {queued.row["id"]: _values(queued, answer) for queued, answer in written})
+    for outcome, answered in (("ok", ok), ("unchanged", unchanged)):
+        if answered:
+            await changes.settle_tried(uow, _tried(answered), "applied", outcome)
+    await issues.resolve(uow, run.connection_id, run.kind, [queued.subject for queued, _ in written])
+
+
+def _values(queued: Queued, answer: Written) -> WrittenValues:
+    sent = queued.fields
+    return WrittenValues(
+        sent, {name: answer.fields.get(name, value) for name, value in sent.items()}, answer.references
+    )
+
+
+def _tried(answered: Sequence[Answered]) -> list[asyncpg.Record]:
+    return [change for queued, _ in answered for change in queued.changes]
 
 
 def _trouble(run: Run, queued: Queued, answer: Written, *, is_final: bool) -> Trouble:

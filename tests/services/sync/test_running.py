@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -43,19 +44,24 @@ async def test_a_paused_connection_asks_nothing_and_goes_on_where_it_was(
     await connected.post(f"/v1/connections/{connected.id}/pause")
 
     async def rests() -> bool:
-        asked = len(fake.requests)
-        execution = await connected.get(f"/v1/feed-executions/{started['id']}")
-        await asyncio.sleep(0.2)
-        return execution["state"] == "paused" and len(fake.requests) == asked
+        """Nobody has it in hand: it cannot ask anything before somebody takes it up."""
+        uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+        is_resting: bool = await uow.fetchval("SELECT run_id IS NULL FROM jobs WHERE id = $1", UUID(started["id"]))
+        await uow.rollback()
+        return is_resting
 
     await eventually(rests)
+    asked = len(fake.requests)
+    assert (await connected.get(f"/v1/feed-executions/{started['id']}"))["state"] == "paused"
     refused = await connected.client.post(
         f"/v1/feeds/{connected.feeds['import_orders']['id']}/run", headers=connected.headers
     )
     assert (refused.status_code, refused.json()["code"]) == (409, "connection_is_paused")
+    assert len(fake.requests) == asked
     await connected.post(f"/v1/connections/{connected.id}/resume")
     done = await connected.ended(started["id"], timeout_seconds=60)
     assert (done["state"], done["counters"]["scanned"]) == ("succeeded", 60)
+    assert len(fake.requests) > asked
 
 
 @pytest.mark.parametrize("fault", ["throttle", "html", "half", "away"])
