@@ -2,14 +2,19 @@
 
 import base64
 import binascii
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import orjson
 from pydantic import Field
 
+from shared.contracts.base import Page
 from shared.errors import Invalid
+
+A = TypeVar("A")
+R = TypeVar("R", bound=Mapping[str, Any])
 
 # How many items a page may have; every collection takes it.
 First = Annotated[int, Field(ge=1, le=200)]
@@ -56,3 +61,15 @@ def cursor_time(value: str | int) -> datetime:
     if time.tzinfo is None:
         raise InvalidCursor("The cursor is not one that this collection gave out.")
     return time
+
+
+def id_after(cursor: str | None) -> UUID | None:
+    """The id that a page by ids goes on behind; None for the first page. Raises InvalidCursor."""
+    position = cursor_values(cursor, 1)
+    return cursor_id(position[0]) if position else None
+
+
+def page_by_id(rows: Sequence[R], first: int, shape: Callable[[R], A]) -> Page[A]:
+    """A page of `first` of these rows, of which one more was read if there is one; they go by their `id`."""
+    following = cursor_for(str(rows[first - 1]["id"])) if len(rows) > first else None
+    return Page(items=[shape(row) for row in rows[:first]], next=following)

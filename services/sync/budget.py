@@ -108,6 +108,3 @@ class RedisBudget:
             await script([self._name], list(arguments))  # type: ignore[operator]
         except REDIS_AWAY:
             return
-
-
-__all__ = ["Budgets", "RedisBudget"]

@@ -320,6 +320,6 @@ async def drop_settled(uow: UnitOfWork, older_than: timedelta) -> None:
     """Across tenants."""
     await uow.execute(
         "DELETE FROM changes WHERE (organization_id, id) IN (SELECT organization_id, id FROM changes"
-        " WHERE NOT is_open AND updated_at < now() - $1::interval LIMIT 10000)",
+        " WHERE NOT is_open AND updated_at < now() - $1::interval LIMIT 100000)",
         older_than,
     )

@@ -12,7 +12,7 @@ from shared.contracts.sync.shapes import Entity
 from shared.unit_of_work import UnitOfWork
 
 _CONNECTION = (
-    "SELECT c.id, c.shop_id, s.code AS shop, s.currency, s.time_zone, s.is_removed, c.platform, c.name, c.mode,"
+    "SELECT c.id, c.shop_id, s.code AS shop, s.currency, s.time_zone, c.platform, c.name, c.mode,"
     " c.is_paused, c.needs_credentials, c.settings, c.credentials, c.greeting, c.checked_at, c.matches_seen_at,"
     " c.stock_imported_at, c.live_at, c.levels_since, c.levels_wanted, c.created_at, c.updated_at, c.version"
     " FROM connections c JOIN shops s ON s.id = c.shop_id"

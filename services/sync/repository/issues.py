@@ -196,6 +196,6 @@ async def drop_resolved(uow: UnitOfWork, older_than: timedelta) -> None:
     """Across tenants."""
     await uow.execute(
         "DELETE FROM issues WHERE (organization_id, id) IN (SELECT organization_id, id FROM issues"
-        " WHERE resolved_at < now() - $1::interval LIMIT 10000)",
+        " WHERE resolved_at < now() - $1::interval LIMIT 100000)",
         older_than,
     )

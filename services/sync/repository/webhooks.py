@@ -35,6 +35,6 @@ async def drop_old(uow: UnitOfWork, older_than: timedelta) -> None:
     """Across tenants."""
     await uow.execute(
         "DELETE FROM webhooks WHERE (organization_id, id) IN (SELECT organization_id, id FROM webhooks"
-        " WHERE received_at < now() - $1::interval LIMIT 10000)",
+        " WHERE received_at < now() - $1::interval LIMIT 100000)",
         older_than,
     )

@@ -32,7 +32,7 @@ from shared.contracts.sync.shapes import (
 )
 from shared.contracts.sync.work import Clock, Clocks, DeletionPreview
 from shared.identifiers import new_id
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import id_after, page_by_id
 from shared.security import SecretText
 from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
@@ -231,10 +231,7 @@ async def get(uow: UnitOfWork, connection_id: UUID) -> Connection:
 
 
 async def list_page(uow: UnitOfWork, first: int, after: str | None) -> Page[Connection]:
-    position = cursor_values(after, 1)
-    rows = await connections.list_page(uow, cursor_id(position[0]) if position else None, first + 1)
-    following = cursor_for(str(rows[first - 1]["id"])) if len(rows) > first else None
-    return Page(items=[shape(row) for row in rows[:first]], next=following)
+    return page_by_id(await connections.list_page(uow, id_after(after), first + 1), first, shape)
 
 
 async def preview_deletion(uow: UnitOfWork, connection_id: UUID) -> DeletionPreview:

@@ -1,6 +1,7 @@
 """What people decide on changes, and how changes and listings are shown."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from shared.contracts.platform.shapes import Actor
 from shared.contracts.sync.messages import ListChanges, ListListings
 from shared.contracts.sync.shapes import ChangeState, Colour, Direction
 from shared.contracts.sync.work import ChangeCounts, DecidedChanges, Listing, QueuedChange
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import id_after, page_by_id
 from shared.unit_of_work import UnitOfWork
 
 _COLOURS: dict[str, Colour] = {"insert": "green", "update": "yellow", "delete": "red"}
@@ -107,10 +108,8 @@ async def get_change(uow: UnitOfWork, change_id: UUID) -> QueuedChange:
 
 
 async def list_changes(uow: UnitOfWork, asked: ListChanges) -> Page[QueuedChange]:
-    position = cursor_values(asked.after, 1)
-    rows = await changes.list_page(uow, asked, cursor_id(position[0]) if position else None)
-    following = cursor_for(str(rows[asked.first - 1]["id"])) if len(rows) > asked.first else None
-    return Page(items=[change_shape(uow.caller, row) for row in rows[: asked.first]], next=following)
+    rows = await changes.list_page(uow, asked, id_after(asked.after))
+    return page_by_id(rows, asked.first, partial(change_shape, uow.caller))
 
 
 async def count_changes(uow: UnitOfWork, connection_id: UUID, direction: Direction | None) -> ChangeCounts:
@@ -141,10 +140,8 @@ async def get_listing(uow: UnitOfWork, listing_id: UUID) -> Listing:
 
 
 async def list_listings(uow: UnitOfWork, asked: ListListings) -> Page[Listing]:
-    position = cursor_values(asked.after, 1)
-    rows = await listings.list_page(uow, asked, cursor_id(position[0]) if position else None)
-    following = cursor_for(str(rows[asked.first - 1]["id"])) if len(rows) > asked.first else None
-    return Page(items=[listing_shape(uow.caller, row) for row in rows[: asked.first]], next=following)
+    rows = await listings.list_page(uow, asked, id_after(asked.after))
+    return page_by_id(rows, asked.first, partial(listing_shape, uow.caller))
 
 
 def listing_shape(caller: Caller, row: asyncpg.Record) -> Listing:

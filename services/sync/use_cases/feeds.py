@@ -26,7 +26,7 @@ from shared.contracts.sync.messages import ListFeedExecutions
 from shared.contracts.sync.shapes import Direction, Trigger
 from shared.contracts.sync.work import Feed, FeedChange, FeedExecution, StartedExecutions
 from shared.errors import CrossdockError
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, cursor_values, id_after, page_by_id
 from shared.unit_of_work import UnitOfWork
 
 FEED_JOB = "feed"
@@ -201,10 +201,7 @@ async def get_execution(uow: UnitOfWork, execution_id: UUID) -> FeedExecution:
 
 
 async def list_executions(uow: UnitOfWork, asked: ListFeedExecutions) -> Page[FeedExecution]:
-    position = cursor_values(asked.after, 1)
-    rows = await feeds.list_executions(uow, asked, cursor_id(position[0]) if position else None)
-    following = cursor_for(str(rows[asked.first - 1]["id"])) if len(rows) > asked.first else None
-    return Page(items=[execution_shape(row) for row in rows[: asked.first]], next=following)
+    return page_by_id(await feeds.list_executions(uow, asked, id_after(asked.after)), asked.first, execution_shape)
 
 
 def shape(row: asyncpg.Record) -> Feed:

@@ -114,7 +114,8 @@ async def preview(uow: UnitOfWork, connection_id: UUID, first: int, after: str |
     keys = await uow.ask(question(products))
     items = [_shown(product, match(settings, keys, product)) for product in products]
     following = cursor_for(str(rows[first - 1]["id"])) if len(rows) > first else None
-    counts = await _counts(uow, connection_id, settings)
+    # On the first page alone: to look through everything takes as long as some hundred pages.
+    counts = await _counts(uow, connection_id, settings) if after is None else {}
     return MatchPreview(items=items, next=following, counts=counts, seen_at=connection["matches_seen_at"])
 
 

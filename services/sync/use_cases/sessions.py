@@ -15,8 +15,6 @@ from services.sync.sealing import unsealed
 from shared.contracts.sync.shapes import ConnectionSettings, Greeting
 from shared.settings import settings
 
-LEAST_OVERLAP_SECONDS = 120
-
 
 @asynccontextmanager
 async def opened(

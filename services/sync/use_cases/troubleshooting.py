@@ -10,7 +10,7 @@ from shared.contracts.base import Page
 from shared.contracts.sync.messages import ListIssues
 from shared.contracts.sync.shapes import FeedKind
 from shared.contracts.sync.work import DecidedChanges, Issue, IssuePattern, IssuePatterns
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import id_after, page_by_id
 from shared.unit_of_work import UnitOfWork
 
 # What mends the issues of a code, and the part of the connection's settings where that is.
@@ -51,10 +51,7 @@ async def get(uow: UnitOfWork, issue_id: UUID) -> Issue:
 
 
 async def list_page(uow: UnitOfWork, asked: ListIssues) -> Page[Issue]:
-    position = cursor_values(asked.after, 1)
-    rows = await issues.list_page(uow, asked, cursor_id(position[0]) if position else None)
-    following = cursor_for(str(rows[asked.first - 1]["id"])) if len(rows) > asked.first else None
-    return Page(items=[shape(row) for row in rows[: asked.first]], next=following)
+    return page_by_id(await issues.list_page(uow, asked, id_after(asked.after)), asked.first, shape)
 
 
 async def patterns(uow: UnitOfWork, connection_id: UUID | None) -> IssuePatterns:

@@ -230,7 +230,9 @@ class MatchedProduct(Shape):
 
 
 class MatchPreview(Shape):
-    """What the first sync would do with the products that were scanned: one page of them, and how many of each."""
+    """What the first sync would do with the products that were scanned: one page of them, and
+    how many of each (on the first page; empty on others).
+    """
 
     items: list[MatchedProduct]
     next: str | None
