@@ -4,6 +4,7 @@ Nothing is silently the last to win: a key that comes twice is an error on both 
 apart is an error on the later ones, and what had to be made up is a notice.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from shared.impex.gathering import Gathering, Group
 from shared.impex.keys import KeyIndex
 from shared.impex.layout import Layout
 from shared.impex.profiles.registry import detect_profile, get_profile
-from shared.impex.records import BrokenRecord
+from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import Notice, ProductRecord, RowError, StockPolicy
 from shared.impex.sheets import SheetProduct, SheetReader
 from shared.impex.source import Source
@@ -57,6 +58,19 @@ class Chunk:
             self.notices.append(outcome)
 
 
+class Keys:
+    """The SKUs of a file, and for each row whose SKU is also another's, that other row."""
+
+    def __init__(self) -> None:
+        self.skus = KeyIndex()
+        self.clashes: dict[int, int] = {}
+
+    def add(self, row: int, sku: str) -> None:
+        if sku and (earlier := self.skus.add(sku, row)):
+            self.clashes[row] = earlier
+            self.clashes.setdefault(earlier, row)
+
+
 class ProductFile:
     """A product file under a profile: the one named, or the one its headings belong to.
 
@@ -69,7 +83,8 @@ class ProductFile:
         self.profile = get_profile(profile) if profile else detect_profile(source.header)
         self.layout = Layout.of(source.header, self.profile, currency)
         self._sheets = SheetReader(self.layout, self.profile)
-        self._clashes: dict[int, int] = {}
+        self._keys = Keys()
+        self._is_surveyed = not self.layout.has_skus
 
     @property
     def fields(self) -> frozenset[str]:
@@ -79,8 +94,9 @@ class ProductFile:
     def read(self) -> Iterator[Outcome]:
         """Products, each after the errors and notices of its rows, in the order of the file.
 
-        Reads the file twice where it has SKUs, the first time for those that come more than once. Holds, beside the
-        keys, one product. Raises InvalidEncoding and TooManyBrokenQuotes, from the middle of the file too.
+        Reads the file twice where it has SKUs and was not surveyed, the first time for those that come more than once.
+        Holds, beside the keys, one product. Raises InvalidEncoding and TooManyBrokenQuotes, from the middle of the file
+        too.
         """
         for step in self._steps():
             if isinstance(step, Group):
@@ -107,7 +123,7 @@ class ProductFile:
 
     def read_sheet(self, groups: Sequence[Group]) -> tuple[list[SheetProduct], list[Group]]:
         """The products of these groups that can be read in columns, and the groups that have to be assembled."""
-        return self._sheets.read(groups, self._clashes)
+        return self._sheets.read(groups, self._keys.clashes)
 
     def stock_of(self, group: Group) -> Iterator[tuple[str, int, StockPolicy | None]]:
         """SKU, quantity and policy of each row that gives a quantity. For groups that were taken whole before."""
@@ -124,21 +140,21 @@ class ProductFile:
         for column in self.layout.unknown:
             yield Notice(1, self.source.header[column], None, "unknown_column", "The column is not known and not read.")
         yield from self.profile.notices(self.source.header)
-        skus, self._clashes = self._keys() if self.layout.has_skus else (KeyIndex(), {})
-        self._assembly = Assembly(self.layout, self.profile, skus, self._clashes)
+        if not self._is_surveyed:
+            deque(self.survey(), maxlen=0)
+        self._assembly = Assembly(self.layout, self.profile, self._keys.skus, self._keys.clashes)
         yield from Gathering(self.layout).groups(unguarded_records(self.source.records()))
 
-    def _keys(self) -> tuple[KeyIndex, dict[int, int]]:
-        """The SKUs of the file, and for each row whose SKU is also another's, that other row."""
-        skus = KeyIndex()
-        clashes: dict[int, int] = {}
-        column = self.layout.sku
+    def survey(self) -> Iterator[Record]:
+        """The rows that can be read, as they stand in the file, for whoever has to know all of it before the rest.
+
+        Read to its end, it has seen the keys too, and no other pass is made for them.
+        """
+        keys, column = Keys(), self.layout.sku if self.layout.has_skus else None
         for record in self.source.records():
             if isinstance(record, BrokenRecord):
                 continue
-            row, fields = record
-            sku = unguarded(fields[column]).strip()
-            if sku and (earlier := skus.add(sku, row)):
-                clashes[row] = earlier
-                clashes.setdefault(earlier, row)
-        return skus, clashes
+            if column is not None:
+                keys.add(record[0], unguarded(record[1][column]).strip())
+            yield record
+        self._keys, self._is_surveyed = keys, True

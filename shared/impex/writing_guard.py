@@ -38,10 +38,16 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
 
 
+def unguard(cells: list[str]) -> None:
+    """Each cell as it was before, in place."""
+    # No cell has a NUL: in one text the beginnings of all cells are found at once.
+    if "\0'" in "\0" + "\0".join(cells):
+        cells[:] = map(unguarded, cells)
+
+
 def unguarded_records(records: Iterable[Record | BrokenRecord]) -> Iterator[Record | BrokenRecord]:
     """The records of a file as they were before their cells were guarded; broken ones as they are."""
     for record in records:
-        # No cell has a NUL: in one text the beginnings of all cells are found at once.
-        if type(record) is tuple and "\0'" in "\0" + "\0".join(record[1]):
-            record[1][:] = map(unguarded, record[1])
+        if type(record) is tuple:
+            unguard(record[1])
         yield record

@@ -7,7 +7,7 @@ what its refused rows would have named. `delete` archives: prices, variants and 
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -26,7 +26,7 @@ from shared.impex.products import ProductFile
 from shared.impex.profiles.registry import get_profile
 from shared.impex.records import BrokenRecord
 from shared.impex.rows import Notice, ProductStatus, RowError, shortened
-from shared.impex.writing_guard import unguarded_records
+from shared.impex.writing_guard import unguard, unguarded_records
 from shared.imports import rows as import_rows
 from shared.imports.errors import ShopNotNamed
 from shared.imports.groups import Group, GroupFile, Opening
@@ -202,7 +202,7 @@ class DeletedProducts(GroupFile):
                 line = shortened(" ¦ ".join(record.fields))
                 named.errors.append(RowError(record.row, None, line, record.code, record.message))
                 continue
-            handle = _handle(self._file, record[1], last)
+            handle = _handle(self._file, [*record[1], ""], last)
             if not handle:
                 named.errors.append(RowError(record[0], None, None, "missing_handle", "The row names no product."))
             elif handle != last:
@@ -238,19 +238,24 @@ class DeletedProducts(GroupFile):
 
 def _products(file: ProductFile) -> Iterator[tuple[int, str, list[str]]]:
     """The first row of each product: its line, the product's slug, its cells and an empty one behind them."""
-    last = ""
-    for record in unguarded_records(file.source.records()):
-        if isinstance(record, BrokenRecord):
+    last = last_cell = ""
+    column = file.layout.handle
+    for row, fields in file.survey():
+        fields.append("")
+        cell = fields[column]
+        # Rows of a product stand together.
+        if last and cell and cell == last_cell:
             continue
-        row, fields = record
+        last_cell = cell
+        unguard(fields)
         handle = _handle(file, fields, last)
         if handle and handle != last:
-            yield row, handle, [*fields, ""]
+            yield row, handle, fields
             last = handle
 
 
-def _handle(file: ProductFile, fields: list[str], last: str) -> str:
-    cells = [*fields, ""]
+def _handle(file: ProductFile, cells: Sequence[str], last: str) -> str:
+    """The product that a row names, behind whose cells there is an empty one."""
     cell, title = cells[file.layout.handle], cells[file.layout.title]
     return slug(cell) or slug(title) or ("" if cell else last)
 

@@ -301,3 +301,17 @@ def test_a_backslash_at_the_end_is_a_backslash(tmp_path: Path) -> None:
     assert product.tags == ("a", "wool\\")
     assert product.categories == (("Home", "Cups\\"),)
     assert product.attributes == (("fibre", "wool\\"),)
+
+
+@pytest.mark.feature("CAT-8")
+def test_a_surveyed_file_is_not_read_again_for_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("handle,title,sku\nmug,Mug,M\nmug,Mug\ncup,Cup,M\n")
+    file = ProductFile(CsvSource.open(path), "crossdock", "EUR")
+    assert [row for row, _ in file.survey()] == [2, 4]
+    passes = []
+    read = CsvSource.records
+    monkeypatch.setattr(CsvSource, "records", lambda source: passes.append(1) or read(source))
+    errors = [(each.row, each.code) for each in file.read() if isinstance(each, RowError)]
+    assert sorted(errors) == [(2, "duplicate_sku"), (3, "too_few_fields"), (4, "duplicate_sku")]
+    assert len(passes) == 1
