@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.sync.repository import creations, listings
 from services.sync.repository.shops import SHOPS
-from services.sync.use_cases import shipments_out
+from services.sync.use_cases import shipments_out, waiting_orders
 from services.sync.use_cases.creating import FIND_CANDIDATES
 from shared.contracts.accounts.events import ShopChanged, ShopRemoved
 from shared.contracts.catalog.events import (
@@ -16,6 +16,7 @@ from shared.contracts.catalog.events import (
     ShopTermsChanged,
 )
 from shared.contracts.inventory.events import ShipmentShipped, StockChanged
+from shared.contracts.orders.events import ImportedOrderChanged
 from shared.service import listens
 from shared.unit_of_work import UnitOfWork
 
@@ -80,3 +81,9 @@ async def mark_stock_when_changed(event: StockChanged, uow: UnitOfWork) -> None:
 async def queue_confirmation_when_shipped(event: ShipmentShipped, uow: UnitOfWork) -> None:
     """Tell the platform that the order came from."""
     await shipments_out.note_shipment(uow, event)
+
+
+@listens(ImportedOrderChanged)
+async def note_order_when_it_waits(event: ImportedOrderChanged, uow: UnitOfWork) -> None:
+    """An order that is set aside is an issue of its connection until it goes on."""
+    await waiting_orders.note(uow, event)

@@ -16,6 +16,7 @@ from services.sync.use_cases import (
     products_out,
     shipments_out,
     stock_out,
+    waiting_orders,
 )
 from services.sync.use_cases.connecting import KEEP_ORDER_CONNECTION
 from services.sync.use_cases.creating import FIND_CANDIDATES
@@ -24,6 +25,7 @@ from services.sync.use_cases.taking.orders import take_orders
 from services.sync.use_cases.taking.products import take_products
 from services.sync.use_cases.taking.stock import take_stock
 from services.sync.use_cases.taking.suppliers import take_suppliers
+from services.sync.use_cases.waiting_orders import RETRY_ORDERS
 from shared.contracts.sync.shapes import FeedKind
 from shared.jobs import RunningJob
 from shared.service import every, performs, runs
@@ -57,6 +59,11 @@ async def start_feed(payload: dict[str, Any], uow: UnitOfWork) -> None:
 @performs(KEEP_ORDER_CONNECTION)
 async def keep_order_connection(payload: dict[str, Any], uow: UnitOfWork) -> None:
     await connecting.keep_order_connection(uow, UUID(payload["connection_id"]))
+
+
+@performs(RETRY_ORDERS)
+async def retry_orders(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    await waiting_orders.look_again(uow, [UUID(each) for each in payload["imported_order_ids"]])
 
 
 @performs(FIND_CANDIDATES)

@@ -23,6 +23,7 @@ from shared.contracts.inventory.events import (
 )
 from shared.contracts.orders.events import (
     CustomerErased,
+    ImportedOrderChanged,
     OrderCancelled,
     OrderDetailsChanged,
     OrderDueLater,
@@ -65,6 +66,7 @@ SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     OrderDetailsChanged: ("search",),
     OrderLinesChanged: ("inventory", "search"),
     OrderTotalChanged: ("payments",),
+    ImportedOrderChanged: ("sync",),
     RefundWanted: ("payments",),
     CustomerErased: ("payments", "search"),
     PaymentChanged: ("orders",),

@@ -169,13 +169,17 @@ async def get(uow: UnitOfWork, imported_order_id: UUID, *, lock: bool = False) -
     return row
 
 
-async def put(uow: UnitOfWork, imported_order_id: UUID, values: dict[str, Any]) -> None:
+async def put(uow: UnitOfWork, imported_order_id: UUID, values: dict[str, Any]) -> asyncpg.Record:
+    """Returns what can be told of it now."""
     changes = ", ".join(f"{name} = ${place}" for place, name in enumerate(values, 2))
-    await uow.execute(
-        f"UPDATE imported_orders SET {changes} WHERE id = $1",  # noqa: S608
+    row = await uow.fetchrow(
+        f"UPDATE imported_orders SET version = version + 1, {changes} WHERE id = $1"  # noqa: S608
+        " RETURNING connection_id, external_id, state, reason, detail, escalated_at, version",
         imported_order_id,
         *values.values(),
     )
+    assert row is not None
+    return row
 
 
 async def list_page(

@@ -31,7 +31,7 @@ from shared.contracts.catalog.messages import PriceLine, PriceLines
 from shared.contracts.catalog.offers import LinePrice
 from shared.contracts.inventory.messages import ReserveLine, ReserveStock
 from shared.contracts.orders.customers import normalised_email
-from shared.contracts.orders.events import OrderPlaced
+from shared.contracts.orders.events import ImportedOrderChanged, OrderPlaced
 from shared.contracts.orders.imported import OrderAction, RemoteLine, RemoteOrder
 from shared.contracts.orders.shapes import OrderedLine, PlacedLine
 from shared.contracts.platform.events import AlertCleared, AlertRaised
@@ -339,8 +339,20 @@ async def _note_payment(uow: UnitOfWork, order: OrderRow, row: asyncpg.Record) -
 
 async def _close(uow: UnitOfWork, row: asyncpg.Record, values: dict[str, Any]) -> None:
     """This state of the order is dealt with."""
-    await imported.put(uow, row["id"], {**values, "acted_at": row["updated_at"], "next_check_at": None})
+    await put(uow, row["id"], {**values, "acted_at": row["updated_at"], "next_check_at": None})
     clear_alert(uow, row)
+
+
+async def put(uow: UnitOfWork, imported_order_id: UUID, values: dict[str, Any]) -> None:
+    """Write what became of an order of a connection, and tell it."""
+    told = await imported.put(uow, imported_order_id, values)
+    uow.record(
+        ImportedOrderChanged(
+            imported_order_id=imported_order_id,
+            **{name: told[name] for name in ("connection_id", "external_id", "state", "reason", "detail", "version")},
+            is_escalated=told["escalated_at"] is not None,
+        )
+    )
 
 
 def clear_alert(uow: UnitOfWork, row: asyncpg.Record) -> None:
@@ -364,7 +376,14 @@ async def _set_aside(
         uow.defer(TAKE, payload, due_at=due_at, key=f"check {row['id']}")
         if aside.reason != "status" and aside.reason != "unpaid":
             _alert(uow, row, connection, aside.detail, "warning")
-    await imported.put(uow, row["id"], {**values, "acted_at": row["updated_at"]})
+    values["acted_at"] = row["updated_at"]
+    # A check that finds what is known is no news, or nobody could put it out of sight.
+    is_known = (row["state"], row["reason"], row["detail"]) == ("set_aside", aside.reason, aside.detail)
+    is_news = not is_check or not is_known or "escalated_at" in values
+    if is_news:
+        await put(uow, row["id"], values)
+    else:
+        await imported.put(uow, row["id"], values)
 
 
 def _cause(row: asyncpg.Record) -> str:

@@ -177,7 +177,7 @@ async def retry(uow: UnitOfWork, imported_order_id: UUID) -> ImportedOrder:
     """Look again, in a moment, as if it had just come. Raises ImportedOrderNotFound, ImportedOrderIsSettled."""
     row = await _waiting(uow, imported_order_id)
     values: dict[str, Any] = {"state": "waiting", "checks": 0, "next_check_at": None, "escalated_at": None}
-    await imported.put(uow, imported_order_id, values)
+    await absorbing.put(uow, imported_order_id, values)
     uow.defer(TAKE, {"imported_order_id": str(imported_order_id)}, key=f"retry {imported_order_id}")
     uow.audit("imported_order.retry", "imported_order", imported_order_id, before={"state": row["state"]})
     return await get_imported(uow, imported_order_id)
@@ -186,7 +186,7 @@ async def retry(uow: UnitOfWork, imported_order_id: UUID) -> ImportedOrder:
 async def give_up(uow: UnitOfWork, imported_order_id: UUID, reason: str) -> ImportedOrder:
     """Raises ImportedOrderNotFound, ImportedOrderIsSettled."""
     row = await _waiting(uow, imported_order_id)
-    await imported.put(uow, imported_order_id, {"state": "given_up", "detail": reason, "next_check_at": None})
+    await absorbing.put(uow, imported_order_id, {"state": "given_up", "detail": reason, "next_check_at": None})
     absorbing.clear_alert(uow, row)
     uow.audit("imported_order.give_up", "imported_order", imported_order_id, reason=reason)
     return await get_imported(uow, imported_order_id)

@@ -113,24 +113,37 @@ async def resolve_settled(uow: UnitOfWork, connection_id: UUID, feed: FeedKind) 
     )
 
 
-async def resolve_readable(
-    uow: UnitOfWork, connection_id: UUID, feeds: Sequence[FeedKind], subjects: Sequence[str]
+async def resolve_code(
+    uow: UnitOfWork, connection_id: UUID, feeds: Sequence[FeedKind], subjects: Sequence[str], code: str
 ) -> None:
-    """These records can be read again, whichever of these feeds could not."""
+    """This is over of these records, whichever of these feeds has said it."""
     await uow.execute(
         "UPDATE issues SET resolved_at = now() WHERE connection_id = $1 AND feed = ANY($2) AND subject = ANY($3)"
-        " AND resolved_at IS NULL AND code = 'unreadable_record'",
+        " AND resolved_at IS NULL AND code = $4",
         connection_id,
         feeds,
         subjects,
+        code,
+    )
+
+
+async def resolve_other(uow: UnitOfWork, listing_id: UUID, prefix: str, trouble: Trouble | None) -> None:
+    """Of a record's issues whose codes begin so, all but this one are over; in a lower class it is one anew."""
+    await uow.execute(
+        "UPDATE issues SET resolved_at = now() WHERE listing_id = $1 AND starts_with(code, $2) AND resolved_at IS NULL"
+        " AND (code IS DISTINCT FROM $3 OR class = 'error' AND $4 <> 'error')",
+        listing_id,
+        prefix,
+        trouble and trouble.code,
+        trouble.issue_class if trouble else "error",
     )
 
 
 async def close_pattern(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, code: str) -> list[asyncpg.Record]:
-    """Close all open issues of a pattern. Returns their listings."""
+    """Close all open issues of a pattern. Returns their listings and subjects."""
     return await uow.fetch(
         "UPDATE issues SET resolved_at = now() WHERE connection_id = $1 AND feed = $2 AND code = $3"
-        " AND resolved_at IS NULL RETURNING listing_id",
+        " AND resolved_at IS NULL RETURNING listing_id, subject",
         connection_id,
         feed,
         code,

@@ -331,6 +331,18 @@ async def link_orders(uow: UnitOfWork, orders: Mapping[UUID, UUID]) -> None:
     )
 
 
+async def note_order_told(uow: UnitOfWork, connection_id: UUID, external_id: str, version: int) -> UUID | None:
+    """The order's record, held; None where there is none, or something newer was told of it."""
+    listing_id: UUID | None = await uow.fetchval(
+        "UPDATE listings SET order_version = $3 WHERE connection_id = $1 AND entity = 'order' AND external_id = $2"
+        " AND order_version < $3 RETURNING id",
+        connection_id,
+        external_id,
+        version,
+    )
+    return listing_id
+
+
 async def list_of_entity(
     uow: UnitOfWork, connection_id: UUID, entity: str, after: UUID | None, most: int
 ) -> list[asyncpg.Record]:

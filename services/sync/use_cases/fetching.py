@@ -118,7 +118,7 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
     stored = await listings.store(uow, run.connection_id, seen, seen_by=seen_by)
     run.job.count("scanned", len(page.records))
     readable = [each.external_id for each in seen if each.parent_external_id is None]
-    await issues.resolve_readable(uow, run.connection_id, same_records(run.kind), readable)
+    await issues.resolve_code(uow, run.connection_id, same_records(run.kind), readable, "unreadable_record")
     if unread:
         await _tell_unread(run, uow, unread)
     if not page.is_whole:

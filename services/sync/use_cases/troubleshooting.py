@@ -6,6 +6,7 @@ import asyncpg
 
 from services.sync.models import FEEDS
 from services.sync.repository import changes, connections, issues
+from services.sync.use_cases import waiting_orders
 from shared.contracts.base import Page
 from shared.contracts.sync.messages import ListIssues
 from shared.contracts.sync.shapes import FeedKind
@@ -34,6 +35,15 @@ _FIXES: dict[str, tuple[str, str | None]] = {
     ),
     "unreadable_record": ("Correct the record over there; the message says what is odd about it.", None),
     "invalid_order": ("Correct the order over there; it is read again when it changes.", None),
+    "order_status": ("Nothing is to be done while it waits there; what is, say in the settings.", "order_statuses"),
+    "order_unknown_status": ("Say in the settings what is done with an order of this status.", "order_statuses"),
+    "order_unpaid": ("Nothing is to be done: it goes on when it is paid over there.", None),
+    "order_unknown_sku": ("Import or create the product with this SKU, or give one the SKU, then try again.", None),
+    "order_stock_missing": ("Bring stock in, let it be promised, or take such orders on hold.", "stock_missing"),
+    "order_sku_at_two_prices": ("Take the order by hand: one SKU has one price in an order here.", None),
+    "order_wrong_currency": ("Connect a shop that sells in the order's currency.", None),
+    "order_totals_differ": ("Correct the order over there, then try again.", None),
+    "order_shop_removed": ("The shop was removed here: give up the order, or delete the connection.", None),
     "credentials_refused": ("Give the connection new credentials.", "credentials"),
     "platform_away": ("Nothing to do: it is asked again.", None),
     "answer_not_understood": ("Nothing to do: it is asked again. If it stays, look at the address.", "platform"),
@@ -71,6 +81,7 @@ async def retry(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, code: str)
     closed = await issues.close_pattern(uow, connection_id, feed, code)
     listing_ids = [row["listing_id"] for row in closed if row["listing_id"]]
     decided = await changes.try_again(uow, listing_ids, FEEDS[feed].direction)
+    decided += waiting_orders.retry(uow, connection_id, code, [row["subject"] for row in closed])
     uow.audit("issues.retry", "connection", connection_id, after={"feed": feed, "code": code, "changes": decided})
     return DecidedChanges(decided=decided)
 

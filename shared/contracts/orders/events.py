@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from shared.contracts.base import Event
+from shared.contracts.orders.imported import ImportedOrderState
 from shared.contracts.orders.shapes import OrderStanding, PlacedLine
 from shared.money import Money
 
@@ -72,6 +73,23 @@ class OrderDetailsChanged(Event):
     order_id: UUID
     number: str
     shop_id: UUID
+    version: int
+
+
+class ImportedOrderChanged(Event):
+    """An order of a connection waits, was taken, or was given up. `version` grows with every change of one order.
+
+    `reason` and `detail` say why it is set aside, by a stable code and in words; `is_escalated`: it was looked at so
+    often as its connection allows, and a person has to act.
+    """
+
+    imported_order_id: UUID
+    connection_id: UUID
+    external_id: str
+    state: ImportedOrderState
+    reason: str | None
+    detail: str | None
+    is_escalated: bool
     version: int
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
+from services.sync.models import same_records
 from services.sync.repository import changes, issues, listings
 from services.sync.repository.changes import Which
 from services.sync.repository.issues import Trouble
@@ -58,7 +59,9 @@ async def _take_some(run: Run) -> bool:
         await changes.settle(
             uow, [each["id"] for each in queued if each["listing_id"] not in good], "failed", "invalid"
         )
-        await issues.resolve(uow, run.connection_id, run.kind, [order.external_id for order in good.values()])
+        # Not what orders may have told of them already: why one waits there.
+        understood = [order.external_id for order in good.values()]
+        await issues.resolve_code(uow, run.connection_id, same_records(run.kind), understood, "invalid_order")
         if troubles:
             await run.tell(uow, *troubles)
         run.job.count("applied", len(good))
