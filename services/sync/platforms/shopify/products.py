@@ -18,7 +18,8 @@ from services.sync.platforms.shopify.client import Client, JsonObject, code, use
 from services.sync.platforms.shopify.images import Images
 from services.sync.platforms.shopify.reading import Reader
 from services.sync.platforms.shopify.stock import quoted
-from services.sync.platforms.shopify.writing import compare, settle
+from services.sync.platforms.shopify.writing import compare
+from services.sync.platforms.writing import settle
 
 # Input lists have 250 entries at most; a product has up to 2,048 variants.
 MOST_AT_ONCE = 250

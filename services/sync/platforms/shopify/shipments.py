@@ -16,7 +16,7 @@ from services.sync.platforms.shopify import queries
 from services.sync.platforms.shopify.client import Client, user_errors, words
 from services.sync.platforms.shopify.mapping import gid, short
 from services.sync.platforms.shopify.orders import line_sku
-from services.sync.platforms.shopify.writing import settle
+from services.sync.platforms.writing import settle
 
 JsonObject = dict[str, Any]
 

@@ -15,7 +15,7 @@ from services.sync.errors import CredentialsRefused
 from services.sync.platforms.base import Record, StockWrite, Written
 from services.sync.platforms.shopify import mapping, queries
 from services.sync.platforms.shopify.client import Client, code, user_errors, words
-from services.sync.platforms.shopify.writing import failed
+from services.sync.platforms.writing import failed
 from shared.errors import CrossdockError
 
 JsonObject = dict[str, Any]

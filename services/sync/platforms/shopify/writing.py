@@ -1,57 +1,12 @@
-"""What all writes have in common: what of a record is to be written at all, and what came of several at once."""
+"""What of a record is to be written to Shopify at all."""
 
-import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from services.sync.errors import AnswerNotUnderstood, CredentialsRefused, PlatformAway, PlatformRefused
-from services.sync.platforms.base import Fields, Written
+from services.sync.platforms import writing
 from services.sync.platforms.shopify import mapping
-from shared.errors import CrossdockError
-
-# As many as `http.py` keeps connections for, less one for those who wait for an answer.
-AT_ONCE = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Of the fields of a write: which the platform has otherwise than was expected, and which are to be written."""
-
-    stale: tuple[str, ...]
-    changed: Fields
+from services.sync.platforms.writing import Compared
 
 
 def compare(wanted: Mapping[str, object], expected: Mapping[str, object], current: Mapping[str, object]) -> Compared:
-    """Read, check, then write: Shopify has no compare-and-set for products."""
-    target, known = mapping.kept(wanted), mapping.kept(expected)
-    different = {name: value for name, value in target.items() if current.get(name) != value}
-    stale = tuple(name for name in different if name in known and current.get(name) != known[name])
-    return Compared(stale, different)
-
-
-async def settle(works: Sequence[Awaitable[Written]], *, may_raise: bool = True) -> list[Written]:
-    """What came of each. Raises CredentialsRefused when all were refused for that, and what is nobody's answer."""
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def through(work: Awaitable[Written]) -> Written:
-        async with gate:
-            return await work
-
-    found = await asyncio.gather(*(through(work) for work in works), return_exceptions=True)
-    refused = [each for each in found if isinstance(each, CredentialsRefused)]
-    if may_raise and refused and len(refused) == len(found):
-        raise refused[0]
-    return [each if isinstance(each, Written) else failed(each) for each in found]
-
-
-def failed(error: BaseException) -> Written:
-    """What an error means for the one write that met it. Raises it when it means nothing."""
-    if isinstance(error, PlatformAway | AnswerNotUnderstood):
-        return Written("retry", error.detail, retry_after_seconds=error.retry_after_seconds)
-    if isinstance(error, CredentialsRefused):
-        return Written("retry", error.detail)
-    if isinstance(error, PlatformRefused):
-        return Written("person", error.detail)
-    if isinstance(error, CrossdockError):
-        return Written("person", error.detail)
-    raise error
+    """As Shopify keeps the fields; it has no compare-and-set for products."""
+    return writing.compare(mapping.kept(wanted), mapping.kept(expected), current)
