@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.contracts.sync.shapes import (
@@ -60,6 +61,14 @@ def execution_state(job: str, counters: Mapping[str, int], *, is_paused: bool) -
     if job == "succeeded":
         return "partial" if counters.get("failed") else "succeeded"
     return job  # type: ignore[return-value]
+
+
+# --- orders
+
+
+def orders_from(settings: ConnectionSettings, created_at: datetime) -> datetime:
+    """Since when orders of a connection that was made at `created_at` are taken; those placed before are left alone."""
+    return settings.orders_from or created_at
 
 
 # --- fields

@@ -27,6 +27,9 @@ from tests.fakes.custom import CustomShop
 from tests.fakes.platforms import FakeShop
 from tests.waiting import until
 
+# Before the orders that tests put into fake shops.
+ORDERS_FROM = "2026-11-01T00:00:00Z"
+
 
 class Connected(Merchant):
     """A merchant with the shop `main` in euros, and a connection of it to `fake`."""
@@ -54,7 +57,7 @@ class Connected(Merchant):
             "platform": self.fake.platform,
             "name": "Quay",
             "shop": "main",
-            "settings": {"platform": self.fake.settings, **settings},
+            "settings": {"platform": self.fake.settings, "orders_from": ORDERS_FROM, **settings},
             "credentials": self.fake.credentials,
         }
 

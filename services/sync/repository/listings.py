@@ -225,29 +225,37 @@ async def link(uow: UnitOfWork, products: Mapping[UUID, UUID]) -> None:
 
 
 async def count_unseen(
-    uow: UnitOfWork, connection_id: UUID, entities: Sequence[str], execution_id: UUID
+    uow: UnitOfWork, connection_id: UUID, entities: Sequence[str], execution_id: UUID, since: datetime | None
 ) -> tuple[int, int]:
-    """How many records a full scan has not seen, of how many that were there before it."""
+    """How many records a full scan has not seen, of how many that were there before it.
+
+    `since`: it was one of what changed from then on, and says nothing of the others.
+    """
     row = await uow.fetchrow(
         "SELECT count(*) FILTER (WHERE seen_by IS DISTINCT FROM $3) AS unseen, count(*) AS of FROM listings"
-        " WHERE connection_id = $1 AND entity = ANY($2) AND gone_at IS NULL AND external_id IS NOT NULL",
+        " WHERE connection_id = $1 AND entity = ANY($2) AND gone_at IS NULL AND external_id IS NOT NULL"
+        " AND ($4::timestamptz IS NULL OR remote_updated_at >= $4)",
         connection_id,
         entities,
         execution_id,
+        since,
     )
     assert row is not None
     return row["unseen"], row["of"]
 
 
-async def mark_gone(uow: UnitOfWork, connection_id: UUID, entities: Sequence[str], execution_id: UUID) -> int:
-    """Records that a full scan has not seen are no longer there; what was queued for them is called off."""
+async def mark_gone(
+    uow: UnitOfWork, connection_id: UUID, entities: Sequence[str], execution_id: UUID, since: datetime | None
+) -> int:
+    """What `count_unseen` counts is no longer there; what was queued for it is called off. Returns how many."""
     gone = await uow.fetch(
         "UPDATE listings SET gone_at = now(), updated_at = now(), version = version + 1 WHERE connection_id = $1"
         " AND entity = ANY($2) AND gone_at IS NULL AND external_id IS NOT NULL AND seen_by IS DISTINCT FROM $3"
-        " RETURNING id",
+        " AND ($4::timestamptz IS NULL OR remote_updated_at >= $4) RETURNING id",
         connection_id,
         entities,
         execution_id,
+        since,
     )
     await uow.execute(
         "UPDATE changes SET state = 'cancelled', reason = 'gone', updated_at = now()"

@@ -8,7 +8,7 @@ import asyncpg
 
 from services.sync.budget import Budgets
 from services.sync.errors import AlreadyConnected, ConnectionChangedSince, ConnectionIsBusy, InvalidCredentials
-from services.sync.models import FEEDS
+from services.sync.models import FEEDS, orders_from
 from services.sync.platforms.base import Account, Platform
 from services.sync.platforms.registry import get_platform
 from services.sync.repository import connections, creations, feeds, listings
@@ -156,6 +156,9 @@ async def change(
         known = ConnectionSettings.model_validate_json(row["settings"])
         await _turn_creations(uow, connection_id, known, given)
         await _compare_anew(uow, connection_id, known, given["settings"])
+        if orders_from(given["settings"], row["created_at"]) < orders_from(known, row["created_at"]):
+            # What was left alone until now is asked for.
+            await connections.reset_clock(uow, connection_id, "order")
     if values:
         await connections.put(uow, connection_id, values)
     after = await connections.get(uow, connection_id)

@@ -7,13 +7,14 @@ credentials stops the connection until it has new ones; whatever else ends a run
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from services.sync.budget import Budgets
 from services.sync.errors import AnswerNotUnderstood, CredentialsRefused, PlatformAway, PlatformRefused
-from services.sync.models import FEEDS, FeedRule
+from services.sync.models import FEEDS, FeedRule, orders_from
 from services.sync.platforms.base import Session
 from services.sync.platforms.http import Http
 from services.sync.repository import changes, connections, feeds, issues
@@ -56,6 +57,11 @@ class Run:
     def connection_id(self) -> UUID:
         connection_id: UUID = self.connection["id"]
         return connection_id
+
+    @property
+    def orders_from(self) -> datetime:
+        """Orders placed before that are left alone."""
+        return orders_from(self.settings, self.connection["created_at"])
 
     async def go_on(self) -> None:
         """To be asked before each request: raises JobRests while the connection is paused."""

@@ -22,6 +22,7 @@ from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import Seen
 from services.sync.use_cases.analysing import analyse
 from services.sync.use_cases.executing import Run
+from services.sync.use_cases.history import left_out
 from services.sync.use_cases.keeping import as_kept
 from services.sync.use_cases.products_out import compare_products
 from shared import clock
@@ -68,15 +69,24 @@ async def _begin(run: Run) -> None:
             known["full_scan_at"] is None or known["full_scan_at"] < now - _FULL_SCAN_EVERY
         )
         is_full = run.is_full or cursor_at is None or is_aged or run.kind in _ALWAYS_FULL
-        overlap = get_platform(run.connection["platform"]).overlap
         run.job.checkpoint |= {
             "phase": "scan",
-            "since": None if is_full or cursor_at is None else (cursor_at - overlap).isoformat(),
+            "is_full": is_full,
+            "since": _since(run, scanned, None if is_full else cursor_at),
             "started_at": now.isoformat(),
             "was_reset": known is not None and cursor_at is None and known["full_scan_at"] is not None,
             "resume": None,
         }
         await connections.begin_scan(uow, run.connection_id, scanned, now)
+
+
+def _since(run: Run, scanned: Entity, cursor_at: datetime | None) -> str | None:
+    """From when on the platform is asked; None: all that there is. Of orders not from before they are taken."""
+    overlap = get_platform(run.connection["platform"]).overlap
+    if cursor_at is not None:
+        return (cursor_at - overlap).isoformat()
+    # Where nothing overlaps no times are told: to ask such a platform for what changed is to ask for what is new.
+    return run.orders_from.isoformat() if scanned == "order" and overlap else None
 
 
 async def _scan(run: Run) -> None:
@@ -94,7 +104,7 @@ async def _scan(run: Run) -> None:
                 following = Scan(entity, since, resume=page.resume)
                 ahead = asyncio.create_task(_asked(run, following))
             async with run.job.step() as uow:
-                await _keep(run, uow, page, is_full=since is None)
+                await _keep(run, uow, page, is_full=point.get("is_full", since is None))
             if point["phase"] == "scan" and ahead is None:
                 await run.go_on()
     finally:
@@ -112,11 +122,14 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
     """A page, and with the last one the clock."""
     point = run.job.checkpoint
     point.setdefault("ahead_seconds", run.http.ahead.total_seconds())
+    scanned = len(page.records)
+    if run.rule.scanned == "order":
+        page = await left_out(run, uow, page)
     seen, unread = _readable(run.rule.entities[0], page)
     # Whoever looks for what is gone has to know what was seen; to everybody else a write of each record is wasted.
     seen_by = run.job.id if is_full and point["was_reset"] else None
     stored = await listings.store(uow, run.connection_id, seen, seen_by=seen_by)
-    run.job.count("scanned", len(page.records))
+    run.job.count("scanned", scanned)
     readable = [each.external_id for each in seen if each.parent_external_id is None]
     await issues.resolve_code(uow, run.connection_id, same_records(run.kind), readable, "unreadable_record")
     if unread:
@@ -125,16 +138,16 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
         point["is_partial"] = True
     for name in ("new", "changed", "unchanged"):
         run.job.count(name, getattr(stored, name))
-    run.job.done += len(page.records)
+    run.job.done += scanned
     if page.total is not None and 0 <= page.total < _MOST_RECORDS:
         run.job.total = page.total
     point["resume"], point["retries"] = page.resume, 0
     if page.resume is None:
-        scanned = run.rule.scanned
-        assert scanned is not None
+        entity = run.rule.scanned
+        assert entity is not None
         cursor_at = datetime.fromisoformat(point["started_at"]) + timedelta(seconds=point["ahead_seconds"])
         await connections.end_scan(
-            uow, run.connection_id, scanned, cursor_at, is_full=is_full, records=run.job.counters["scanned"]
+            uow, run.connection_id, entity, cursor_at, is_full=is_full, records=run.job.counters["scanned"]
         )
         point["phase"] = "gone" if is_full and point["was_reset"] else "analyse"
 
@@ -172,13 +185,15 @@ async def _tell_unread(run: Run, uow: UnitOfWork, unread: Sequence[Unread]) -> N
 async def _find_gone(run: Run) -> None:
     """What a whole scan after a reset has not seen is gone; if that is too much, nothing is, and a person is asked."""
     async with run.job.step() as uow:
-        run.job.checkpoint["phase"] = "analyse"
-        unseen, of = await listings.count_unseen(uow, run.connection_id, run.rule.entities, run.job.id)
+        point = run.job.checkpoint
+        point["phase"] = "analyse"
+        since = datetime.fromisoformat(point["since"]) if point["since"] else None
+        unseen, of = await listings.count_unseen(uow, run.connection_id, run.rule.entities, run.job.id, since)
         scanned, told = run.job.counters.get("scanned", 0), run.job.total
-        if run.job.checkpoint.get("has_unread") or (told is not None and scanned < told):
+        if point.get("has_unread") or (told is not None and scanned < told):
             message = f"Not every record could be read ({scanned} were): nothing is taken for gone."
             await run.tell(uow, Trouble(run.kind, "error", "incomplete_scan", message, run.kind))
-        elif run.job.checkpoint.get("is_partial"):
+        elif point.get("is_partial"):
             message = f"What was read ({scanned}) does not say all that there is: nothing is taken for gone."
             await run.tell(uow, Trouble(run.kind, "info", "partial_scan", message, run.kind))
         elif unseen and (unseen == of or (of > _FEW_RECORDS and unseen * 100 > run.settings.guard_percent * of)):
@@ -186,7 +201,8 @@ async def _find_gone(run: Run) -> None:
             await run.tell(uow, Trouble(run.kind, "error", "too_many_gone", message, run.kind))
         else:
             if unseen:
-                run.job.count("gone", await listings.mark_gone(uow, run.connection_id, run.rule.entities, run.job.id))
+                gone = await listings.mark_gone(uow, run.connection_id, run.rule.entities, run.job.id, since)
+                run.job.count("gone", gone)
                 await relinks.look_again(uow, run.connection_id)
             await issues.resolve_lasting(uow, run.connection_id, same_records(run.kind), run.job.id)
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from shared.contracts.base import Change as ChangeOf
 from shared.contracts.base import Shape
 from shared.contracts.orders.imported import MissingStockPolicy, RecheckLimit, StatusMap
+from shared.contracts.orders.messages import Moment
 from shared.money import EXPONENTS
 from shared.security import SecretText
 
@@ -111,7 +112,9 @@ class ConnectionSettings(Shape):
     `fields` names whose a field is (`title`, `variant.price`, `stock.quantity`). `locations` are places of the platform
     and the fulfilment centres whose stock is theirs; without any, one place has the stock of all centres of the shop.
     `create_products`: what the shop sells and the platform does not have is made there; otherwise nothing ever is.
-    `stock_buffer` units are kept back. `guard_percent` of its records may vanish or be emptied by one run; more asks.
+    `orders_from`: orders placed over there before that are left alone; without it, those from before the connection was
+    made. An earlier time brings them in with the next fetch. `stock_buffer` units are kept back. `guard_percent` of its
+    records may vanish or be emptied by one run; more asks.
     `platform` are settings of the platform alone.
     """
 
@@ -123,6 +126,7 @@ class ConnectionSettings(Shape):
     price: PriceRule = PriceRule()
     default_categories: Annotated[list[_Word], Field(max_length=20)] = []
     order_statuses: StatusMap = {}
+    orders_from: Annotated[Moment | None, Field(examples=["2026-01-01T00:00:00Z"])] = None
     stock_missing: MissingStockPolicy = "hold"
     recheck_limit: RecheckLimit = 72
     locations: Annotated[dict[_Word, _Word], Field(max_length=100)] = {}
