@@ -1,9 +1,7 @@
 """Shipments: which goods of an order have left, told to Shopify once.
 
 `fulfillmentCreate` repeated makes a second fulfilment as long as anything is left to fulfil. So what Shopify has is
-read first: a fulfilment with the same tracking numbers is this shipment, and only what it does not cover is still told.
-One without tracking numbers is known by its lines, unless it is among those that other shipments are known to be
-(`references["shipped"]`, ids with commas between them, as every answer gives them back).
+read first (`platforms/shipping.py`), and only what that does not cover is still told.
 """
 
 from collections import Counter
@@ -11,12 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from services.sync.errors import PlatformRefused
-from services.sync.platforms.base import Outcome, ShipmentWrite, Written
+from services.sync.platforms.base import ShipmentWrite, Written
+from services.sync.platforms.shipping import Shipped, in_turns, known, settled, wanted
 from services.sync.platforms.shopify import queries
 from services.sync.platforms.shopify.client import Client, user_errors, words
 from services.sync.platforms.shopify.mapping import gid, short
 from services.sync.platforms.shopify.orders import line_sku
-from services.sync.platforms.writing import settle
 
 JsonObject = dict[str, Any]
 
@@ -33,32 +31,20 @@ class Shipper:
 
     async def confirm(self, writes: Sequence[ShipmentWrite]) -> list[Written]:
         """What came of each write, in their order; those of one order one after the other."""
-        by_order: dict[str, list[int]] = {}
-        for index, write in enumerate(writes):
-            by_order.setdefault(write.order_external_id, []).append(index)
-        done: dict[int, Written] = {}
-        others: dict[str, set[str]] = {}
-        for turn in range(max((len(indexes) for indexes in by_order.values()), default=0)):
-            chosen = [indexes[turn] for indexes in by_order.values() if len(indexes) > turn]
-            works = [self._confirm(writes[index], others.get(writes[index].order_external_id, ())) for index in chosen]
-            for index, written in zip(chosen, await settle(works, may_raise=not done), strict=True):
-                done[index] = written
-                shipped = written.references.get("shipped", "").split(",")
-                others.setdefault(writes[index].order_external_id, set()).update(shipped)
-        return [done[index] for index in range(len(writes))]
+        return await in_turns(writes, self._confirm)
 
     async def _confirm(self, write: ShipmentWrite, told: Collection[str]) -> Written:
         """Tell of one shipment; `told` are fulfilments that others of the same order are known to be."""
-        others = {*told, *write.references.get("shipped", "").split(",")} - {""}
         order = (await self._client.ask(queries.SHIPPED, {"id": gid("Order", write.order_external_id)}))["order"]
         if order is None:
             return Written("person", "Shopify does not have the order.")
-        known = _known(write, order["fulfillments"], others)
-        open_ = _wanted(write) - sum((_lines(each) for each in known), Counter())
+        alive = [_shipped(each) for each in order["fulfillments"] if each["status"] not in _ENDED]
+        same = known(write, alive, told)
+        open_ = wanted(write) - sum((each.lines for each in same), Counter())
+        ids = [each.external_id for each in same]
         if not open_:
-            return _told("unchanged", [short(each["id"]) for each in known], others)
-        made = await self._ship(write, open_)
-        return _told("ok", [*(short(each["id"]) for each in known), *made], others)
+            return settled("unchanged", ids, told)
+        return settled("ok", [*ids, *await self._ship(write, open_)], told)
 
     async def _ship(self, write: ShipmentWrite, open_: Counter[str]) -> list[str]:
         """Fulfil what is open, once for each place it leaves from. Raises PlatformRefused."""
@@ -95,26 +81,8 @@ class Shipper:
         return found
 
 
-def _wanted(write: ShipmentWrite) -> Counter[str]:
-    wanted: Counter[str] = Counter()
-    for sku, quantity in write.lines:
-        wanted[sku] += quantity
-    return wanted
-
-
-def _told(outcome: Outcome, ids: Sequence[str], others: Collection[str]) -> Written:
-    return Written(outcome, external_id=ids[0], references={"shipped": ",".join(sorted({*ids, *others}))})
-
-
-def _known(write: ShipmentWrite, fulfillments: Sequence[JsonObject], others: Collection[str]) -> list[JsonObject]:
-    """Fulfilments that an earlier try of this write has made."""
-    alive = [each for each in fulfillments if each["status"] not in _ENDED]
-    numbers = set(write.tracking_numbers)
-    if numbers:
-        return [each for each in alive if numbers & _numbers(each)]
-    wanted = _wanted(write)
-    same = [each for each in alive if not _numbers(each) and short(each["id"]) not in others and _lines(each) == wanted]
-    return same[:1]
+def _shipped(fulfillment: JsonObject) -> Shipped:
+    return Shipped(short(fulfillment["id"]), frozenset(_numbers(fulfillment)), _lines(fulfillment))
 
 
 def _numbers(fulfillment: JsonObject) -> set[str]:
