@@ -7,8 +7,8 @@ import pytest
 
 from services.sync.errors import PlatformRefused
 from services.sync.platforms.base import ProductWrite, VariantWrite, Written
+from services.sync.platforms.pictures import source_hash
 from services.sync.platforms.shopify import images
-from services.sync.platforms.shopify.images import source_hash
 from tests.fakes.shopify import ICON, ShopifyShop
 from tests.platforms.conftest import product, put_products, session_with
 

@@ -7,15 +7,14 @@ https://shopify.dev/docs/apps/build/online-store/product-media
 """
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from services.sync.errors import PlatformAway, PlatformRefused
 from services.sync.platforms.base import Written
 from services.sync.platforms.http import checked
+from services.sync.platforms.pictures import NAMED, Picture, fetch, kind_of, picture_of, source_hash
 from services.sync.platforms.shopify import mapping, queries
 from services.sync.platforms.shopify.client import Client, code, user_errors, words
 
@@ -26,29 +25,6 @@ MOST_BYTES = 20 << 20
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 3.0
 PATIENCE_SECONDS = 20.0
-_NAMED = re.compile(r"crossdock-([0-9a-f]{64})")
-_KINDS = (
-    (b"\x89PNG\r\n\x1a\n", "png", "image/png"),
-    (b"\xff\xd8\xff", "jpg", "image/jpeg"),
-    (b"GIF8", "gif", "image/gif"),
-    (b"RIFF", "webp", "image/webp"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture of ours: the hash of its bytes, and the bytes where they had to be fetched."""
-
-    url: str
-    alt: str
-    hash: str
-    content: bytes | None = None
-
-
-def source_hash(url: str) -> str | None:
-    """The SHA-256 of the bytes that a picture of Shopify's was made from, if we have uploaded it."""
-    named = _NAMED.search(url)
-    return named[1] if named else None
 
 
 class Images:
@@ -98,7 +74,7 @@ class Images:
         """The product's medium for a picture, put there if it was not; and whether anything was different."""
         medium = _by_address(media, str(wanted["url"]))
         if medium is None:
-            picture = await self._picture(wanted)
+            picture = await picture_of(self._client.http, wanted, MOST_BYTES)
             medium = next((each for each in media if source_hash(each["image"]["url"]) == picture.hash), None)
             if medium is None:
                 return await self._added(product_id, picture), True
@@ -121,14 +97,14 @@ class Images:
         return await self._ready(file)
 
     async def _found(self, picture: Picture) -> JsonObject | None:
-        data = await self._client.ask(queries.FIND_FILES, {"query": f"filename:crossdock-{picture.hash}*"})
+        data = await self._client.ask(queries.FIND_FILES, {"query": f"filename:{NAMED}{picture.hash}*"})
         alive = [each for each in data["files"]["nodes"] if each and each["fileStatus"] != "FAILED"]
         return next((each for each in alive if each.get("id")), None)
 
     async def _uploaded(self, picture: Picture) -> JsonObject:
-        content = picture.content or await self._fetch(picture.url)
-        extension, kind = _kind(content)
-        name = f"crossdock-{picture.hash}.{extension}"
+        content = picture.content or await fetch(self._client.http, picture.url, MOST_BYTES)
+        extension, kind = kind_of(content)
+        name = f"{NAMED}{picture.hash}.{extension}"
         given = {
             "originalSource": await self._staged(name, kind, content),
             "filename": name,
@@ -206,22 +182,6 @@ class Images:
             after, more = owner["more"]["pageInfo"]["endCursor"], owner["more"]["pageInfo"]["hasNextPage"]
         return found
 
-    async def _picture(self, wanted: Mapping[str, Any]) -> Picture:
-        url, alt = str(wanted["url"]), str(wanted.get("alt") or "")
-        given = str(wanted.get("hash") or "")
-        if re.fullmatch(r"[0-9a-f]{64}", given):
-            return Picture(url, alt, given)
-        content = await self._fetch(url)
-        return Picture(url, alt, sha256(content).hexdigest(), content)
-
-    async def _fetch(self, url: str) -> bytes:
-        if not url.startswith(("http://", "https://")):
-            raise PlatformRefused(f"A picture has no address that can be fetched: {url[:200]}")
-        answer = await self._client.http.send("GET", url, points=0, most_bytes=MOST_BYTES)
-        if 400 <= answer.status < 500:
-            raise PlatformRefused(f"A picture is not at its address ({answer.status}): {url[:200]}")
-        return checked(answer).body
-
 
 def _address(url: str) -> str:
     """An address without the `?v=` that moves whenever Shopify works at the file."""
@@ -230,14 +190,6 @@ def _address(url: str) -> str:
 
 def _by_address(media: Sequence[JsonObject], url: str) -> JsonObject | None:
     return next((each for each in media if _address(each["image"]["url"]) == _address(url)), None)
-
-
-def _kind(content: bytes) -> tuple[str, str]:
-    """Extension and media type by the first bytes. Raises PlatformRefused."""
-    for beginning, extension, kind in _KINDS:
-        if content.startswith(beginning):
-            return extension, kind
-    raise PlatformRefused("A picture is neither PNG, JPEG, GIF nor WebP.")
 
 
 def _form(fields: Sequence[tuple[str, str]], name: str, kind: str, content: bytes) -> tuple[bytes, str]:
