@@ -1,12 +1,13 @@
-"""`crossdock check`: whether stock, its ledger, reservations and orders agree, by asking the services.
+"""`crossdock check`: whether stock, its ledger, reservations, orders and payments agree, by asking the services.
 
 Inventory says of itself what does not add up there. Orders and inventory are then read side by side, both by the id of
 the order, a thousand at a time: which orders hold stock, and of each line how much is allocated, has left, and is back.
+So are orders and payments: what an order was told of each of its payments, and whether what it says is their sum.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, TypeVar
 from uuid import UUID
 
 from deploy import topology
@@ -19,7 +20,11 @@ from shared.contracts.inventory.checks import (
     StockOfLine,
     StockOfOrder,
 )
-from shared.contracts.orders.checks import LineToCheck, ListOrdersToCheck, OrderToCheck
+from shared.contracts.orders.checks import LineToCheck, ListOrderPaymentsToCheck, ListOrdersToCheck, OrderToCheck
+from shared.contracts.payments.checks import ListPaymentsToCheck, PaymentToCheck
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 # Whose goods are still to leave. The others' reservations are over: what they have not sent is sold to somebody else.
 _KEEPING = frozenset({"pending", "processing", "on_hold", "partly_shipped"})
@@ -45,6 +50,7 @@ async def _check_one(process: topology.Surrounded, organization_id: UUID) -> lis
     ]
     for look in range(_LOOKS):
         differing = [line async for line in _compare_orders(process, organization_id)]
+        differing += [line async for line in _compare_payments(process, organization_id)]
         if not differing or look == _LOOKS - 1:
             break
         await asyncio.sleep(_PAUSE_SECONDS)
@@ -54,21 +60,35 @@ async def _check_one(process: topology.Surrounded, organization_id: UUID) -> lis
 async def _compare_orders(process: topology.Surrounded, organization_id: UUID) -> AsyncIterator[str]:
     """Both lists come by the id of the order, so that each is read once."""
     orders = _pages(process, organization_id, ListOrdersToCheck())
-    order: OrderToCheck | None = await anext(orders, None)
-    async for stock in _pages(process, organization_id, ListStockOfOrders()):
-        while order is not None and order.order_id < stock.order_id:
-            for line in _without_stock(order):
-                yield line
-            order = await anext(orders, None)
-        is_same = order is not None and order.order_id == stock.order_id
-        for line in _differences(order if is_same else None, stock):
+    stocks = _pages(process, organization_id, ListStockOfOrders())
+    async for order, stock in _side_by_side(orders, stocks, lambda order: order.order_id, lambda stock: stock.order_id):
+        lines = _without_stock(order) if stock is None else _differences(order, stock)
+        for line in (*lines, *(() if order is None else _sums_that_differ(order))):
             yield line
-        if is_same:
-            order = await anext(orders, None)
-    while order is not None:
-        for line in _without_stock(order):
+
+
+async def _compare_payments(process: topology.Surrounded, organization_id: UUID) -> AsyncIterator[str]:
+    known = _pages(process, organization_id, ListOrderPaymentsToCheck())
+    payments = _pages(process, organization_id, ListPaymentsToCheck())
+    async for told, payment in _side_by_side(known, payments, lambda told: told.id, lambda payment: payment.id):
+        for line in _payments_that_differ(told, payment):
             yield line
-        order = await anext(orders, None)
+
+
+async def _side_by_side(
+    ones: AsyncIterator[A], others: AsyncIterator[B], id_of_one: Callable[[A], UUID], id_of_other: Callable[[B], UUID]
+) -> AsyncIterator[tuple[A | None, B | None]]:
+    """What two lists in the order of their ids have of each id; None where one has nothing of it."""
+    one, other = await anext(ones, None), await anext(others, None)
+    while one is not None or other is not None:
+        order = 0
+        if one is None or other is None:
+            order = 1 if one is None else -1
+        elif id_of_one(one) != id_of_other(other):
+            order = -1 if id_of_one(one) < id_of_other(other) else 1
+        yield one if order <= 0 else None, other if order >= 0 else None
+        one = await anext(ones, None) if order <= 0 else one
+        other = await anext(others, None) if order >= 0 else other
 
 
 async def _pages(process: topology.Surrounded, organization_id: UUID, message: Any) -> AsyncIterator[Any]:
@@ -81,9 +101,9 @@ async def _pages(process: topology.Surrounded, organization_id: UUID, message: A
         message = message.model_copy(update={"after": page.next})
 
 
-def _without_stock(order: OrderToCheck) -> Iterator[str]:
+def _without_stock(order: OrderToCheck | None) -> Iterator[str]:
     """What was imported as complete never had stock here; what is to leave must have."""
-    if order.status in _NEEDING:
+    if order is not None and order.status in _NEEDING:
         yield f"order {order.number} is {order.status}, and its stock is not reserved"
 
 
@@ -113,6 +133,27 @@ def _lines_that_differ(order: OrderToCheck, stock: StockOfOrder) -> Iterator[str
         ):
             if said != found:
                 yield f"order {order.number}: of {sku} {found} are {what}, not {said} as its line says"
+
+
+def _sums_that_differ(order: OrderToCheck) -> Iterator[str]:
+    said = order.paid, order.refunded
+    for what, has, comes_to in zip(("paid", "refunded"), said, order.by_payments or said, strict=True):
+        if has != comes_to:
+            yield f"order {order.number}: {has} is {what}, and its payments come to {comes_to}"
+
+
+def _payments_that_differ(told: PaymentToCheck | None, payment: PaymentToCheck | None) -> Iterator[str]:
+    """Of the same version both know the same."""
+    if told is None or payment is None:
+        there = told or payment
+        assert there is not None
+        who = "payments" if payment is None else "its order"
+        yield f"payment {there.id} of order {there.order_number} is not known to {who}"
+        return
+    for what in ("version", "captured", "refunded", "disputed"):
+        said, is_so = getattr(told, what), getattr(payment, what)
+        if said != is_so:
+            yield f"order {told.order_number}: {what} of payment {payment.id} is {is_so}, not {said} as it was told"
 
 
 async def _ask(process: topology.Surrounded, organization_id: UUID | None, message: Message[Any]) -> Any:

@@ -32,6 +32,7 @@ from services.payments.use_cases import (
 from services.payments.use_cases.decoding import callback_table
 from shared.contracts.base import Page
 from shared.contracts.orders.messages import CancelOrder
+from shared.contracts.payments.checks import ListPaymentsToCheck, PaymentToCheck
 from shared.contracts.payments.messages import (
     AttachPayment,
     ChangePaymentGateway,
@@ -84,12 +85,13 @@ from shared.contracts.payments.triage import (
     ExportCallbacks,
     TriageCallbacks,
 )
-from shared.pagination import InvalidCursor, cursor_for, cursor_values
+from shared.pagination import InvalidCursor, cursor_for, cursor_values, id_after, page_by_id
 from shared.service import answers
 from shared.unit_of_work import UnitOfWork
 
 S = TypeVar("S")
 R = TypeVar("R")
+CHECKED_AT_ONCE = 1000
 
 # --- gateways
 
@@ -378,3 +380,12 @@ async def repair_reconciliation(message: RepairReconciliation, uow: UnitOfWork) 
 @answers(DismissDifference, scope="payments:write")
 async def dismiss_difference(message: DismissDifference, uow: UnitOfWork) -> Difference:
     return difference_records.difference(await repairing.dismiss(uow, message.difference_id, message.reason))
+
+
+# --- what `crossdock check` asks
+
+
+@answers(ListPaymentsToCheck, internal=True)
+async def list_payments_to_check(message: ListPaymentsToCheck, uow: UnitOfWork) -> Page[PaymentToCheck]:
+    rows = await payment_records.list_to_check(uow, id_after(message.after), CHECKED_AT_ONCE + 1)
+    return page_by_id(rows, CHECKED_AT_ONCE, lambda row: PaymentToCheck(**row))

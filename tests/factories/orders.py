@@ -23,6 +23,7 @@ from shared.contracts.orders.shapes import Order, OrderedLine
 from shared.contracts.payments.events import PaymentChanged
 from shared.identifiers import new_id
 from shared.money import Money
+from shared.unit_of_work import UnitOfWork
 from tests.factories.catalog import Catalog, csv_file, shopify_row
 from tests.factories.inventory import Merchant
 from tests.waiting import until
@@ -110,14 +111,51 @@ class Seller(Merchant):
         return PaymentChanged(**{**defaults, **money, **fields})
 
     async def pay(self, order: Order) -> Order:
-        """Pay an order and let everybody know."""
+        """Pay an order and let everybody know. Payments have it in their ledger, as if a callback had told of it."""
         await self.settle()
-        await self.hear("orders", self.payment(order))
+        payment = self.payment(order)
+        await self.inside("payments", lambda uow: _keep(uow, payment))
+        await self.hear("orders", payment)
         await self.settle()
         return await self.order(order.id)
 
     async def ship(self, order: Order, **draft: Any) -> Shipment:
         return await self.ask(shipment_of(order, **draft))
+
+
+async def _keep(uow: UnitOfWork, payment: PaymentChanged) -> None:
+    """A captured payment in the ledger of payments, which may not have heard of its shop."""
+    await uow.execute(
+        "INSERT INTO shops (organization_id, id, code, version) VALUES ($1, $2, '', 0) ON CONFLICT DO NOTHING",
+        uow.organization_id,
+        payment.shop_id,
+    )
+    await uow.execute(
+        "INSERT INTO gateways (organization_id, id, shop_id, provider, mode, settings, allowed_networks, created_at)"
+        " VALUES ($1, $2, $3, $4, 'test', '{}', '[]', now())",
+        uow.organization_id,
+        payment.gateway_id,
+        payment.shop_id,
+        payment.provider,
+    )
+    await uow.execute(
+        "INSERT INTO payments (organization_id, id, order_id, order_number, shop_id, gateway_id, provider, external_id,"
+        " currency, state, authorised, captured, created_at, occurred_at, version)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, now(), $12, $13)",
+        uow.organization_id,
+        payment.payment_id,
+        payment.order_id,
+        payment.order_number,
+        payment.shop_id,
+        payment.gateway_id,
+        payment.provider,
+        payment.external_id,
+        payment.captured.currency,
+        payment.state,
+        payment.captured.amount,
+        payment.occurred_at,
+        payment.version,
+    )
 
 
 def shipment_of(order: Order, **draft: Any) -> CreateShipment:

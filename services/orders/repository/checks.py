@@ -12,7 +12,12 @@ async def list_page(
 ) -> tuple[list[asyncpg.Record], list[asyncpg.Record]]:
     """Orders by id, and the lines of all of them."""
     heads = await uow.fetch(
-        "SELECT id, number, status FROM orders WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2", after, most
+        "SELECT o.id, o.number, o.status, o.paid, o.refunded, p.captured, p.refunded AS back FROM orders o"
+        " LEFT JOIN LATERAL (SELECT sum(captured)::bigint AS captured, sum(refunded)::bigint AS refunded"
+        "   FROM order_payments p WHERE (p.order_id, p.currency) = (o.id, o.currency)) p ON true"
+        " WHERE $1::uuid IS NULL OR o.id > $1 ORDER BY o.id LIMIT $2",
+        after,
+        most,
     )
     lines = await uow.fetch(
         "SELECT order_id, sku, quantity - cancelled AS wanted, shipped, returned FROM order_lines"
@@ -20,3 +25,14 @@ async def list_page(
         [head["id"] for head in heads],
     )
     return heads, lines
+
+
+async def list_payments(uow: UnitOfWork, after: UUID | None, most: int) -> list[asyncpg.Record]:
+    """What is known of payments, by their id."""
+    return await uow.fetch(
+        "SELECT p.payment_id AS id, o.number AS order_number, p.currency, p.captured, p.refunded, p.disputed, p.version"
+        " FROM order_payments p JOIN orders o ON o.id = p.order_id WHERE $1::uuid IS NULL OR p.payment_id > $1"
+        " ORDER BY p.payment_id LIMIT $2",
+        after,
+        most,
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
+import asyncpg
 from sqlmodel import col, select
 
 from services.payments.errors import PaymentNotFound, RefundNotFound
@@ -131,3 +132,13 @@ async def list_refunds(
         question = question.where(Refund.id < before)
     rows = await (await uow.session()).execute(question.order_by(col(Refund.id).desc()).limit(most))
     return [(refund, payment) for refund, payment in rows]
+
+
+async def list_to_check(uow: UnitOfWork, after: UUID | None, most: int) -> list[asyncpg.Record]:
+    """Payments of all shops with their totals, by id."""
+    return await uow.fetch(
+        "SELECT id, order_number, currency, captured, refunded, disputed, version FROM payments"
+        " WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
+        after,
+        most,
+    )

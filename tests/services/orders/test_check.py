@@ -1,4 +1,4 @@
-"""`crossdock check`: quiet when stock, ledger, reservations and orders agree, and it says where they do not."""
+"""`crossdock check`: quiet when stock, ledger, reservations, orders and payments agree; it says where they do not."""
 
 from collections import Counter
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from deploy import checking, topology
 from services.inventory.use_cases import checking as stock_checking
 from services.orders.use_cases import checking as order_checking
+from services.payments import answers as payment_answers
 from shared.contracts.inventory.kits import KitPart, SetKit
 from shared.contracts.inventory.returns import CreateReturn, ReturnDraft, ReturnLineDraft
 from shared.contracts.inventory.shipments import ShipmentLineDraft
@@ -112,6 +113,41 @@ async def test_an_order_that_is_to_leave_and_has_no_stock_is_told(seller: Seller
     assert f"order {order.number} is partly_shipped, and its stock is released" in await found(seller)
 
 
+_OF_MONEY = {
+    ("orders", "UPDATE orders SET paid = paid - 1"): "order {number}: 4999 is paid, and its payments come to 5000",
+    ("orders", "UPDATE orders SET refunded = 7"): "order {number}: 7 is refunded, and its payments come to 0",
+    ("payments", "UPDATE payments SET captured = 4000"): (
+        "order {number}: captured of payment {payment} is 4000, not 5000 as it was told"
+    ),
+    ("payments", "UPDATE payments SET version = 2, disputed = 5"): (
+        "order {number}: version of payment {payment} is 2, not 1 as it was told",
+        "order {number}: disputed of payment {payment} is 5, not 0 as it was told",
+    ),
+    ("payments", "DELETE FROM payments"): "payment {payment} of order {number} is not known to payments",
+}
+
+
+@pytest.mark.feature("PAY-5", "ORD-4")
+@pytest.mark.parametrize(("service", "statement"), _OF_MONEY)
+async def test_money_that_orders_and_payments_know_differently_is_told(
+    seller: Seller, order: Order, service: str, statement: str
+) -> None:
+    assert await found(seller) == []
+    [payment] = await seller.rows("payments", "SELECT id FROM payments")
+    await seller.change(service, statement)
+    told = _OF_MONEY[service, statement]
+    wanted = [told] if isinstance(told, str) else list(told)
+    assert await found(seller) == [line.format(number=order.number, payment=payment["id"]) for line in wanted]
+
+
+@pytest.mark.feature("PAY-5")
+async def test_a_payment_that_its_order_was_not_told_of_is_told(seller: Seller, order: Order) -> None:
+    [payment] = await seller.rows("payments", "SELECT id FROM payments")
+    await seller.change("orders", "DELETE FROM order_payments")
+    line = f"payment {payment['id']} of order {order.number} is not known to its order"
+    assert await found(seller) == [line]
+
+
 async def test_what_was_cancelled_of_an_order_is_no_difference(seller: Seller, order: Order) -> None:
     cancelled = CancelDraft(lines=[CancelledLine(sku="SET", quantity=1)], reason="no more")
     await seller.ask(CancelOrderLines(order_id=order.id, cancel=cancelled))
@@ -133,9 +169,16 @@ async def test_orders_are_read_side_by_side_and_not_one_by_one(seller: Seller, m
 
     monkeypatch.setattr(seller.process.bus, "ask", counted)
     assert await found(seller) == []
-    once = {"inventory.check_stock": 1, "inventory.list_stock_of_orders": 1, "orders.list_orders_to_check": 1}
-    assert asked == once
+    assert asked == {
+        "inventory.check_stock": 1,
+        "inventory.list_stock_of_orders": 1,
+        "orders.list_orders_to_check": 1,
+        "orders.list_order_payments_to_check": 1,
+        "payments.list_payments_to_check": 1,
+    }
     monkeypatch.setattr(stock_checking, "ORDERS_AT_ONCE", 2)
     monkeypatch.setattr(order_checking, "ORDERS_AT_ONCE", 3)
+    monkeypatch.setattr(order_checking, "PAYMENTS_AT_ONCE", 2)
+    monkeypatch.setattr(payment_answers, "CHECKED_AT_ONCE", 3)
     await seller.change("orders", "UPDATE order_lines SET shipped = 1 WHERE order_id = $1", pending.id)
     assert await found(seller) == [f"order {pending.number}: of CUP 0 are shipped, not 1 as its line says"]
