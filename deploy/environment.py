@@ -31,6 +31,8 @@ def make(lock: str) -> None:
     """Make the environment fit `lock`, a file name in the clone. Raises CannotInstall."""
     if fits(lock):
         return
+    if VENV.is_symlink():
+        raise CannotInstall(f"{VENV} leads elsewhere, to what is not this clone's to change: remove the link.")
     with locked():
         if fits(lock):
             return

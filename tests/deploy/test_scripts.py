@@ -173,6 +173,17 @@ def test_no_python_is_one_sentence(clone: Path, bare_path: Path) -> None:
     assert len(run.stderr.splitlines()) == 1
 
 
+def test_what_another_clone_made_is_not_emptied_through_a_link(clone: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "kept").touch()
+    (clone / ".venv").symlink_to(theirs)
+    run = up(clone)
+    assert run.returncode != 0
+    assert "leads elsewhere" in run.stderr
+    assert [each.name for each in theirs.iterdir()] == ["kept"]
+
+
 def test_a_place_for_the_environment_that_cannot_be_written_is_one_sentence(clone: Path) -> None:
     (clone / ".venv").write_text("a file")
     run = up(clone)
