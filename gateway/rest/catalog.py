@@ -38,7 +38,9 @@ ProductSetFilter = Annotated[
         max_length=MOST_SETS,
         description="In this set, and in each further one: `with:` or `without:` and a field (barcode, brand, category,"
         " description, image, mpn, price, product_type, seo, tags, weight), `brand:`, `type:`, `tag:`, `size:`,"
-        " `colour:` and a value, `status:active`, `stock:in`, `stock:low`, `stock:out`.",
+        " `colour:` and a value, `status:active`, `stock:in`, `stock:low`, `stock:out`, `with:issues`; or how it stands"
+        " on a platform or the connection with this id: `on:`, `published:`, `unpublished:`, `in_category:`,"
+        " `without_category:`, `pending_update:`, `pending_create:`, `issues:`, `category:shopify:Clothing > Scarves`.",
     ),
 ]
 After = Annotated[str | None, Query(description="The `next` of the page before.")]

@@ -15,11 +15,11 @@ from shared.contracts.orders.customers import Email
 from shared.contracts.orders.lists import (
     MOST_SETS,
     CountOrders,
-    DateSet,
     GetOrderExportFile,
     ListOrders,
     OrderCounts,
     OrderFilter,
+    OrderSet,
     OrderSort,
     StartOrderExport,
     Word,
@@ -51,12 +51,14 @@ SkuFilter = Annotated[Sku | None, Query(description="With this SKU in a line.")]
 FromTime = Annotated[AwareDatetime | None, Query(alias="from", description="Placed at this moment or later.")]
 ToTime = Annotated[AwareDatetime | None, Query(alias="to", description="Placed before this moment.")]
 Sets = Annotated[
-    list[DateSet],
+    list[OrderSet],
     Query(
         alias="set",
         max_length=MOST_SETS,
         description="Placed on these days in the time zone of the shop: `today`, `yesterday`, `last_week`,"
-        " `this_month`, `this_year`, a year (`2026`), a month (`2026-03`). Several intersect.",
+        " `this_month`, `this_year`, a year (`2026`), a month (`2026-03`); or how it stands on a platform or the"
+        " connection with this id: `on:`, `pending_update:`, `pending_create:`, `issues:`; `with:issues`,"
+        " `without:issues`. Several intersect.",
     ),
 ]
 

@@ -1,6 +1,7 @@
 """Events in: each leaves marks of what must be built anew, and nothing else. Safe to repeat and to reorder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from services.search.repository import marks, operator_documents, products, shops
 from services.search.use_cases.builder import build_soon
@@ -16,6 +17,7 @@ from shared.contracts.catalog.events import (
 )
 from shared.contracts.inventory.events import StockChanged
 from shared.contracts.orders.events import CustomerErased, OrderDetailsChanged, OrderLinesChanged, OrderPlaced
+from shared.contracts.sync.events import ListingsChanged
 from shared.service import listens
 from shared.unit_of_work import UnitOfWork
 
@@ -116,3 +118,14 @@ async def mark_when_order_lines_changed(events: Sequence[OrderLinesChanged], uow
 async def mark_when_customer_erased(event: CustomerErased, uow: UnitOfWork) -> None:
     """Mark all orders of whom nothing may be kept: they are built from what is left of the person."""
     await mark(uow, "order", event.order_ids)
+
+
+@listens(ListingsChanged, together=True)
+async def mark_when_listings_changed(events: Sequence[ListingsChanged], uow: UnitOfWork) -> None:
+    """Mark what stands otherwise on a connection, each once."""
+    await mark(uow, "product", _each_once(event.product_ids for event in events))
+    await mark(uow, "order", _each_once(event.order_ids for event in events))
+
+
+def _each_once(lists: Iterable[Sequence[UUID]]) -> list[UUID]:
+    return list(dict.fromkeys(id_ for ids in lists for id_ in ids))

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from services.sync.repository import changes, issues, webhooks
+from services.sync.repository import changes, issues, standings, webhooks
 from services.sync.repository.feeds import START_FEED
 from services.sync.settings import sync_settings
 from services.sync.use_cases import (
@@ -16,6 +16,7 @@ from services.sync.use_cases import (
     products_out,
     shipments_out,
     stock_out,
+    telling,
     waiting_orders,
 )
 from services.sync.use_cases.connecting import KEEP_ORDER_CONNECTION
@@ -69,6 +70,17 @@ async def retry_orders(payload: dict[str, Any], uow: UnitOfWork) -> None:
 @performs(FIND_CANDIDATES)
 async def find_candidates(payload: dict[str, Any], uow: UnitOfWork) -> None:
     await creating.look_for_candidates(uow, payload["category_ids"], payload["after"])
+
+
+@every(1.0)
+async def tell_what_nobody_told(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Find what was touched by whoever did not say so, and what a lost task was for."""
+    await standings.leave_telling(uow)
+
+
+@performs(standings.TELL)
+async def tell_what_was_touched(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    await telling.tell_touched(uow)
 
 
 @runs(feeds.FEED_JOB)

@@ -36,6 +36,7 @@ from shared.contracts.orders.events import (
 from shared.contracts.payments.events import PaymentChanged
 from shared.contracts.platform.events import AlertCleared, AlertRaised, AuditRecorded, JobChanged
 from shared.contracts.platform.imports import ImportChanged
+from shared.contracts.sync.events import ListingsChanged
 
 SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     JobChanged: ("accounts",),
@@ -70,6 +71,7 @@ SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     RefundWanted: ("payments",),
     CustomerErased: ("payments", "search"),
     PaymentChanged: ("orders",),
+    ListingsChanged: ("search",),
 }
 
 # Whom an event is sent to that no service listens to, so that whoever follows it hears of it: right after the commit,

@@ -38,7 +38,7 @@ async def list_page(uow: UnitOfWork, message: ListProducts) -> Page[Product]:
         return await _page(uow, message, ids)
     ids = []
     for _ in range(_MOST_LOOKS):
-        found = await uow.ask(_question(message, before))
+        found = await uow.ask(_question(uow, message, before))
         async with uow.beforehand() as earlier:
             ids += await _list_ids(earlier, message, before, found.ids, message.first + 1 - len(ids))
         before = found.reaches_to
@@ -47,10 +47,17 @@ async def list_page(uow: UnitOfWork, message: ListProducts) -> Page[Product]:
     return Page(items=await repository.list_whole(uow, ids), next=cursor_for(str(before)))
 
 
-def _question(message: ListProducts, before: UUID | None) -> FindProducts:
+def _question(uow: UnitOfWork, message: ListProducts, before: UUID | None) -> FindProducts:
     # Search knows the status too: what has another one need not be told.
     sets = [*message.sets, *([f"status:{message.status}"] if message.status else [])]
-    return FindProducts(query=message.query or "", sets=sets, before=before, most=_FOUND_AT_ONCE)
+    limit = uow.caller.shop_ids
+    return FindProducts(
+        query=message.query or "",
+        sets=sets,
+        before=before,
+        shop_ids=None if limit is None else sorted(limit),
+        most=_FOUND_AT_ONCE,
+    )
 
 
 async def _list_ids(

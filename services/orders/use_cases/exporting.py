@@ -120,9 +120,9 @@ async def _portion(job: RunningJob, file: PartedFile) -> None:
 
 
 async def _found(job: RunningJob, after: finding.Position | None) -> FoundOrders | None:
-    """Some more of the orders that have the words; None where none were asked for."""
+    """Some more of the orders with the words and in the sets; None where neither was asked for."""
     return await finding.find(
-        job.unit_of_work(), _asked(job), _windows(job), most=PORTION, after=after, oldest_first=True
+        job.unit_of_work(), _asked(job), _windows(job), _shop_ids(job), most=PORTION, after=after, oldest_first=True
     )
 
 
@@ -135,12 +135,18 @@ def _windows(job: RunningJob) -> list[Window] | None:
     return None if windows is None else [_window(kept) for kept in windows]
 
 
+def _shop_ids(job: RunningJob) -> list[UUID] | None:
+    """The shops that whoever asked is confined to."""
+    shop_ids = job.parameters["shop_ids"]
+    return None if shop_ids is None else [UUID(shop_id) for shop_id in shop_ids]
+
+
 def _question(job: RunningJob) -> Question:
     parameters = job.parameters
     question = lists.question_of(_asked(job), _windows(job))
     question.where("o.placed_at <= {}", datetime.fromisoformat(parameters["asked_at"]))
-    if parameters["shop_ids"] is not None:
-        question.where("o.shop_id = ANY({})", [UUID(shop_id) for shop_id in parameters["shop_ids"]])
+    if (shop_ids := _shop_ids(job)) is not None:
+        question.where("o.shop_id = ANY({})", shop_ids)
     return question
 
 

@@ -1,17 +1,22 @@
-"""Orders by their words: search says which, down to where it looked; everything else about them is known here."""
+"""Orders by their words and how they stand on connections: search says which, down to where it looked; everything else
+about them is known here.
+"""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.orders.errors import QueryTooBroad
 from services.orders.repository.lists import Question, Window
-from shared.contracts.orders.lists import OrderFilter
+from shared.contracts.orders.lists import OrderFilter, is_date_set
 from shared.contracts.search.operators import MOST_FOUND, FindOrders
 from shared.unit_of_work import UnitOfWork
 
 _MILLISECOND = timedelta(milliseconds=1)
 _FIRST = UUID(int=0)
+# So many are gathered for what is not in the order of placing.
+_MOST_AT_ALL = 100_000
 Position = tuple[datetime, UUID]
 
 
@@ -26,20 +31,26 @@ class FoundOrders:
         question.where("o.id = ANY({})", self.order_ids)
 
 
+def asks_search(asked: OrderFilter) -> bool:
+    """Whether orders are meant by what search alone knows of them: words, or sets of connections."""
+    return bool(asked.query and asked.query.strip()) or not all(map(is_date_set, asked.sets))
+
+
 async def find(
     uow: UnitOfWork,
     asked: OrderFilter,
     windows: list[Window] | None,
+    shop_ids: Collection[UUID] | None,
     *,
     most: int,
     after: Position | None = None,
     oldest_first: bool = False,
 ) -> FoundOrders | None:
-    """The first of the orders with the words, after a position; None where no words were asked for.
+    """The first of the orders with the words and in the sets, after a position; None where neither is asked for.
 
-    Only before `uow` is opened.
+    `shop_ids` are all where there are none. Only before `uow` is opened.
     """
-    if asked.query is None or not asked.query.strip():
+    if not asks_search(asked):
         return None
     from_times, to_times = [asked.from_time], [asked.to_time]
     if windows is not None:
@@ -51,10 +62,10 @@ async def find(
         # Of the moment that a look ended with none is left: it would be told whole again, however many those are.
         is_behind = not oldest_first and after[1] == _FIRST
         (from_times if oldest_first else to_times).append(after[0] - _MILLISECOND if is_behind else after[0])
-    shop_ids = uow.caller.shop_ids
     found = await uow.ask(
         FindOrders(
-            query=asked.query,
+            query=asked.query or "",
+            sets=[name for name in asked.sets if not is_date_set(name)],
             shop_ids=None if shop_ids is None else sorted(shop_ids),
             from_time=max((time for time in from_times if time is not None), default=None),
             to_time=min((time for time in to_times if time is not None), default=None),
@@ -68,11 +79,20 @@ async def find(
     return FoundOrders(found.ids, (found.reaches_to + _MILLISECOND if oldest_first else found.reaches_to, _FIRST))
 
 
-async def find_all(uow: UnitOfWork, asked: OrderFilter, windows: list[Window] | None) -> FoundOrders | None:
-    """All orders with the words; None where no words were asked for. Raises QueryTooBroad."""
-    found = await find(uow, asked, windows, most=MOST_FOUND)
-    if found is not None and found.goes_on is not None:
-        raise QueryTooBroad(
-            f"More than {MOST_FOUND:,} orders have these words: add one, name days, or sort by when they were placed."
-        )
-    return found
+async def find_all(
+    uow: UnitOfWork, asked: OrderFilter, windows: list[Window] | None, shop_ids: Collection[UUID] | None
+) -> FoundOrders | None:
+    """All orders with the words and in the sets; None where neither is asked for. Raises QueryTooBroad."""
+    ids: list[UUID] = []
+    after: Position | None = None
+    while found := await find(uow, asked, windows, shop_ids, most=MOST_FOUND, after=after):
+        ids += found.order_ids
+        after = found.goes_on
+        if after is None:
+            return FoundOrders(ids)
+        if len(ids) > _MOST_AT_ALL:
+            raise QueryTooBroad(
+                f"More than {_MOST_AT_ALL:,} orders have these words or are in these sets: add one, name days, or sort"
+                " by when they were placed."
+            )
+    return None

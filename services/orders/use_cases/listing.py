@@ -15,7 +15,7 @@ from services.orders.use_cases import finding
 from services.orders.use_cases.finding import FoundOrders
 from shared import clock
 from shared.contracts.base import Page
-from shared.contracts.orders.lists import CountOrders, ListOrders, OrderCounts, OrderFilter
+from shared.contracts.orders.lists import CountOrders, ListOrders, OrderCounts, OrderFilter, is_date_set
 from shared.contracts.orders.shapes import OrderSummary
 from shared.money import Money
 from shared.pagination import InvalidCursor, cursor_for, cursor_id, cursor_time, cursor_values
@@ -33,7 +33,7 @@ async def list_page(uow: UnitOfWork, message: ListOrders) -> Page[OrderSummary]:
     """Raises CustomerNotFound, InvalidCursor, QueryTooBroad."""
     sorting = lists.SORTINGS[message.sort]
     position = _position(message, sorting)
-    if message.query is not None and message.query.strip():
+    if finding.asks_search(message):
         return await _list_found(uow, message, sorting, position)
     if message.customer_id is not None:
         await customers.get(uow, message.customer_id)
@@ -77,9 +77,15 @@ async def _found(
     position: tuple[Any, UUID] | None,
 ) -> FoundOrders | None:
     if sorting.column != "placed_at":
-        return await finding.find_all(uow, message, windows)
+        return await finding.find_all(uow, message, windows, uow.caller.shop_ids)
     return await finding.find(
-        uow, message, windows, most=_FOUND_AT_ONCE, after=position, oldest_first=not sorting.descends
+        uow,
+        message,
+        windows,
+        uow.caller.shop_ids,
+        most=_FOUND_AT_ONCE,
+        after=position,
+        oldest_first=not sorting.descends,
     )
 
 
@@ -117,7 +123,7 @@ async def count(uow: UnitOfWork, message: CountOrders) -> OrderCounts:
     """Raises QueryTooBroad."""
     async with uow.beforehand() as earlier:
         windows = await windows_of(earlier, message)
-    found = await finding.find_all(uow, message, windows)
+    found = await finding.find_all(uow, message, windows, uow.caller.shop_ids)
     by_status: dict[str, int] = defaultdict(int)
     by_payment_status: dict[str, int] = defaultdict(int)
     for row in await lists.count(uow, _narrowed(uow, message, windows, found)):
@@ -146,7 +152,8 @@ def _narrowed(
 
 async def windows_of(uow: UnitOfWork, asked: OrderFilter) -> list[Window] | None:
     """When the orders of a filter's date sets were placed, by the time zones of their shops; None without sets."""
-    if not asked.sets:
+    dates = [name for name in asked.sets if is_date_set(name)]
+    if not dates:
         return None
     zones: dict[str, list[UUID]] = defaultdict(list)
     for row in await shops.list_time_zones(uow, asked.shop):
@@ -155,7 +162,7 @@ async def windows_of(uow: UnitOfWork, asked: OrderFilter) -> list[Window] | None
     found = []
     for name, shop_ids in zones.items():
         zone = ZoneInfo(name)
-        days = intersection([days_of(each, now.astimezone(zone).date()) for each in asked.sets])
+        days = intersection([days_of(each, now.astimezone(zone).date()) for each in dates])
         if days is not None:
             found.append(
                 Window(_midnight(days[0], zone), _midnight(days[1], zone), None if len(zones) == 1 else shop_ids)

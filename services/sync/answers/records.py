@@ -1,6 +1,6 @@
 """Listings, changes and issues."""
 
-from services.sync.use_cases import deciding, reporting, troubleshooting
+from services.sync.use_cases import deciding, reporting, telling, troubleshooting
 from shared.contracts.base import Page
 from shared.contracts.sync.messages import (
     ApproveChanges,
@@ -17,6 +17,12 @@ from shared.contracts.sync.messages import (
     TroubleshootIssues,
 )
 from shared.contracts.sync.report import GetListingReportSheet, ListingReportSheet
+from shared.contracts.sync.standings import (
+    GetListingStandings,
+    GetNamedConnections,
+    ListingStandings,
+    NamedConnections,
+)
 from shared.contracts.sync.work import (
     ChangeCounts,
     DecidedChanges,
@@ -42,6 +48,16 @@ async def get_listing(message: GetListing, uow: UnitOfWork) -> Listing:
 @answers(GetListingReportSheet, scope="sync:read")
 async def get_listing_report_sheet(message: GetListingReportSheet, uow: UnitOfWork) -> ListingReportSheet:
     return await reporting.sheet(uow, message)
+
+
+@answers(GetListingStandings, internal=True)
+async def get_listing_standings(message: GetListingStandings, uow: UnitOfWork) -> ListingStandings:
+    return await telling.list_standings(uow, message)
+
+
+@answers(GetNamedConnections, internal=True)
+async def get_named_connections(message: GetNamedConnections, uow: UnitOfWork) -> NamedConnections:
+    return await telling.list_named(uow, message.shop_ids)
 
 
 @answers(ListChanges, scope="sync:read")

@@ -11,7 +11,7 @@ from services.sync.errors import AlreadyConnected, ConnectionChangedSince, Conne
 from services.sync.models import FEEDS, orders_from
 from services.sync.platforms.base import Account, Platform
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import connections, creations, feeds, listings
+from services.sync.repository import connections, creations, feeds, listings, standings
 from services.sync.repository.shops import SHOPS
 from services.sync.sealing import sealed
 from services.sync.use_cases import schedules, sessions
@@ -250,6 +250,7 @@ async def delete(uow: UnitOfWork, connection_id: UUID) -> None:
         raise ConnectionIsBusy("Feeds of the connection still run; cancel them, or wait for their end.")
     counts = await connections.count_what_it_has(uow, connection_id)
     await connections.delete(uow, connection_id)
+    standings.tell_soon(uow)
     uow.audit("connection.delete", "connection", connection_id, before=_described(row) | {"counts": counts})
 
 

@@ -11,7 +11,7 @@ import orjson
 from services.sync.errors import BothSidesChosen, OneRemovalAtATime
 from services.sync.platforms.base import Platform
 from services.sync.platforms.registry import get_platform
-from services.sync.repository import changes, connections, creations, listings, relinks
+from services.sync.repository import changes, connections, creations, listings, relinks, standings
 from services.sync.repository.changes import WHOLE
 from services.sync.repository.relinks import PRODUCT
 from shared.bus.envelope import Caller
@@ -91,6 +91,7 @@ def _is_creation(row: asyncpg.Record) -> bool:
 async def _decide(uow: UnitOfWork, rows: Sequence[asyncpg.Record], state: ChangeState) -> None:
     if not rows:
         return
+    standings.tell_soon(uow)
     caller = uow.caller
     actor = Actor(kind=caller.kind, id=caller.id, name=caller.name, address=caller.address).model_dump(mode="json")
     await changes.decide(uow, [row["id"] for row in rows], state, actor)

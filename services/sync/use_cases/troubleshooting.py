@@ -5,7 +5,7 @@ from uuid import UUID
 import asyncpg
 
 from services.sync.models import FEEDS
-from services.sync.repository import changes, connections, issues
+from services.sync.repository import changes, connections, issues, standings
 from services.sync.use_cases import waiting_orders
 from shared.contracts.base import Page
 from shared.contracts.sync.messages import ListIssues
@@ -79,6 +79,7 @@ async def retry(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, code: str)
     """Queue again all that a pattern holds up, and close its issues. Raises ConnectionNotFound."""
     await connections.get(uow, connection_id, lock=True)
     closed = await issues.close_pattern(uow, connection_id, feed, code)
+    standings.tell_soon(uow)
     listing_ids = [row["listing_id"] for row in closed if row["listing_id"]]
     decided = await changes.try_again(uow, listing_ids, FEEDS[feed].direction)
     decided += waiting_orders.retry(uow, connection_id, code, [row["subject"] for row in closed])
@@ -90,6 +91,7 @@ async def dismiss(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, code: st
     """Close all issues of a pattern. Raises ConnectionNotFound."""
     await connections.get(uow, connection_id, lock=True)
     closed = len(await issues.close_pattern(uow, connection_id, feed, code))
+    standings.tell_soon(uow)
     told = {"feed": feed, "code": code, "issues": closed}
     uow.audit("issues.dismiss", "connection", connection_id, after=told, reason=reason)
     return DecidedChanges(decided=closed)

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field
 
 from shared.contracts.base import Command, Page, Query, Shape
-from shared.contracts.catalog.product_sets import Words
+from shared.contracts.catalog.product_sets import ISSUES, Words, connection_set
 from shared.contracts.orders.customers import Email
 from shared.contracts.orders.messages import Moment
 from shared.contracts.orders.shapes import OrderStatus, OrderSummary, PaymentStatus, Sku
@@ -20,13 +20,26 @@ NAMED_SETS = ("today", "yesterday", "last_week", "this_month", "this_year")
 _YEAR_OR_MONTH = re.compile(r"(?:19[7-9]\d|[2-9]\d{3})(?:-(?:0[1-9]|1[0-2]))?")
 
 
-def _date_set(name: str) -> str:
-    if name not in NAMED_SETS and not _YEAR_OR_MONTH.fullmatch(name):
-        raise ValueError(f"a set is {', '.join(NAMED_SETS)}, a year like 2026, or a month like 2026-03")
+# How an order stands on a platform, or on the connection with this id.
+CONNECTION_SETS = ("on", "pending_update", "pending_create", "issues")
+
+
+def is_date_set(name: str) -> bool:
+    """Whether a set is days of placing."""
+    return name in NAMED_SETS or _YEAR_OR_MONTH.fullmatch(name) is not None
+
+
+def _order_set(name: str) -> str:
+    is_of_connections = name.partition(":")[0] in CONNECTION_SETS and connection_set(name)
+    if not (is_date_set(name) or is_of_connections or name in (f"with:{ISSUES}", f"without:{ISSUES}")):
+        raise ValueError(
+            f"a set is {', '.join(NAMED_SETS)}, a year like 2026, a month like 2026-03, with:issues, without:issues, or"
+            f" {'|'.join(CONNECTION_SETS)}: and a platform or a connection's id"
+        )
     return name
 
 
-DateSet = Annotated[str, AfterValidator(_date_set), Field(max_length=20, examples=["this_month"])]
+OrderSet = Annotated[str, AfterValidator(_order_set), Field(max_length=100, examples=["this_month"])]
 Word = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
 
 
@@ -40,7 +53,9 @@ class OrderFilter(Shape):
     `status` and `payment_status` take several, any of which may hold. `shop` is a shop's code; `number_prefix` is how
     the number begins; `sku` is in one of the lines. `from_time` is inclusive, `to_time` is not. `sets` are days of
     placing in the time zone of each order's shop: `today`, `yesterday`, `last_week` (Monday to Sunday before this
-    week), `this_month`, `this_year`, a year (`2026`), a month (`2026-03`); several intersect.
+    week), `this_month`, `this_year`, a year (`2026`), a month (`2026-03`); or `on:shopify`, `pending_update:…`,
+    `pending_create:…`, `issues:…` of a platform or a connection's id, `with:issues`, `without:issues`, fresh within a
+    second; several intersect.
     """
 
     model_config = ConfigDict(
@@ -58,7 +73,7 @@ class OrderFilter(Shape):
     sku: Sku | None = None
     from_time: Moment | None = None
     to_time: Moment | None = None
-    sets: Annotated[list[DateSet], Field(max_length=MOST_SETS)] = []
+    sets: Annotated[list[OrderSet], Field(max_length=MOST_SETS)] = []
 
 
 class OrderCounts(Shape):
@@ -82,8 +97,9 @@ class ListOrders(OrderFilter, Query[Page[OrderSummary]]):
     """Orders by any combination of what can be asked of them. A storefront sees those it placed itself.
 
     Pages follow each other without doubling or leaving out, also while orders come in. With a `query` and filters that
-    hold for few of what the words find, a page may be shorter than asked for while there is a `next`. Refused with a
-    `query` whose words are in more than 10,000 orders, sorted by anything but when they were placed: `query_too_broad`.
+    hold for few of what the words find, a page may be shorter than asked for while there is a `next`; so with sets of
+    connections. Refused with words or such sets of more than 100,000 orders, sorted by anything but when they were
+    placed: `query_too_broad`.
     """
 
     sort: OrderSort = "latest"
@@ -94,7 +110,7 @@ class ListOrders(OrderFilter, Query[Page[OrderSummary]]):
 class CountOrders(OrderFilter, Query[OrderCounts]):
     """How many orders there are of which all that holds, by status and by how they are paid.
 
-    Refused with a `query` whose words are in more than 10,000 orders: `query_too_broad` (422).
+    Refused with words or sets of connections of more than 100,000 orders: `query_too_broad` (422).
     """
 
 

@@ -28,10 +28,11 @@ class FindOrders(Query[FoundIds]):
 
     All words must be there, the last one also as a beginning. A number that is given whole (the order's own, its
     external one, that of a shipment) finds what has it alone. `shop_ids` are all where there are none. The times are
-    those of placing, both inclusive, by the millisecond.
+    those of placing, both inclusive, by the millisecond. `sets` are those of connections; they intersect.
     """
 
-    query: Words
+    query: Words = ""
+    sets: Annotated[list[str], Field(max_length=MOST_SETS)] = []
     shop_ids: list[UUID] | None = None
     from_time: datetime | None = None
     to_time: datetime | None = None
@@ -51,12 +52,14 @@ class FindProducts(Query[FoundProducts]):
     """The products that have the words and are in all of the sets, newest first. Internal: catalog asks.
 
     All words must be there, the last one also as a beginning: in titles, brand, type, tags, SKUs, barcodes and the
-    maker's numbers. `before` leaves out those whose ids are not less.
+    maker's numbers. `before` leaves out those whose ids are not less. With `shop_ids` only
+    connections of these shops count.
     """
 
     query: Words = ""
     sets: Annotated[list[str], Field(max_length=MOST_SETS + 1)] = []
     before: UUID | None = None
+    shop_ids: list[UUID] | None = None
     most: Annotated[int, Field(ge=1, le=MOST_FOUND)] = 1000
 
 
@@ -74,10 +77,11 @@ class CountProductSet(Query[CountedProducts]):
 
 
 class SuggestedSet(Shape):
-    """A set that holds some of what is meant, and how many."""
+    """A set that holds some of what is meant, how many, and what to call it to people."""
 
     set: str
     count: int
+    label: str = ""
 
 
 class SuggestedSets(Shape):
@@ -87,7 +91,8 @@ class SuggestedSets(Shape):
 class SuggestProductSets(Query[SuggestedSets]):
     """Sets that somebody who typed so far may mean, among the products that have the words and are in all of the sets.
 
-    `typed` begins a word of the set's value, or is `brand:` (or another name) and the beginning; the larger come first.
+    `typed` begins a word of the set's value (of one of connections: of its label), or is `brand:` (or another name) and
+    the beginning; the larger come first.
     """
 
     typed: Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00]*$")] = ""

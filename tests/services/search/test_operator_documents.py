@@ -22,6 +22,7 @@ from shared.contracts.base import Event, Message
 from shared.contracts.orders.events import CustomerErased, OrderDetailsChanged, OrderPlaced
 from shared.contracts.orders.parts import GetOrderParts, ListOrderIds, OrderedPart, OrderIds, OrderPart, OrderParts
 from shared.contracts.search.operators import FindOrders, RebuildOperatorIndex
+from shared.contracts.sync.standings import GetListingStandings, ListingStanding, ListingStandings
 from shared.errors import Conflict, Unavailable
 from shared.identifiers import new_id
 from shared.money import Money
@@ -58,6 +59,7 @@ class Orders:
         self.organization_id = new_id()
         self.parts: dict[UUID, OrderPart] = {}
         self.chokes_on: set[UUID] = set()
+        self.standings: list[ListingStanding] = []
         self.is_away = False
         # Awaited between what orders said and what is made of it.
         self.pause: Callable[[], Any] | None = None
@@ -78,6 +80,8 @@ class Orders:
                 return OrderParts(orders=found)
             case ListOrderIds(after=after, first=first):
                 return OrderIds(ids=sorted(id_ for id_ in self.parts if after is None or id_ > after)[:first])
+            case GetListingStandings(order_ids=order_ids):
+                return ListingStandings(items=[each for each in self.standings if each.id in order_ids])
         raise AssertionError(message)
 
     def has(self, number: int = 1, **fields: Any) -> OrderPart:

@@ -2,15 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from services.search.engines.operators import FoundEntries, OperatorQuestion
+from services.search.use_cases.operators import meaning
 from services.search.use_cases.operators.product_entries import moment_of
 from services.search.use_cases.operators.reading import OperatorReaders
-from shared.contracts.catalog.product_sets import FIELDS
+from shared.contracts.catalog.product_sets import CATEGORY, CONNECTION_SETS, FIELDS, ISSUES
 from shared.contracts.search.operators import (
     CountedProducts,
     CountProductSet,
@@ -32,10 +33,13 @@ _WORD = re.compile(r"\b\w")
 
 
 async def find_orders(uow: UnitOfWork, message: FindOrders) -> FoundIds:
+    meant = await meaning.meaning(uow, message.sets, message.shop_ids)
     question = OperatorQuestion(
         kind="order",
         words=message.query,
         most=message.most,
+        sets=meant.within,
+        without=meant.without,
         shops=None if message.shop_ids is None else [shop_id.hex for shop_id in message.shop_ids],
         from_at=_moment(message.from_time),
         to_at=_moment(message.to_time),
@@ -63,7 +67,7 @@ def _moment(time: datetime | None) -> int | None:
 
 
 async def find_products(uow: UnitOfWork, message: FindProducts) -> FoundProducts:
-    question = _of_products(message.query, message.sets, message.most)
+    question = await _of_products(uow, message.query, message.sets, message.most, message.shop_ids)
     if message.before is not None:
         question = replace(question, to_at=moment_of(UUID(int=max(message.before.int - 1, 0))))
     found = await _found(uow, question)
@@ -72,27 +76,44 @@ async def find_products(uow: UnitOfWork, message: FindProducts) -> FoundProducts
 
 
 async def count_products(uow: UnitOfWork, message: CountProductSet) -> CountedProducts:
+    question = await _of_products(uow, message.query or "", message.sets, 1, uow.caller.shop_ids)
     reader = await uow.resident(OperatorReaders).reader(uow.organization_id)
-    return CountedProducts(total=reader.index.count(_of_products(message.query or "", message.sets, 1)))
+    return CountedProducts(total=reader.index.count(question))
 
 
 async def suggest_sets(uow: UnitOfWork, message: SuggestProductSets) -> SuggestedSets:
+    question = await _of_products(uow, message.query or "", message.sets, 1, uow.caller.shop_ids)
     reader = await uow.resident(OperatorReaders).reader(uow.organization_id)
-    question = _of_products(message.query or "", message.sets, 1)
     counts = await asyncio.to_thread(reader.index.set_counts, question, _MOST_COUNTED)
     total = reader.index.count(question)
-    missing = {f"without:{field}": total - counts.get(f"with:{field}", 0) for field in FIELDS}
+    missing = {f"without:{field}": total - counts.get(f"with:{field}", 0) for field in (*FIELDS, ISSUES)}
     known = _each_once(counts) | {name: count for name, count in missing.items() if count > 0}
-    chosen = [name for name in known if _is_meant(name, message.typed) and name not in message.sets]
-    chosen.sort(key=lambda name: (-known[name], name))
-    return SuggestedSets(sets=[SuggestedSet(set=name, count=known[name]) for name in chosen[: message.first]])
+    return await suggested(uow, known, message.typed, message.sets, message.first)
 
 
-def _of_products(words: str, sets: Sequence[str], most: int) -> OperatorQuestion:
+async def suggested(
+    uow: UnitOfWork, counts: Mapping[str, int], typed: str, chosen: Sequence[str], first: int
+) -> SuggestedSets:
+    """Of these sets those that may be meant, the larger first, with what they are called."""
+    confined_to = uow.caller.shop_ids
+    connections = await meaning.connections_of(uow, confined_to) if any(map(_is_of_place, counts)) else []
+    places = meaning.place_names(connections)
+    found = []
+    for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        label = meaning.label_of(name, places)
+        if label is None or name in chosen or not meaning.is_shown(name, is_confined=confined_to is not None):
+            continue
+        if _is_meant(name, label if _is_of_place(name) else "", typed):
+            found.append(SuggestedSet(set=name, count=count, label=label))
+    return SuggestedSets(sets=found[:first])
+
+
+async def _of_products(
+    uow: UnitOfWork, words: str, sets: Sequence[str], most: int, shop_ids: Collection[UUID] | None
+) -> OperatorQuestion:
     """Sets intersect; to be without a field is not to be with it."""
-    without = [f"with:{name.removeprefix('without:')}" for name in sets if name.startswith("without:")]
-    within = [[name] for name in sets if not name.startswith("without:")]
-    return OperatorQuestion(kind="product", words=words, most=most, sets=within, without=without)
+    meant = await meaning.meaning(uow, sets, shop_ids)
+    return OperatorQuestion(kind="product", words=words, most=most, sets=meant.within, without=meant.without)
 
 
 def _each_once(counts: Mapping[str, int]) -> dict[str, int]:
@@ -105,10 +126,14 @@ def _each_once(counts: Mapping[str, int]) -> dict[str, int]:
     return merged
 
 
-def _is_meant(name: str, typed: str) -> bool:
-    """Whether what was typed begins the whole name of the set, its value or a word of that."""
+def _is_of_place(name: str) -> bool:
+    return name.partition(":")[0] in (*CONNECTION_SETS, CATEGORY)
+
+
+def _is_meant(name: str, label: str, typed: str) -> bool:
+    """Whether what was typed begins the whole name of the set, or what is said of its value, there or at a word."""
     wanted, whole = typed.strip().casefold(), name.casefold()
-    value = whole.partition(":")[2]
+    said = label.casefold() or whole.partition(":")[2]
     return whole.startswith(wanted) or any(
-        value[start:].startswith(wanted) for start in (0, *(found.start() for found in _WORD.finditer(value)))
+        said[start:].startswith(wanted) for start in (0, *(found.start() for found in _WORD.finditer(said)))
     )

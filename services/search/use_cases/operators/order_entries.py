@@ -1,17 +1,19 @@
-"""From what orders tells of an order to what it is found by."""
+"""From what orders and sync tell of an order to what it is found by."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from services.search.models import OperatorEntry
 from services.search.use_cases.batches import Units
+from services.search.use_cases.operators import standing_sets
 from shared.contracts.orders.parts import GetOrderParts, ListOrderIds, OrderPart
 
 
 async def ask(units: Units, order_ids: Sequence[UUID]) -> dict[UUID, OperatorEntry]:
     """The entries of those that there are. Raises what asking raises."""
     parts = await units().ask(GetOrderParts(order_ids=list(order_ids)))
-    return {part.id: entry_of(part) for part in parts.orders}
+    standings = await standing_sets.ask(units, orders=[part.id for part in parts.orders])
+    return {part.id: entry_of(part, standing_sets.sets_of(standings.get(part.id, ()))) for part in parts.orders}
 
 
 async def list_ids(units: Units, after: UUID | None, most: int) -> list[UUID]:
@@ -19,7 +21,7 @@ async def list_ids(units: Units, after: UUID | None, most: int) -> list[UUID]:
     return (await units().ask(ListOrderIds(after=after, first=most))).ids
 
 
-def entry_of(part: OrderPart) -> OperatorEntry:
+def entry_of(part: OrderPart, sets: Sequence[str]) -> OperatorEntry:
     numbers = [part.number, part.external_number, part.external_id, *part.tracking_numbers]
     codes = [part.email, *(line.sku for line in part.lines)]
     return OperatorEntry(
@@ -27,6 +29,7 @@ def entry_of(part: OrderPart) -> OperatorEntry:
         numbers=_each_once(numbers),
         codes=_each_once(codes),
         words=_each_once([*part.words, *(line.title for line in part.lines)]),
+        sets=list(sets),
         shop=part.shop_id.hex,
     )
 

@@ -1,10 +1,11 @@
-"""From what catalog and inventory tell of a product to what it is found by."""
+"""From what catalog, inventory and sync tell of a product to what it is found by."""
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from services.search.models import OperatorEntry
 from services.search.use_cases.batches import Units
+from services.search.use_cases.operators import standing_sets
 from shared.contracts.catalog.messages import ListProductIds
 from shared.contracts.catalog.product_sets import GetProductsFound, ProductFound
 from shared.contracts.inventory.messages import GetStockStandings, StockStanding
@@ -20,7 +21,10 @@ async def ask(units: Units, product_ids: Sequence[UUID]) -> dict[UUID, OperatorE
     for start in range(0, len(skus), _SKUS_AT_ONCE):
         answer = await units().ask(GetStockStandings(skus=skus[start : start + _SKUS_AT_ONCE]))
         stock |= {item.sku: item for item in answer.items}
-    return {product.id: entry_of(product, stock) for product in found}
+    standings = await standing_sets.ask(units, products=[product.id for product in found])
+    return {
+        product.id: entry_of(product, stock, standing_sets.sets_of(standings.get(product.id, ()))) for product in found
+    }
 
 
 async def list_ids(units: Units, after: UUID | None, most: int) -> list[UUID]:
@@ -33,14 +37,14 @@ def moment_of(product_id: UUID) -> int:
     return product_id.int >> 80
 
 
-def entry_of(product: ProductFound, stock: dict[str, StockStanding]) -> OperatorEntry:
+def entry_of(product: ProductFound, stock: dict[str, StockStanding], further_sets: Sequence[str]) -> OperatorEntry:
     words = [*product.titles, product.brand, product.product_type, *product.tags]
     codes = [code for variant in product.variants for code in (variant.sku, *variant.codes)]
     return OperatorEntry(
         at=moment_of(product.id),
         codes=list(dict.fromkeys(codes)),
         words=list(dict.fromkeys(word for word in words if word)),
-        sets=list(dict.fromkeys(_sets(product, stock))),
+        sets=list(dict.fromkeys((*_sets(product, stock), *further_sets))),
     )
 
 

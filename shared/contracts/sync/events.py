@@ -1,0 +1,17 @@
+"""What sync announces. Bulk work records one event per chunk, with up to 1,000 ids."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.contracts.base import Event
+
+MOST_IDS = 1000
+
+
+class ListingsChanged(Event):
+    """These products and orders stand otherwise than before on some connection."""
+
+    product_ids: Annotated[list[UUID], Field(max_length=MOST_IDS)] = []
+    order_ids: Annotated[list[UUID], Field(max_length=MOST_IDS)] = []
