@@ -19,6 +19,7 @@ from graphql import (
     is_object_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList
+from pydantic import BaseModel
 
 from gateway.graphql.plain import Collect, own_names, plain_field
 
@@ -32,6 +33,11 @@ _LEAVES: dict[str, Any] = {
     "Long": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
 }
 _UNFIT = (msgspec.MsgspecError, AttributeError, TypeError, ValueError)
+
+
+def plain_value(value: object) -> object:
+    """What JSON has no word for, as REST writes it: a shape in a mapping with free keys is an object there as well."""
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 class _NotDirect(Exception):

@@ -29,6 +29,7 @@ from strawberry.types.execution import ExecutionResult
 from gateway.errors import MalformedJson, MethodNotAllowed, NotAcceptable, UnsupportedMediaType
 from gateway.graphql.context import Context
 from gateway.graphql.documents import Document
+from gateway.graphql.encoding import plain_value
 from gateway.graphql.execution import chosen, execute, is_subscription
 from gateway.graphql.persisted import Asked, Operations
 from gateway.graphql.schema import Schema
@@ -242,7 +243,7 @@ def body_of(result: Written | ExecutionResult, context: Context) -> bytes:
         body["data"] = result.data
         if result.extensions:
             body["extensions"] = result.extensions
-    return orjson.dumps(body, default=str)
+    return orjson.dumps(body, default=plain_value)
 
 
 def _was_run(result: Written | ExecutionResult) -> bool:

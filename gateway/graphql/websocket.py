@@ -33,6 +33,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.browsers import spend
 from gateway.graphql.context import Context
+from gateway.graphql.encoding import plain_value
 from gateway.graphql.execution import chosen, execute, is_subscription
 from gateway.graphql.http import entry_of, worded
 from gateway.graphql.persisted import Operations
@@ -169,7 +170,7 @@ class _Connection:
             while True:
                 message = await self._outgoing.get()
                 async with asyncio.timeout(SEND_SECONDS):
-                    await self._socket.send_text(orjson.dumps(message, default=str).decode())
+                    await self._socket.send_text(orjson.dumps(message, default=plain_value).decode())
         except TimeoutError:
             self._end(1013, "Too slow.")
         except (WebSocketDisconnect, RuntimeError):

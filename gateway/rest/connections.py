@@ -77,6 +77,8 @@ async def change_connection(
 ) -> Connection:
     """Change a connection's name, settings or credentials; these are tried first. Nothing that was read is lost.
 
+    Of `settings` only those fields change that are given; null brings the default of one back.
+
     With `If-Match`, only if nobody changed it since you read it (412).
     """
     message = ChangeConnection(connection_id=connection_id, change=change, expected_version=expected)

@@ -1,10 +1,24 @@
 """The tree of categories as a whole."""
 
+from services.catalog.repository import categories as repository
 from services.catalog.use_cases import categories
 from shared.contracts.catalog.categories import Category
-from shared.contracts.catalog.tree import CategoryTree, GetCategoryTree, MoveCategory
+from shared.contracts.catalog.tree import (
+    CategoryTree,
+    FindRootCategories,
+    GetCategoryTree,
+    KnownCategories,
+    MoveCategory,
+)
 from shared.service import answers
 from shared.unit_of_work import UnitOfWork
+
+
+@answers(FindRootCategories, internal=True)
+async def find_root_categories(message: FindRootCategories, uow: UnitOfWork) -> KnownCategories:
+    paths = [(name,) for name in message.names]
+    known = await repository.known_by_place(uow, paths)
+    return KnownCategories(names=[name for (name,) in paths if not repository.place([(name,)], known)[1]])
 
 
 @answers(GetCategoryTree, scope="catalog:read")

@@ -15,6 +15,7 @@ from services.sync.repository import connections, creations, feeds, listings, st
 from services.sync.repository.shops import SHOPS
 from services.sync.sealing import sealed
 from services.sync.use_cases import schedules, sessions
+from services.sync.use_cases.configuring import check_names, merged
 from services.sync.use_cases.creating import FIND_CANDIDATES
 from shared import clock, jobs
 from shared.bus.envelope import ShopNotFound
@@ -56,6 +57,7 @@ async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
     known, told = await _find_shop(uow, draft.shop)
     connection_id = new_id()
     greeting = await sessions.greet(uow.resident(Budgets), connection_id, draft.platform, account)
+    await check_names(uow, greeting, ConnectionSettings(), draft.settings)
     if told is not None:
         await SHOPS.take(uow, told)
     await _check_is_alone(uow, platform, draft)
@@ -134,15 +136,18 @@ def _is_visible(text: str) -> bool:
 async def change(
     uow: UnitOfWork, connection_id: UUID, change: ConnectionChange, expected_version: int | None
 ) -> Connection:
-    """Raises ConnectionNotFound, ConnectionChangedSince, and as `create`."""
+    """Raises ConnectionNotFound, ConnectionChangedSince, and as `create`. Settings that are not given stay."""
     given = change.given()
     async with uow.beforehand() as earlier:
         before = await connections.get(earlier, connection_id)
+        known = ConnectionSettings.model_validate_json(before["settings"])
     values: dict[str, Any] = {}
-    if _has_other_account(before, given):
-        values = await _greeted(uow, before, given)
+    wanted = merged(known, given["settings"]) if "settings" in given else known
+    if "credentials" in given or wanted.platform != known.platform:
+        values = await _greeted(uow, before, wanted, given)
         # What was tried is what is kept: not beside something else that was changed meanwhile.
         expected_version = before["version"] if expected_version is None else expected_version
+    await check_names(uow, _greeting(values.get("greeting", before["greeting"])), known, wanted)
     row = await connections.get(uow, connection_id, lock=True)
     if expected_version is not None and expected_version != row["version"]:
         raise ConnectionChangedSince(
@@ -151,12 +156,13 @@ async def change(
     if "name" in given:
         values["name"] = given["name"]
     if "settings" in given:
-        values["settings"] = given["settings"].model_dump_json()
-        uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
         known = ConnectionSettings.model_validate_json(row["settings"])
-        await _turn_creations(uow, connection_id, known, given)
-        await _compare_anew(uow, connection_id, known, given["settings"])
-        if orders_from(given["settings"], row["created_at"]) < orders_from(known, row["created_at"]):
+        wanted = merged(known, given["settings"])
+        values["settings"] = wanted.model_dump_json()
+        uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
+        await _turn_creations(uow, connection_id, known, wanted)
+        await _compare_anew(uow, connection_id, known, wanted)
+        if orders_from(wanted, row["created_at"]) < orders_from(known, row["created_at"]):
             # What was left alone until now is asked for.
             await connections.reset_clock(uow, connection_id, "order")
     if values:
@@ -168,10 +174,9 @@ async def change(
 
 
 async def _turn_creations(
-    uow: UnitOfWork, connection_id: UUID, before: ConnectionSettings, given: Mapping[str, Any]
+    uow: UnitOfWork, connection_id: UUID, before: ConnectionSettings, after: ConnectionSettings
 ) -> None:
     """What waits to be made on the platform is over when nothing is made there any more, and made anew as it is now."""
-    after: ConnectionSettings = given["settings"]
     if not after.create_products:
         await creations.drop_all(uow, connection_id)
     elif any(getattr(before, name) != getattr(after, name) for name in ("create_products", "fields", "price")):
@@ -187,20 +192,15 @@ async def _compare_anew(
             await listings.mark_all(uow, connection_id, entity)
 
 
-def _has_other_account(row: asyncpg.Record, given: Mapping[str, Any]) -> bool:
-    """Whether the platform has to be asked: for new credentials, or settings that are its own."""
-    known = ConnectionSettings.model_validate_json(row["settings"])
-    return "credentials" in given or ("settings" in given and given["settings"].platform != known.platform)
-
-
-async def _greeted(uow: UnitOfWork, row: asyncpg.Record, given: Mapping[str, Any]) -> dict[str, Any]:
+async def _greeted(
+    uow: UnitOfWork, row: asyncpg.Record, wanted: ConnectionSettings, given: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a connection's row becomes when the platform takes the new credentials or settings."""
     platform = get_platform(row["platform"])
     known = sessions.account_of(row, uow.organization_id)
-    settings = given["settings"].platform if "settings" in given else known.settings
-    platform.check_settings(settings)
+    platform.check_settings(wanted.platform)
     texts = _plain(platform, given["credentials"]) if "credentials" in given else known.credentials
-    account = Account(settings, texts, known.folder)
+    account = Account(wanted.platform, texts, known.folder)
     greeting = await sessions.greet(uow.resident(Budgets), row["id"], row["platform"], account)
     values = {"greeting": greeting.model_dump_json(), "checked_at": clock.now(), "needs_credentials": False}
     return values | ({"credentials": sealed(texts)} if "credentials" in given else {})
@@ -210,7 +210,7 @@ async def test(uow: UnitOfWork, connection_id: UUID) -> Connection:
     """Raises ConnectionNotFound, and as `sessions.greet`."""
     async with uow.beforehand() as earlier:
         row = await connections.get(earlier, connection_id)
-    values = await _greeted(uow, row, {})
+    values = await _greeted(uow, row, ConnectionSettings.model_validate_json(row["settings"]), {})
     await connections.get(uow, connection_id, lock=True)
     await connections.put(uow, connection_id, values)
     return await get(uow, connection_id)
@@ -291,10 +291,14 @@ def shape(row: asyncpg.Record) -> Connection:
     return Connection(
         **{name: row[name] for name in (*same, "created_at", "updated_at", "version")},
         settings=ConnectionSettings.model_validate_json(row["settings"]),
-        greeting=Greeting.model_validate_json(row["greeting"]) if row["greeting"] else None,
+        greeting=_greeting(row["greeting"]),
         lacks=dict(get_platform(row["platform"]).lacks),
         webhook_url=f"{settings().base_url.rstrip('/')}/v1/platform-webhooks/{row['id']}",
     )
+
+
+def _greeting(told: str | None) -> Greeting | None:
+    return Greeting.model_validate_json(told) if told else None
 
 
 def _described(row: asyncpg.Record) -> dict[str, Any]:

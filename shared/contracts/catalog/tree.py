@@ -29,6 +29,18 @@ class CategoryTree(Shape):
     items: list[TreeCategory]
 
 
+class KnownCategories(Shape):
+    """Those of the names asked for that a category at the root has, or has as its slug."""
+
+    names: list[str]
+
+
+class FindRootCategories(Query[KnownCategories]):
+    """Which of these names are categories at the root, as files and platforms name them. Internal."""
+
+    names: list[str]
+
+
 class GetCategoryTree(Query[CategoryTree]):
     """All your categories at once, or one branch (`root_id`), to a `depth` of so many levels below its root.
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, create_model, model_validator
 
 from shared.contracts.base import Change as ChangeOf
 from shared.contracts.base import Shape
@@ -135,6 +135,23 @@ class ConnectionSettings(Shape):
     platform: Annotated[dict[_Word, Any], Field(max_length=50)] = {}
 
 
+def _change_of(shape: type[Shape], name: str, text: str) -> type[ChangeOf]:
+    """The change of a shape's fields: each may be left out, or null."""
+    fields: dict[str, Any] = {}
+    for field_name, field in shape.model_fields.items():
+        taken: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        fields[field_name] = (taken | None, None)
+    return create_model(name, __base__=ChangeOf, __doc__=text, __module__=__name__, **fields)
+
+
+ConnectionSettingsChange = _change_of(
+    ConnectionSettings,
+    "ConnectionSettingsChange",
+    "What is to change of a connection's settings: a field that is given takes the place of that field, and null brings"
+    " back its default. The others stay as they are.",
+)
+
+
 class RemotePlace(Shape):
     """A place of the platform that has stock."""
 
@@ -177,10 +194,13 @@ class ConnectionDraft(Shape):
 
 
 class ConnectionChange(ChangeOf):
-    """What is to change of a connection: the fields that are given. `credentials` take the place of all before."""
+    """What is to change of a connection: the fields that are given, and of `settings` those that are given there.
+
+    `credentials` take the place of all before.
+    """
 
     name: ConnectionName = ""
-    settings: ConnectionSettings = ConnectionSettings()
+    settings: ConnectionSettingsChange = ConnectionSettingsChange()  # type: ignore[valid-type]
     credentials: Annotated[dict[_Word, SecretText], Field(max_length=10)] = {}
 
 

@@ -1,0 +1,62 @@
+"""Settings of connections: changed field by field, and every name in them is of something that there is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.sync.errors import InvalidConnectionSettings
+from shared.contracts.base import Change
+from shared.contracts.catalog.tree import FindRootCategories
+from shared.contracts.inventory.messages import FindCentres
+from shared.contracts.sync.shapes import ConnectionSettings, Greeting
+from shared.unit_of_work import UnitOfWork
+
+
+def merged(known: ConnectionSettings, change: Change) -> ConnectionSettings:
+    """Settings in which a given field takes the place of that field, and null that of its default."""
+    values = {
+        name: ConnectionSettings.model_fields[name].get_default() if value is None else value
+        for name, value in change.given().items()
+    }
+    return known.model_copy(update=values)
+
+
+async def check_names(
+    uow: UnitOfWork, greeting: Greeting | None, before: ConnectionSettings, after: ConnectionSettings
+) -> None:
+    """Whether centres, places and categories that are newly named are there. Raises InvalidConnectionSettings."""
+    wrong: list[dict[str, Any]] = []
+    if after.locations != before.locations:
+        wrong += _unknown_places(greeting, after.locations)
+        wrong += await _unknown_centres(uow, after.locations)
+    if after.default_categories != before.default_categories:
+        known = (await uow.ask(FindRootCategories(names=after.default_categories))).names
+        wrong += [
+            _entry("unknown_category", f"There is no category '{name}' at the root", "default_categories", place)
+            for place, name in enumerate(after.default_categories)
+            if name not in known
+        ]
+    if wrong:
+        raise InvalidConnectionSettings("; ".join(each["message"] for each in wrong[:5]) + ".", wrong)
+
+
+def _unknown_places(greeting: Greeting | None, locations: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A platform that names none of its places may have any."""
+    known = {place.external_id for place in greeting.places} if greeting else set()
+    return [
+        _entry("unknown_place", f"The platform has no place '{place}'", "locations", place)
+        for place in locations
+        if known and place not in known
+    ]
+
+
+async def _unknown_centres(uow: UnitOfWork, locations: Mapping[str, str]) -> list[dict[str, Any]]:
+    known = (await uow.ask(FindCentres(codes=sorted(set(locations.values()))))).codes if locations else []
+    return [
+        _entry("unknown_centre", f"There is no fulfilment centre '{code}'", "locations", place)
+        for place, code in locations.items()
+        if code not in known
+    ]
+
+
+def _entry(code: str, message: str, *path: object) -> dict[str, Any]:
+    return {"pointer": "/settings/" + "/".join(map(str, path)), "code": code, "message": message}
