@@ -5,7 +5,7 @@
         file = ProductFile(source, "shopify", "USD")            # or None, to go by the headings
         for chunk in file.chunks():                             # groups, errors, notices; plain Python, so in a thread
             ...
-        write_error_file(source, file.layout, errors_by_row, destination)
+        write_error_file(source, file.layout, Refusals(errors_by_row), destination)
 
     opening.py      what a file is: CSV, NDJSON, JSON, Parquet, XLSX, each also in a zip
     source.py       what every format is read as, and CSV;  json_lines.py  NDJSON

@@ -9,7 +9,7 @@ Uploaded again, it is unchanged.
 import csv
 import io
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,6 +20,7 @@ from shared.impex.arranging import ArrangedSource
 from shared.impex.layout import Layout
 from shared.impex.profiles.base import ERROR_COLUMNS
 from shared.impex.records import BrokenRecord, Record
+from shared.impex.refusals import Refusals
 from shared.impex.rows import RowError
 from shared.impex.source import CsvSource, Source
 from shared.impex.workbook_file import write_workbook
@@ -34,8 +35,8 @@ class _Row:
     fields: list[str]
 
 
-def write_error_file(source: Source, layout: Layout, errors: Iterable[RowError], file: BinaryIO) -> int:
-    """Write the rows of `source` that `errors` name, and return how many; `errors` come by ascending row.
+def write_error_file(source: Source, layout: Layout, errors: Refusals, file: BinaryIO) -> int:
+    """Write the rows of `source` that `errors` name, and return how many.
 
     The format is the uploader's. CSV keeps its delimiter; UTF-16 stays, everything else becomes UTF-8 with the mark by
     which spreadsheets know it. `ERROR_FILE_TYPES` has the extension and media type.
@@ -150,9 +151,9 @@ def _own_cells(source: Source, fields: list[str]) -> list[str]:
     return [cell for column, cell in enumerate(fields) if column not in dropped] if dropped else fields
 
 
-def _refused(source: Source, layout: Layout, errors: Iterable[RowError]) -> Iterator[tuple[list[RowError], _Row]]:
+def _refused(source: Source, layout: Layout, errors: Refusals) -> Iterator[tuple[list[RowError], _Row]]:
     """Each refused row with its reasons, before it the row that describes its product where that has none."""
-    reasons = _by_row(errors)
+    reasons = iter(errors)
     row, found = next(reasons, (0, []))
     first: _Row | None = None
     handle = ""
@@ -174,10 +175,9 @@ def _refused(source: Source, layout: Layout, errors: Iterable[RowError]) -> Iter
 
 
 def _refused_of_groups(
-    source: ArrangedSource, layout: Layout, errors: Iterable[RowError]
+    source: ArrangedSource, layout: Layout, errors: Refusals
 ) -> Iterator[tuple[list[RowError], _Row]]:
     """As `_refused`, where the rows of a product do not stand together: those of one come out together."""
-    reasons = dict(_by_row(errors))
     width = len(source.original.header)
     first: _Row | None = None
     handle = ""
@@ -187,24 +187,14 @@ def _refused_of_groups(
         own = _Row(current.line, current.fields[:width])
         if isinstance(record, tuple) and cell != handle:
             first, handle = own, cell
-        if current.line not in reasons:
+        reasons = errors.of(current.line)
+        if not reasons:
             continue
         if cell == handle and first is not None:
-            if first.line != current.line and first.line not in reasons:
+            if first.line != current.line and not errors.of(first.line):
                 yield [], first
             first = None
-        yield reasons[current.line], own
-
-
-def _by_row(errors: Iterable[RowError]) -> Iterator[tuple[int, list[RowError]]]:
-    found: list[RowError] = []
-    for error in errors:
-        if found and error.row != found[0].row:
-            yield found[0].row, found
-            found = []
-        found.append(error)
-    if found:
-        yield found[0].row, found
+        yield reasons, own
 
 
 def _row(record: Record | BrokenRecord) -> _Row:

@@ -160,9 +160,9 @@ async def forget_remarks(uow: UnitOfWork, import_id: UUID) -> None:
 
 
 async def list_remarks(
-    uow: UnitOfWork, import_id: UUID, *, errors: bool, after: tuple[int, int], first: int | None
+    uow: UnitOfWork, import_id: UUID, *, errors: bool, after: tuple[int, int], first: int
 ) -> list[asyncpg.Record]:
-    """By row; `after` is the row and number of the last one seen. All of them where `first` is None."""
+    """By row; `after` is the row and number of the last one seen."""
     return await uow.fetch(
         "SELECT * FROM import_remarks WHERE import_id = $1 AND is_error = $2 AND (row_number, number) > ($3, $4)"
         " ORDER BY row_number, number LIMIT $5",

@@ -31,6 +31,7 @@ from shared.errors import CrossdockError
 from shared.impex.error_file import ERROR_FILE_TYPES, write_error_file
 from shared.impex.json_lines import JsonLinesSource
 from shared.impex.opening import ReadingOptions, open_source
+from shared.impex.refusals import Refusals
 from shared.impex.rows import Notice, RowError
 from shared.impex.source import CsvSource, Source, spooled_stream
 from shared.imports import rows
@@ -42,6 +43,7 @@ from shared.jobs import JobCancelled, RunningJob
 from shared.unit_of_work import UnitOfWork
 
 _KINDS: tuple[SampleKind, ...] = ("insert", "update", "skip", "delete")
+_ERRORS_AT_ONCE = 5000
 _TAKEN = ("inserted", "updated", "unchanged", "deleted", "archived")
 
 
@@ -329,24 +331,29 @@ class _Run:
             raise NothingImported(f"No row of the file was taken: {reason}.")
 
     async def _error_file(self) -> tuple[list[ResultFile], str]:
-        refused = await self._list_errors()
         async with _temporary() as path:
-            await asyncio.to_thread(_write_error_file, self._source, self._file.layout, refused, path)
+            with Refusals() as refused:
+                await self._gather_errors(refused)
+                await asyncio.to_thread(_write_error_file, self._source, self._file.layout, refused, path)
             extension, media_type = ERROR_FILE_TYPES[self._source.format]
             name = f"{ERROR_FILE}.{extension}"
             key = f"imports/{self._id}/{name}"
             stored = await blobs.put_stream(self._job.organization_id, key, _pieces(path))
         return [ResultFile(name=name, key=key, media_type=media_type, size=stored.size)], stored.sha256
 
-    async def _list_errors(self) -> list[RowError]:
+    async def _gather_errors(self, refused: Refusals) -> None:
+        after = (0, 0)
         uow = self._job.unit_of_work()
         try:
-            found = await rows.list_remarks(uow, self._id, errors=True, after=(0, 0), first=None)
+            while found := await rows.list_remarks(uow, self._id, errors=True, after=after, first=_ERRORS_AT_ONCE):
+                await asyncio.to_thread(refused.add, map(_error, found))
+                after = (found[-1]["row_number"], found[-1]["number"])
         finally:
             await uow.rollback()
-        return [
-            RowError(row["row_number"], row["column_name"], row["value"], row["code"], row["message"]) for row in found
-        ]
+
+
+def _error(row: asyncpg.Record) -> RowError:
+    return RowError(row["row_number"], row["column_name"], row["value"], row["code"], row["message"])
 
 
 async def _read_ahead(job: RunningJob, file: GroupFile) -> AsyncIterator[tuple[int, Any]]:
@@ -371,7 +378,7 @@ async def _read_ahead(job: RunningJob, file: GroupFile) -> AsyncIterator[tuple[i
         await asyncio.wait([following])
 
 
-def _write_error_file(source: Source, layout: Any, refused: list[RowError], path: Path) -> None:
+def _write_error_file(source: Source, layout: Any, refused: Refusals, path: Path) -> None:
     with path.open("wb") as file:
         write_error_file(source, layout, refused, file)
 

@@ -11,6 +11,8 @@ from shared import blobs
 from shared.contracts.catalog.messages import ListProducts
 from shared.contracts.platform.imports import GetImportErrorFile, Import, ImportRemark, ListImportRemarks
 from shared.errors import CrossdockError
+from shared.imports import rows as import_rows
+from shared.imports import running
 from shared.money import Money
 from tests.factories.catalog import Catalog, csv_file, shopify_row
 
@@ -197,6 +199,24 @@ async def test_rows_that_cannot_be_taken_are_refused_and_the_rest_comes_in(shop_
     lines = (await error_file(shop_catalog, imported)).splitlines()
     assert lines[0].startswith("error_code,error_message,Handle,Title")
     assert [line.split(",")[0] for line in lines[1:]] == [error.code for error in refused]
+
+
+@pytest.mark.feature("CAT-7")
+async def test_errors_are_gathered_in_pages(shop_catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million wrong rows take no more memory than ten."""
+    monkeypatch.setattr(running, "_ERRORS_AT_ONCE", 7)
+    pages, list_remarks = [], import_rows.list_remarks
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        found = await list_remarks(*arguments, **options)
+        pages.append(len(found))
+        return found
+
+    monkeypatch.setattr(import_rows, "list_remarks", counted)
+    first = await shop_catalog.bring_in(csv_file([shopify_row(f"a-{n}", price="oops") for n in range(30)]))
+    assert first.counters["errors"] == 30
+    assert pages == [7, 7, 7, 7, 2, 0]
+    assert len((await error_file(shop_catalog, first)).splitlines()) == 31
 
 
 @pytest.mark.feature("CAT-7")

@@ -12,6 +12,7 @@ import pytest
 from shared.impex.error_file import write_error_file
 from shared.impex.opening import open_source
 from shared.impex.products import ProductFile
+from shared.impex.refusals import Refusals
 from shared.impex.rows import ProductRecord, RowError
 from shared.impex.source import CsvSource
 from shared.impex.workbook_file import write_workbook
@@ -31,7 +32,7 @@ def read(path: Path, content: bytes) -> tuple[ProductFile, list[ProductRecord], 
 
 def error_file(file: ProductFile, errors: list[RowError]) -> bytes:
     written = io.BytesIO()
-    write_error_file(file.source, file.layout, errors, written)
+    write_error_file(file.source, file.layout, Refusals(errors), written)
     return written.getvalue()
 
 
@@ -100,7 +101,7 @@ def test_an_unterminated_quote_comes_back_as_its_first_line(tmp_path: Path) -> N
 
 def test_the_number_of_refused_rows_is_answered(tmp_path: Path) -> None:
     file, _, errors = read(tmp_path / "a.csv", (HEADER + "mug;Mug;Size;S;A;1\nmug;;;M;B;x\nmug;;;L;C;y\n").encode())
-    assert write_error_file(file.source, file.layout, errors, io.BytesIO()) == 2
+    assert write_error_file(file.source, file.layout, Refusals(errors), io.BytesIO()) == 2
 
 
 ROWS = [
@@ -178,3 +179,13 @@ def test_every_format_gets_its_refused_rows_back_in_it(
     final, products, errors = read_any("c", rewritten.getvalue())
     assert (errors, [[v.sku for v in p.variants] for p in products]) == ([], [["007", "008"]])
     assert "error_code" not in final.fields
+
+
+def test_what_was_said_about_rows_is_read_in_order_and_looked_up() -> None:
+    said = [RowError(row, "Title", f"é{row}\n", "bad", "x") for row in (2, 2, 5, 9)]
+    with Refusals(said[:2]) as refusals:
+        refusals.add(said[2:3])
+        assert refusals.of(9) == []
+        refusals.add(said[3:])
+        assert list(refusals) == [(2, said[:2]), (5, said[2:3]), (9, said[3:])]
+        assert [refusals.of(row) for row in (1, 2, 5, 9, 10)] == [[], said[:2], said[2:3], said[3:], []]

@@ -14,6 +14,7 @@ from shared.impex import errors
 from shared.impex.error_file import write_error_file
 from shared.impex.opening import ReadingOptions, open_source
 from shared.impex.products import ProductFile
+from shared.impex.refusals import Refusals
 from shared.impex.rows import Notice, ProductRecord, RowError, VariantRecord
 
 pytestmark = pytest.mark.feature("CAT-5")
@@ -66,7 +67,7 @@ class Read:
 
     def error_file(self) -> list[dict[str, str]]:
         file = io.BytesIO()
-        write_error_file(self.source, self.file.layout, self.reasons, file)
+        write_error_file(self.source, self.file.layout, Refusals(self.reasons), file)
         return list(csv.DictReader(io.StringIO(file.getvalue().decode("utf-8-sig"), newline="")))
 
 
