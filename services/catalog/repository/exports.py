@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -97,6 +97,11 @@ class Wanted:
     product_ids: list[UUID] | None = None
     category_ids: list[UUID] | None = None
     assigned_ids: list[UUID] | None = None
+
+    def among(self, product_ids: Sequence[UUID]) -> "Wanted":
+        """Those of these that are wanted."""
+        ids = set(product_ids) if self.product_ids is None else set(product_ids) & set(self.product_ids)
+        return replace(self, product_ids=sorted(ids))
 
     def arguments(self) -> tuple[Any, ...]:
         return (

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
@@ -95,17 +96,35 @@ class GroupExport(ABC):
     async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
         """The next things, by id or as `Portion.after` said."""
 
+    def among(self, product_ids: Sequence[UUID]) -> "GroupExport":
+        """The same of these products alone, where it is of products."""
+        del product_ids
+        return self
+
     @abstractmethod
     def rows(self, portion: Portion) -> Rows:
         """Their rows. Plain Python: in a thread."""
 
 
-class ProductExport(GroupExport):
+class _OfProducts(GroupExport):
+    """An export of products, or of what belongs to them."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+
+    def among(self, product_ids: Sequence[UUID]) -> GroupExport:
+        """The same of these products alone."""
+        narrowed = copy(self)
+        narrowed._wanted = self._wanted.among(product_ids)
+        return narrowed
+
+
+class ProductExport(_OfProducts):
     """Products, with as much of what belongs to them as `writer` has columns for: with `whole`, all."""
 
     def __init__(self, writer: ProductWriter, wanted: Wanted, prices: Prices | None, *, whole: bool = True) -> None:
+        super().__init__(wanted)
         self._writer = writer
-        self._wanted = wanted
         self._prices = prices
         self._whole = whole
         self.headings: Sequence[str] = writer.headings
@@ -150,13 +169,13 @@ def lists_to_write(lists: Sequence[KnownList]) -> list[ListToWrite]:
     ]
 
 
-class PriceExport(GroupExport):
+class PriceExport(_OfProducts):
     """The prices of a shop's lists, by product, variant and list, with a row for each quantity, centre and time."""
 
     headings: Sequence[str] = PRICE_HEADINGS
 
     def __init__(self, wanted: Wanted, lists: Sequence[ListToWrite]) -> None:
-        self._wanted = wanted
+        super().__init__(wanted)
         self._lists = {each.id: each for each in lists}
 
     async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:

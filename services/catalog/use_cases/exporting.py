@@ -29,6 +29,7 @@ from services.catalog.use_cases.export_groups import (
     lists_to_write,
 )
 from services.catalog.use_cases.exports import KEPT
+from services.catalog.use_cases.finding import Sought
 from services.catalog.use_cases.price_chunks import lists_of
 from shared import clock
 from shared.contracts.catalog.exports import ExportFilter
@@ -49,6 +50,8 @@ class _Work:
 
     group: GroupExport
     file: PartedFile
+    # Search says which of them: some at a time, as it knows them then.
+    sought: Sought | None = None
 
 
 async def run(job: RunningJob) -> None:
@@ -94,7 +97,8 @@ async def _work(job: RunningJob) -> _Work:
     group = group_export(row["item_group"], row["profile"], wanted, found, shop_ids, localized, lists, asked.skus)
     file_name = f"{name}.zip" if row["zipped"] else name
     form, folder = FORMATS[row["format"]], f"exports/{row['id']}"
-    return _Work(group, PartedFile(form, group.headings, folder, file_name, row["zipped"]))
+    sought = Sought.of(asked.query, asked.sets, shop_ids)
+    return _Work(group, PartedFile(form, group.headings, folder, file_name, row["zipped"]), sought)
 
 
 async def _prices(uow: UnitOfWork, job: RunningJob, shop: KnownShop | None) -> Prices | None:
@@ -143,17 +147,17 @@ async def _assigned(uow: UnitOfWork, code: str) -> list[UUID]:
 
 
 async def _measure(job: RunningJob, work: _Work) -> None:
-    """How much there is, and where it ends."""
+    """How much there is, and where it ends; of what is sought, how much at most."""
+    most = None if work.sought is None else (await work.sought.look(job.unit_of_work(), None, 1)).total
     async with _view(job, work) as uow:
         number, last = await work.group.extent(uow)
     async with job.step():
-        job.total = number
+        job.total = number if most is None else min(number, most)
         job.checkpoint |= {"last": None if last is None else str(last), "after": None, "parts": []}
 
 
 async def _portion(job: RunningJob, work: _Work) -> None:
-    async with _view(job, work) as uow:
-        portion = await work.group.read(uow, job.checkpoint["after"], job.checkpoint["last"], PORTION)
+    portion = await (_next(job, work) if work.sought is None else _next_sought(job, work, work.sought))
     content, rows = await asyncio.to_thread(_part, work, portion)
     if rows:
         await work.file.put(job, content)
@@ -165,6 +169,22 @@ async def _portion(job: RunningJob, work: _Work) -> None:
         job.done += portion.number
         if rows:
             work.file.count(job)
+
+
+async def _next(job: RunningJob, work: _Work) -> Portion:
+    async with _view(job, work) as uow:
+        return await work.group.read(uow, job.checkpoint["after"], job.checkpoint["last"], PORTION)
+
+
+async def _next_sought(job: RunningJob, work: _Work, sought: Sought) -> Portion:
+    """Of those that search finds next, those that are wanted: perhaps none of them, and more behind."""
+    after, last = job.checkpoint["after"], job.checkpoint["last"]
+    found = await sought.look(job.unit_of_work(), after and UUID(after), PORTION)
+    async with _view(job, work) as uow:
+        portion = await work.group.among(found.ids).read(uow, after, last, len(found.ids) + 1)
+    is_over = found.reaches_to is None or found.reaches_to >= UUID(last)
+    portion.after = None if is_over else found.reaches_to
+    return portion
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Products by their words and sets: told to search what they are found by, and asked of it which have them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from shared.contracts.base import Page
 from shared.contracts.catalog.messages import FindProductKeys, ListProducts, ProductKeys
 from shared.contracts.catalog.product_sets import ProductFound, ProductsFound, VariantFound
 from shared.contracts.catalog.shapes import Product
-from shared.contracts.search.operators import FindProducts
+from shared.contracts.search.operators import FindProducts, FoundProducts
 from shared.impex.cells import spellings
 from shared.pagination import cursor_for, cursor_id, cursor_values
 from shared.unit_of_work import UnitOfWork
@@ -79,6 +80,29 @@ async def _page(uow: UnitOfWork, message: ListProducts, ids: Sequence[UUID]) -> 
     page = list(ids[: message.first])
     following = cursor_for(str(page[-1])) if len(ids) > message.first else None
     return Page(items=await repository.list_whole(uow, page), next=following)
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Words and sets by which products are looked for in search, for somebody who is confined to these shops."""
+
+    query: str
+    sets: Sequence[str]
+    shop_ids: Sequence[UUID] | None
+
+    @classmethod
+    def of(cls, query: str | None, sets: Sequence[str] | None, shop_ids: Sequence[UUID] | None) -> "Sought | None":
+        """None where neither words nor sets are asked for."""
+        words = (query or "").strip()
+        return cls(words, sets or (), shop_ids) if words or sets else None
+
+    async def look(self, uow: UnitOfWork, after: UUID | None, most: int) -> FoundProducts:
+        """Some that are found, by id, behind `after`. The next begin behind `reaches_to`. Only before `uow` opens."""
+        shop_ids = None if self.shop_ids is None else list(self.shop_ids)
+        question = FindProducts(
+            query=self.query, sets=list(self.sets), shop_ids=shop_ids, after=after or UUID(int=0), most=most
+        )
+        return await uow.ask(question)
 
 
 # --- telling

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from shared.contracts.base import Command, Page, Query, Shape
+from shared.contracts.catalog.product_sets import ProductSets, Words
 from shared.contracts.catalog.shapes import Label, ProductStatus, Sku
 from shared.contracts.platform.shapes import Actor, JobProgress, JobState
 from shared.pagination import First
@@ -21,9 +22,12 @@ class ExportFilter(Shape):
 
     `category_id` stands for its branch; `assigned_to` is a shop's code, and asks for what stands in an enabled
     category assigned to it; `changed_since` looks at the product with its variants, texts and categories, not at
-    prices. Ids and SKUs that there are not match nothing.
+    prices. Ids and SKUs that there are not match nothing. `query` and `sets` are words and sets as in lists of
+    products: each product counts as it stands when its part of the file is read.
     """
 
+    query: Words | None = None
+    sets: ProductSets | None = None
     status: Annotated[list[ProductStatus], Field(min_length=1, max_length=4)] | None = None
     category_id: UUID | None = None
     brand: Label | None = None

@@ -41,7 +41,7 @@ class FindOrders(Query[FoundIds]):
 
 
 class FoundProducts(Shape):
-    """Which were found, newest first; with more than asked for, all of those that are not less than `reaches_to`."""
+    """Which were found, in the order asked for; with more than that, all of them up to and including `reaches_to`."""
 
     ids: list[UUID]
     total: int
@@ -52,13 +52,14 @@ class FindProducts(Query[FoundProducts]):
     """The products that have the words and are in all of the sets, newest first. Internal: catalog asks.
 
     All words must be there, the last one also as a beginning: in titles, brand, type, tags, SKUs, barcodes and the
-    maker's numbers. `before` leaves out those whose ids are not less. With `shop_ids` only
-    connections of these shops count.
+    maker's numbers. `before` leaves out those whose ids are not less; `after` those whose are not greater, and the
+    oldest come first. With `shop_ids` only connections of these shops count.
     """
 
     query: Words = ""
     sets: Annotated[list[str], Field(max_length=MOST_SETS + 1)] = []
     before: UUID | None = None
+    after: UUID | None = None
     shop_ids: list[UUID] | None = None
     most: Annotated[int, Field(ge=1, le=MOST_FOUND)] = 1000
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from deploy import topology
-from services.catalog.use_cases import finding
+from services.catalog.use_cases import exporting, finding
 from shared.bus.envelope import Caller, service_envelope
 from shared.contracts.catalog.messages import CreateProduct, PauseProduct, SetProductText
 from shared.contracts.catalog.shapes import Image, Product, ProductDraft, ProductText, VariantDraft
@@ -238,3 +239,54 @@ async def test_products_are_rebuilt(shop: Seller, process: topology.Surrounded) 
     assert begun.status_code == 202
     await finds(shop, ["Unfinished mug"], "mug")
     await finds(shop, ["Unfinished mug", "Kettle"], None, "stock:out")
+
+
+@pytest.mark.feature("CAT-10")
+async def test_what_is_found_is_exported_whole(shop: Seller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than is looked at together, by words and sets, beside what the database knows alone."""
+    monkeypatch.setattr(exporting, "PORTION", 2)
+    drafts = [
+        ProductDraft(
+            title=f"Mug {n}", slug=f"mug-{n}", brand="Skerry" if n % 2 else None, variants=[a_variant(f"M-{n}")]
+        )
+        for n in range(9)
+    ]
+    for draft in drafts:
+        await shop.ask(CreateProduct(draft=draft))
+    await finds(shop, [f"Mug {n}" for n in reversed(range(9))], "mug")
+    assert shop.client is not None
+    headers = shop.client.speaking_as(shop.caller)
+
+    async def exported(group: str, filter_: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+        body = {"group": group, "format": "ndjson", "shop": "main", "filter": filter_}
+        begun = await shop.client.post("/v1/exports", json=body, headers=headers)
+        assert begun.status_code == 202, begun.text
+        path = f"exports/{begun.json()['id']}"
+
+        async def is_over() -> dict[str, Any] | None:
+            export = await ask(shop, path)
+            return export if export["finished_at"] else None
+
+        done = await eventually(is_over)
+        assert done is not None
+        assert done["state"] == "succeeded", done
+        file = await shop.client.get(f"/v1/{path}/file", headers=headers)
+        return [orjson.loads(line)["sku"] for line in file.text.splitlines()], done
+
+    every = [f"M-{n}" for n in range(9)]
+    found, done = await exported("products", {"query": "mug"})
+    assert (found, done["progress"]) == (every, {"done": 9, "total": 9})
+    assert (await exported("products", {"sets": ["with:brand"]}))[0] == every[1::2]
+    assert (await exported("variants", {"sets": ["without:brand"], "query": "mug"}))[0] == every[::2]
+    assert (await exported("products", {"sets": ["without:brand"], "skus": ["M-1", "M-4"]}))[0] == ["M-4"]
+    assert (await exported("products", {"sets": ["tag:none"]}))[0] == []
+    query = 'mutation {startExport(draft: {filter: {sets: ["brand:skerry"]}}) {... on Export {filter {sets}}}}'
+    answer = await shop.client.post("/graphql", json={"query": query}, headers=headers)
+    assert answer.json()["data"] == {"startExport": {"filter": {"sets": ["brand:skerry"]}}}
+    for group, sets, code in (
+        ("stock", ["with:brand"], "unsupported_filter"),
+        ("products", ["x:y"], "validation_failed"),
+    ):
+        body = {"group": group, "filter": {"sets": sets}}
+        refused = await shop.client.post("/v1/exports", json=body, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (422, code), group

@@ -1,5 +1,7 @@
 """Products and orders by how they stand on connections, through both doors, fresh whatever changes them (SYN-13)."""
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -164,6 +166,14 @@ async def test_orders_by_how_they_stand(listed: Connected, fake: CustomShop) -> 
     query = '{orders(sets: ["on:custom"], query: "lovelace") {nodes {number}}}'
     answer = await listed.client.post("/graphql", json={"query": query}, headers=listed.headers)
     assert len(answer.json()["data"]["orders"]["nodes"]) == 2
+    begun = await listed.post("/v1/orders/exports", {"sets": ["on:custom", "2026-11"]}, status=202)
+
+    async def file() -> list[str] | None:
+        path = f"/v1/orders/exports/{begun['id']}/file"
+        answer = await listed.client.get(path, headers=listed.headers)
+        return sorted(row["sku"] for row in csv.DictReader(io.StringIO(answer.text))) if answer.is_success else None
+
+    assert await eventually(file) == ["SCARF-1", "SCARF-1"]
     refused = await listed.client.get("/v1/orders", params={"set": "published:custom"}, headers=listed.headers)
     assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
 

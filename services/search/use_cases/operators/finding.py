@@ -70,8 +70,13 @@ async def find_products(uow: UnitOfWork, message: FindProducts) -> FoundProducts
     question = await _of_products(uow, message.query, message.sets, message.most, message.shop_ids)
     if message.before is not None:
         question = replace(question, to_at=moment_of(UUID(int=max(message.before.int - 1, 0))))
+    if message.after is not None:
+        question = replace(question, from_at=moment_of(UUID(int=message.after.int + 1)), oldest_first=True)
     found = await _found(uow, question)
-    reaches_to = None if found.reaches_to is None else UUID(int=found.reaches_to << 80)
+    reaches_to = None
+    if found.reaches_to is not None:
+        # The last id that this moment could have, or the first.
+        reaches_to = UUID(int=(found.reaches_to + 1 << 80) - 1 if question.oldest_first else found.reaches_to << 80)
     return FoundProducts(ids=found.ids, total=found.total, reaches_to=reaches_to)
 
 
