@@ -100,6 +100,33 @@ async def test_prices_texts_places_and_variants_have_a_history_too(keeper: Shopk
     ]
 
 
+@pytest.mark.feature("CAT-15", "CAT-3", "ACC-3")
+async def test_prices_of_other_shops_are_not_told_to_who_is_limited_to_one(keeper: Shopkeeper) -> None:
+    blue = {"sku": "BLUE", "options": {"Colour": "Blue"}}
+    made = await keeper.ask("POST", "products", 201, json={**DRAFT, "variants": [*DRAFT["variants"], blue]})
+    europe = await keeper.catalog.open_shop(code="eu")
+    for shop, first in (("main", 100), ("eu", 200)):
+        price_list = await keeper.ask("POST", "price-lists", 201, json={"shop": shop, "name": "Standard"})
+        # One price stays and was changed, one is gone.
+        for sku, amounts in (("RED", (first, first + 1)), ("BLUE", (first + 2, None))):
+            for amount in amounts:
+                price = None if amount is None else {"amount": amount, "currency": "USD"}
+                what = {"price_list_id": price_list["id"], "prices": [{"sku": sku, "price": price}]}
+                await keeper.ask("PUT", "prices", 200, json=what)
+
+    async def told() -> list[tuple[Any, Any]]:
+        return [said(entry)["price"] for entry in await history_of(keeper, made["id"], field="price")]
+
+    def of(first: int) -> set[tuple[Any, Any]]:
+        return {(None, first), (first, first + 1), (None, first + 2), (first + 2, None)}
+
+    assert set(await told()) == of(100) | of(200)
+    keeper.caller = caller_of(keeper.catalog.organization_id, "catalog:read", shop_ids=[europe.id])
+    assert set(await told()) == of(200)
+    entries = await history_of(keeper, made["id"])
+    assert {entry["part"] for entry in entries} == {"product", "variant", "price"}
+
+
 @pytest.mark.feature("CAT-15", "CAT-8")
 async def test_an_import_is_the_cause_of_what_it_wrote_on_its_uploader_s_behalf(keeper: Shopkeeper) -> None:
     first = await keeper.catalog.bring_in(csv_file([shopify_row("a"), shopify_row("b")]), shop="main")
