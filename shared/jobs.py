@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -419,11 +419,18 @@ async def list_abandoned(uow: UnitOfWork) -> list[AbandonedJob]:
     return [AbandonedJob(*row) for row in rows]
 
 
+async def drop_ended(uow: UnitOfWork, kept: timedelta, most: int) -> int:
+    """Drop up to `most` jobs that ended longer ago and that nothing names. Across tenants. Returns how many."""
+    dropped: int = await uow.fetchval("SELECT drop_ended_jobs($1, $2)", kept, most)
+    return dropped
+
+
 __all__ = [
     "AbandonedJob",
     "JobRunner",
     "RunningJob",
     "create",
+    "drop_ended",
     "get",
     "list_abandoned",
     "request_cancel",

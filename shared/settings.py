@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     import_guard_percent: int = Field(default=20, validation_alias="CROSSDOCK_IMPORT_GUARD_PERCENT", ge=0, le=100)
     # For how long files of imports and stock checks are kept, as they came and with their refused rows.
     file_retention: timedelta = Field(default=timedelta(days=90), validation_alias="CROSSDOCK_FILE_RETENTION")
+    # For how long jobs and runs of feeds are kept after their end, with their logs.
+    job_retention: timedelta = Field(default=timedelta(days=90), validation_alias="CROSSDOCK_JOB_RETENTION")
     # Whether files are also fetched from addresses inside this network; then anybody who imports can look around in it.
     fetch_private: bool = Field(default=False, validation_alias="CROSSDOCK_FETCH_PRIVATE")
     # Where shops have their drop folders; by default `drop` below the data folder.

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from services.accounts.use_cases import alerts, attempts, keys, mailing, resets, sessions, tokens
+from services.accounts.use_cases import alerts, attempts, jobs, keys, mailing, resets, sessions, tokens
 from shared import clock
+from shared.retention import AT_ONCE, go_on
 from shared.service import every, performs
+from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
 
 
@@ -42,3 +44,9 @@ async def rotate_signing_keys(payload: dict[str, Any], uow: UnitOfWork) -> None:
 async def forget_expired_tokens(payload: dict[str, Any], uow: UnitOfWork) -> None:
     """Drop revoked tokens that have expired, and wrong secrets of some time ago."""
     await tokens.forget_expired(uow)
+
+
+@every(3600)
+async def forget_ended_jobs(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Jobs of every service that ended long ago leave the list, as they leave the service that ran them."""
+    go_on(uow, "forget_ended_jobs", await jobs.forget_ended(uow, settings().job_retention, AT_ONCE))

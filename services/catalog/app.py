@@ -16,13 +16,14 @@ from services.catalog.answers import (
     variants,
 )
 from services.catalog.use_cases.importing import IMPORTING
-from shared import platform_answers
+from shared import platform_answers, retention
 from shared.imports.service import importing
 from shared.service import Service
 
 service = Service(
     "catalog",
     platform_answers,
+    retention,
     products,
     variants,
     attributes,

@@ -17,13 +17,14 @@ from services.inventory.answers import (
     suppliers,
 )
 from services.inventory.use_cases.importing import IMPORTING
-from shared import platform_answers
+from shared import platform_answers, retention
 from shared.imports.service import importing
 from shared.service import Service
 
 service = Service(
     "inventory",
     platform_answers,
+    retention,
     centres,
     checks,
     kits,

@@ -3,13 +3,14 @@
 from services.orders import listeners, tasks
 from services.orders.answers import aftercare, buying, checks, connections, handling, lists, parts, people
 from services.orders.use_cases.importing import IMPORTING
-from shared import platform_answers
+from shared import platform_answers, retention
 from shared.imports.service import importing
 from shared.service import Service
 
 service = Service(
     "orders",
     platform_answers,
+    retention,
     buying,
     checks,
     handling,

@@ -2,7 +2,7 @@
 
 from services.sync import listeners, tasks
 from services.sync.answers import connections, feeds, records
-from shared import platform_answers
+from shared import platform_answers, retention
 from shared.service import Service
 
-service = Service("sync", connections, feeds, records, listeners, tasks, platform_answers)
+service = Service("sync", connections, feeds, records, listeners, tasks, platform_answers, retention)

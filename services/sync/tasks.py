@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from services.sync.repository import changes, issues, standings, webhooks
+from services.sync.repository import feeds as runs_of_feeds
 from services.sync.repository.feeds import START_FEED
 from services.sync.settings import sync_settings
 from services.sync.use_cases import (
@@ -29,7 +30,9 @@ from services.sync.use_cases.taking.suppliers import take_suppliers
 from services.sync.use_cases.waiting_orders import RETRY_ORDERS
 from shared.contracts.sync.shapes import FeedKind
 from shared.jobs import RunningJob
+from shared.retention import AT_ONCE, go_on
 from shared.service import every, performs, runs
+from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
 
 WORKS: dict[FeedKind, Work] = {
@@ -90,7 +93,13 @@ async def run_feed(job: RunningJob) -> None:
 
 @every(3600)
 async def drop_what_was_settled_long_ago(_payload: dict[str, Any], uow: UnitOfWork) -> None:
-    """Changes that were made or called off, and issues that are over, are kept for a time."""
-    await changes.drop_settled(uow, sync_settings().settled_retention)
-    await issues.drop_resolved(uow, sync_settings().settled_retention)
-    await webhooks.drop_old(uow, sync_settings().webhook_retention)
+    """Changes that were made or called off, issues that are over, webhooks and runs of feeds are kept for a time."""
+    kept = sync_settings()
+    go_on(
+        uow,
+        drop_what_was_settled_long_ago.__name__,
+        await changes.drop_settled(uow, kept.settled_retention, AT_ONCE),
+        await issues.drop_resolved(uow, kept.settled_retention, AT_ONCE),
+        await webhooks.drop_old(uow, kept.webhook_retention, AT_ONCE),
+        await runs_of_feeds.drop_ended(uow, settings().job_retention, AT_ONCE),
+    )

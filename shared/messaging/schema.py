@@ -156,3 +156,37 @@ CREATE TABLE {s}.idempotency (
     PRIMARY KEY (organization_id, client_id, key)
 );
 CREATE INDEX idempotency_age ON {s}.idempotency (created_at)"""
+
+
+def ended_jobs_v1(service: str) -> Sequence[str]:
+    """Statements by which jobs that ended long ago can be dropped, unless something of the service still names them.
+
+    The function runs with the rights of the migrating role: it looks past the tenants' policies.
+    """
+    _, system_role = roles(service)
+    return [
+        f"CREATE INDEX jobs_ended ON {service}.jobs (finished_at) WHERE finished_at IS NOT NULL",
+        _DROP_ENDED_JOBS.replace("{s}", service),
+        f"REVOKE ALL ON FUNCTION {service}.drop_ended_jobs(interval, integer) FROM PUBLIC",
+        f"GRANT EXECUTE ON FUNCTION {service}.drop_ended_jobs(interval, integer) TO {system_role}",
+    ]
+
+
+_DROP_ENDED_JOBS = """
+CREATE FUNCTION {s}.drop_ended_jobs(kept interval, most integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {s}, pg_temp AS $$
+DECLARE
+    unnamed text;
+    dropped integer;
+BEGIN
+    SELECT coalesce(string_agg(format(' AND NOT EXISTS (SELECT FROM %s r WHERE r.organization_id = j.organization_id'
+        ' AND r.%I = j.id)', c.conrelid::regclass, a.attname), ''), '')
+    INTO unnamed
+    FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[2]
+    WHERE c.confrelid = '{s}.jobs'::regclass AND c.contype = 'f';
+    EXECUTE 'DELETE FROM jobs WHERE (organization_id, id) IN (SELECT j.organization_id, j.id FROM jobs j'
+        ' WHERE j.finished_at < now() - $1' || unnamed || ' ORDER BY j.finished_at LIMIT $2 FOR UPDATE SKIP LOCKED)'
+    USING kept, most;
+    GET DIAGNOSTICS dropped = ROW_COUNT;
+    RETURN dropped;
+END $$"""

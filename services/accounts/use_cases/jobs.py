@@ -1,6 +1,7 @@
 """One list of jobs over all services (OPS-5). The service that runs a job keeps the truth about it."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from services.accounts.lists_errors import JobNotFound
@@ -135,3 +136,9 @@ async def _own(uow: UnitOfWork, job_id: UUID) -> Job | None:
 def _only_requested_by(uow: UnitOfWork) -> UUID | None:
     """Jobs belong to no shop, so that somebody who is limited to shops sees the own ones alone."""
     return uow.caller.id if uow.caller.shop_ids is not None else None
+
+
+async def forget_ended(uow: UnitOfWork, kept: timedelta, most: int) -> int:
+    """Drop up to `most` jobs that ended longer ago from the list, but for those of imports. Across tenants."""
+    dropped: int = await uow.fetchval("SELECT drop_listed_jobs($1, $2)", kept, most)
+    return dropped

@@ -316,10 +316,12 @@ async def try_again(uow: UnitOfWork, listing_ids: Sequence[UUID], direction: Dir
     return int(status.rpartition(" ")[2])
 
 
-async def drop_settled(uow: UnitOfWork, older_than: timedelta) -> None:
-    """Across tenants."""
-    await uow.execute(
+async def drop_settled(uow: UnitOfWork, older_than: timedelta, most: int) -> int:
+    """Across tenants. Returns how many there were."""
+    status = await uow.execute(
         "DELETE FROM changes WHERE (organization_id, id) IN (SELECT organization_id, id FROM changes"
-        " WHERE NOT is_open AND updated_at < now() - $1::interval LIMIT 100000)",
+        " WHERE NOT is_open AND updated_at < now() - $1::interval LIMIT $2)",
         older_than,
+        most,
     )
+    return int(status.rpartition(" ")[2])

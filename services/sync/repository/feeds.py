@@ -1,7 +1,7 @@
 """Queries of feeds and of their executions, which are jobs of the same id."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -184,3 +184,22 @@ async def has_something_to_send(uow: UnitOfWork, connection_id: UUID, entities: 
         entities,
     )
     return found
+
+
+async def drop_ended(uow: UnitOfWork, older_than: timedelta, most: int) -> int:
+    """Executions that ended longer ago, but for the newest of each feed and those that an open issue names.
+
+    Across tenants. Returns how many there were; their jobs go as all jobs do.
+    """
+    status = await uow.execute(
+        "DELETE FROM executions WHERE (organization_id, id) IN (SELECT e.organization_id, e.id FROM executions e"
+        " JOIN jobs j ON (j.organization_id, j.id) = (e.organization_id, e.id)"
+        " WHERE j.finished_at < now() - $1::interval AND EXISTS (SELECT FROM executions n"
+        "  WHERE n.organization_id = e.organization_id AND n.feed_id = e.feed_id AND n.created_at > e.created_at)"
+        " AND NOT EXISTS (SELECT FROM issues i WHERE i.organization_id = e.organization_id"
+        "  AND i.connection_id = e.connection_id AND i.execution_id = e.id AND i.resolved_at IS NULL)"
+        " ORDER BY j.finished_at LIMIT $2)",
+        older_than,
+        most,
+    )
+    return int(status.rpartition(" ")[2])

@@ -205,10 +205,12 @@ async def count_errors(uow: UnitOfWork, connection_id: UUID) -> int:
     return count
 
 
-async def drop_resolved(uow: UnitOfWork, older_than: timedelta) -> None:
-    """Across tenants."""
-    await uow.execute(
+async def drop_resolved(uow: UnitOfWork, older_than: timedelta, most: int) -> int:
+    """Across tenants. Returns how many there were."""
+    status = await uow.execute(
         "DELETE FROM issues WHERE (organization_id, id) IN (SELECT organization_id, id FROM issues"
-        " WHERE resolved_at < now() - $1::interval LIMIT 100000)",
+        " WHERE resolved_at < now() - $1::interval LIMIT $2)",
         older_than,
+        most,
     )
+    return int(status.rpartition(" ")[2])

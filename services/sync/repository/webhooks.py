@@ -31,10 +31,12 @@ async def keep(uow: UnitOfWork, connection_id: UUID, event_id: str, headers: Map
     return status.endswith(" 1")
 
 
-async def drop_old(uow: UnitOfWork, older_than: timedelta) -> None:
-    """Across tenants."""
-    await uow.execute(
+async def drop_old(uow: UnitOfWork, older_than: timedelta, most: int) -> int:
+    """Across tenants. Returns how many there were."""
+    status = await uow.execute(
         "DELETE FROM webhooks WHERE (organization_id, id) IN (SELECT organization_id, id FROM webhooks"
-        " WHERE received_at < now() - $1::interval LIMIT 100000)",
+        " WHERE received_at < now() - $1::interval LIMIT $2)",
         older_than,
+        most,
     )
+    return int(status.rpartition(" ")[2])
