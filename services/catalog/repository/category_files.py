@@ -64,12 +64,3 @@ async def with_slugs(uow: UnitOfWork, slugs: Sequence[str]) -> dict[UUID, asyncp
         list(slugs),
     )
     return {row["id"]: row for row in rows}
-
-
-async def count_enabled(uow: UnitOfWork, ids: Sequence[UUID] | None) -> int:
-    """How many categories are enabled: of these, or of all."""
-    found: int = await uow.fetchval(
-        "SELECT count(*) FROM categories WHERE enabled AND ($1::uuid[] IS NULL OR id = ANY($1))",
-        None if ids is None else list(ids),
-    )
-    return found

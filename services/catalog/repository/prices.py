@@ -214,15 +214,18 @@ _MERGE_GIVEN = _MERGE.format(
 PriceKey = tuple[UUID, UUID, int, str, datetime | None]
 
 
-async def existing(uow: UnitOfWork, price_list_ids: Iterable[UUID], variant_ids: Sequence[UUID]) -> set[PriceKey]:
-    """The prices that these lists have for these variants."""
+async def existing(
+    uow: UnitOfWork, price_list_ids: Iterable[UUID], variant_ids: Sequence[UUID], *, above_zero: bool = False
+) -> set[PriceKey]:
+    """The prices that these lists have for these variants: all, or those above zero."""
     rows = await uow.fetch(
         "SELECT p.price_list_id, p.variant_id, p.minimum_quantity, p.centre,"
         " nullif(p.starts_at, '-infinity') AS starts_at FROM unnest($2::uuid[]) AS asked (id)"
         " CROSS JOIN LATERAL (SELECT * FROM prices p WHERE p.variant_id = asked.id OFFSET 0) p"
-        " WHERE p.price_list_id = ANY($1::uuid[])",
+        " WHERE p.price_list_id = ANY($1::uuid[]) AND (NOT $3 OR p.price > 0)",
         list(price_list_ids),
         list(variant_ids),
+        above_zero,
     )
     return {tuple(row) for row in rows}
 

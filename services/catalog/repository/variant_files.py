@@ -41,3 +41,17 @@ async def count(uow: UnitOfWork) -> int:
     """How many variants there are."""
     found: int = await uow.fetchval("SELECT count(*) FROM variants")
     return found
+
+
+async def count_emptied(uow: UnitOfWork, empty: Mapping[str, Sequence[str]]) -> int:
+    """How many variants `write` would take something from: `empty` are, by column, the SKUs whose cells are empty."""
+    cells = [{"name": name, "sku": sku} for name, skus in empty.items() for sku in skus]
+    loses = [f"(r.name = '{name}' AND v.{name} IS DISTINCT FROM {_DEFAULTS.get(name, 'NULL')})" for name in empty]
+    if not cells:
+        return 0
+    found: int = await uow.fetchval(
+        "SELECT count(DISTINCT v.id) FROM jsonb_to_recordset($1::jsonb) AS r (name text, sku text)"  # noqa: S608
+        f" CROSS JOIN LATERAL (SELECT * FROM variants v WHERE v.sku = r.sku OFFSET 0) v WHERE {' OR '.join(loses)}",
+        orjson.dumps(cells).decode(),
+    )
+    return found

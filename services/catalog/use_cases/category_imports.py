@@ -19,11 +19,12 @@ from uuid import UUID
 
 import asyncpg
 
-from services.catalog.repository import catalog, categories, category_files, shops, traces
+from services.catalog.repository import catalog, categories, category_files, shops, traces, weighing
 from services.catalog.repository.categories import Path
 from services.catalog.repository.shops import KnownShop
 from services.catalog.use_cases.categories import plan_turns, shared_slug
 from services.catalog.use_cases.product_imports import shop_of
+from shared import clock
 from shared.contracts.catalog.events import IDS_PER_EVENT, CategoriesChanged
 from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleKind
 from shared.impex import cells
@@ -239,13 +240,16 @@ class CategoriesFile(GroupFile):
             uow.record(CategoriesChanged(category_ids=list(ids[start : start + IDS_PER_EVENT])))
 
     async def harms(self, uow: UnitOfWork) -> list[Harm]:
-        gone = 0
+        """Categories that are open and would not be: those the file closes, and everything below them."""
+        if self._mode == "insert-only":
+            return []
+        closed: set[UUID] = set()
         reading = self.chunks()
         while (chunk := await asyncio.to_thread(next, reading, None)) is not None:
-            items = [i for i in chunk.items if self._mode == "delete" or i.values.get("enabled") is False]
-            known = await self._known(uow, items)
-            gone += await category_files.count_enabled(uow, list(known.values()))
-        return [Harm(what="categories_disabled", count=gone, of=await category_files.count_enabled(uow, None))]
+            items = [item for item in chunk.items if self._mode == "delete" or _is_closed(item)]
+            closed.update((await self._known(uow, items)).values())
+        there, gone = await weighing.count_open_categories(uow, list(closed))
+        return [Harm(what="categories_disabled", count=gone, of=there)]
 
     async def skipped(self, uow: UnitOfWork, chunk: TableChunk, most: int) -> list[ImportSample]:
         if self._mode not in ("insert-only", "update-only"):
@@ -264,6 +268,13 @@ class CategoriesFile(GroupFile):
 
 def _said(item: TableRow) -> dict[str, Any]:
     return {name: value for name, value in item.values.items() if name != "path"}
+
+
+def _is_closed(item: TableRow) -> bool:
+    """Whether a row says that its category is not open now."""
+    begins, ends = item.values.get("valid_from"), item.values.get("valid_until")
+    now = clock.now()
+    return item.values.get("enabled") is False or (begins or now) > now or (ends is not None and ends <= now)
 
 
 def _joined(path: Path) -> str:

@@ -14,6 +14,7 @@
 Prices are in the currency of their list.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +26,7 @@ from shared.impex.cells import InvalidCell
 from shared.impex.errors import DuplicateHeaders, MissingHeaders
 from shared.impex.keys import KeyIndex
 from shared.impex.profiles.base import ERROR_COLUMNS, folded
-from shared.impex.records import BrokenRecord
+from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import Notice, RowError, shortened
 from shared.impex.source import Source
 from shared.impex.writing_guard import unguarded_records
@@ -35,6 +36,7 @@ HEADINGS = (
     *("sku", "price", "list_price", "minimum_quantity", "on_request", "centre", "starts_at", "ends_at"),
     *("price_list", "customer_group"),
 )
+_ABOVE_ZERO = re.compile("[1-9]")
 # Longer ones are no group's.
 _LONGEST_GROUP = 200
 T = TypeVar("T")
@@ -153,8 +155,10 @@ class PriceFile:
         self.may_be_empty = empties or keys_only
         self.keys_only = keys_only
 
-    def chunks(self, rows: int) -> Iterator[PriceChunk]:
+    def chunks(self, rows: int, *, zeros_only: bool = False) -> Iterator[PriceChunk]:
         """The file in portions of about `rows`; rows of one SKU that stand together stay together.
+
+        With `zeros_only` nothing but rows whose price has no digit above zero.
 
         Raises InvalidEncoding, TooManyBrokenQuotes.
         """
@@ -162,6 +166,8 @@ class PriceFile:
         seen, begun = KeyIndex(), KeyIndex()
         last = ""
         for record in unguarded_records(self.source.records()):
+            if zeros_only and not self._may_be_zero(record):
+                continue
             reading = _Reading(self, record)
             if chunk.rows >= rows and reading.sku != last:
                 yield chunk
@@ -176,6 +182,9 @@ class PriceFile:
                 chunk.refused.add(reading.sku)
         if chunk.rows:
             yield chunk
+
+    def _may_be_zero(self, record: Record | BrokenRecord) -> bool:
+        return not isinstance(record, BrokenRecord) and not _ABOVE_ZERO.search(self.layout.cell(record[1], "price"))
 
     @staticmethod
     def _add(chunk: PriceChunk, price: PriceRecord, begun: KeyIndex) -> None:

@@ -103,18 +103,31 @@ class PricesFile(GroupFile):
         return [ImportSample(kind="skip", part="price", name=_name(price), fields=[]) for price in left[:most]]
 
     async def harms(self, uow: UnitOfWork) -> list[Harm]:
-        if self._mode not in ("replace", "delete"):
+        """Prices that would be removed, and those that would be zero. Where nothing is removed, only zeros are read."""
+        if self._mode == "insert-only":
             return []
-        gone = 0
+        takes_away = self._mode in ("replace", "delete")
+        deleted = zeroed = 0
         lists: set[UUID] = set()
-        reading = self.chunks()
+        reading = self._file.chunks(CHUNK_ROWS, zeros_only=not takes_away)
         while (chunk := await asyncio.to_thread(next, reading, None)) is not None:
-            found = await self._import.taken(uow, PriceChunk(prices=chunk.prices), makes_lists=False)
-            lists |= set(found.lists.values())
-            gone += len(await self._harmed(uow, chunk, found))
-        return [Harm(what="prices_deleted", count=gone, of=await prices.count(uow, lists))]
+            async with uow.beforehand() as each:
+                found = await self._import.taken(each, PriceChunk(prices=chunk.prices), makes_lists=False)
+                lists |= set(found.lists.values())
+                zeroed += len(await self._zeroed(each, found))
+                deleted += len(await self._deleted(each, chunk, found)) if takes_away else 0
+        of = await prices.count(uow, lists)
+        return [
+            Harm(what="prices_deleted", count=deleted, of=of),
+            Harm(what="prices_zeroed", count=zeroed, of=of),
+        ]
 
-    async def _harmed(self, uow: UnitOfWork, chunk: PriceChunk, found: Chunk) -> set[PriceKey]:
+    async def _zeroed(self, uow: UnitOfWork, found: Chunk) -> set[PriceKey]:
+        free = {found.key(price) for price in found.taken if price.price is not None and price.price.amount == 0}
+        variant_ids = list({key[1] for key in free})
+        return free and free & await prices.existing(uow, found.lists.values(), variant_ids, above_zero=True)
+
+    async def _deleted(self, uow: UnitOfWork, chunk: PriceChunk, found: Chunk) -> set[PriceKey]:
         removing = [price for price in found.taken if price.price is None and not price.is_on_request]
         named = {found.key(price) for price in removing}
         existing = await prices.existing(uow, found.lists.values(), found.variant_ids)

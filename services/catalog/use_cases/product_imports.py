@@ -7,26 +7,24 @@ what its refused rows would have named. `delete` archives: prices, variants and 
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from services.catalog.repository import catalog, fingerprints, prices, replacing, shops, traces
 from services.catalog.repository.shops import KnownShop
+from services.catalog.use_cases import product_harms
 from services.catalog.use_cases.product_chunks import ProductImport
 from services.catalog.use_cases.repeats import ProductChunk
 from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleKind
-from shared.impex.cells import InvalidCell
-from shared.impex.keys import slug
 from shared.impex.products import ProductFile
 from shared.impex.profiles.registry import get_profile
 from shared.impex.records import BrokenRecord
-from shared.impex.rows import Notice, ProductStatus, RowError, shortened
-from shared.impex.writing_guard import unguard, unguarded_records
+from shared.impex.rows import Notice, RowError, shortened
+from shared.impex.writing_guard import unguarded_records
 from shared.imports import rows as import_rows
 from shared.imports.errors import ShopNotNamed
 from shared.imports.groups import Group, GroupFile, Opening
@@ -122,7 +120,7 @@ class WrittenProducts(GroupFile):
             price_list_id = await prices.standard_list(uow, self._shop)
             without = await replacing.remove_empty_prices(uow, price_list_id)
             job.count("prices_deleted", len(without))
-            await prices.announce(uow, self._shop.id, sorted(without))
+            await prices.announce(uow, self._shop.id, sorted(set(without)))
             emptied.of_products.update(without)
         # The step says that it keeps its own; what it empties on top of the merge is no longer what a merge wrote.
         await fingerprints.forget(uow, emptied.of_products)
@@ -144,16 +142,11 @@ class WrittenProducts(GroupFile):
         return archived == _ARCHIVED_AT_ONCE
 
     async def harms(self, uow: UnitOfWork) -> list[Harm]:
-        """Products that are active, and would not be afterwards."""
-        there = await replacing.count_active(uow)
-        if self._mode == "insert-only" or not there:
+        if self._mode == "insert-only":
             return []
-        gone = 0
-        if "status" in self._file.fields:
-            gone = await _count(uow, _inactive(self._file))
-        if self._archives:
-            gone += there - await _count(uow, (handle for _, handle, _ in _products(self._file)))
-        return [Harm(what="products_deactivated", count=gone, of=there)]
+        return await product_harms.weigh(
+            uow, self._file, self._shop, empties=self._mode == "replace", archives=self._archives
+        )
 
     async def skipped(self, uow: UnitOfWork, chunk: ProductChunk, most: int) -> list[ImportSample]:
         if self._mode not in ("insert-only", "update-only"):
@@ -202,7 +195,7 @@ class DeletedProducts(GroupFile):
                 line = shortened(" ¦ ".join(record.fields))
                 named.errors.append(RowError(record.row, None, line, record.code, record.message))
                 continue
-            handle = _handle(self._file, [*record[1], ""], last)
+            handle = product_harms.handle_of(self._file, [*record[1], ""], last)
             if not handle:
                 named.errors.append(RowError(record[0], None, None, "missing_handle", "The row names no product."))
             elif handle != last:
@@ -225,7 +218,8 @@ class DeletedProducts(GroupFile):
                 chunk.errors.append(RowError(row, None, shortened(handle), "unknown_product", message))
 
     async def harms(self, uow: UnitOfWork) -> list[Harm]:
-        gone = await _count(uow, (handle for _, handle, _ in _products(self._file)), replacing.count_unarchived)
+        named = (handle for handle, is_first, _ in product_harms.described(self._file) if is_first)
+        gone = await _count_unarchived(uow, named)
         return [Harm(what="products_archived", count=gone, of=await replacing.count_unarchived(uow))]
 
     async def samples(self, uow: UnitOfWork, wanted: Mapping[SampleKind, int]) -> list[ImportSample]:
@@ -233,52 +227,8 @@ class DeletedProducts(GroupFile):
         return [sample.model_copy(update={"kind": "delete"}) for sample in found]
 
 
-# --- what a file names, without reading all that it says
-
-
-def _products(file: ProductFile) -> Iterator[tuple[int, str, list[str]]]:
-    """The first row of each product: its line, the product's slug, its cells and an empty one behind them."""
-    last = last_cell = ""
-    column = file.layout.handle
-    for row, fields in file.survey():
-        fields.append("")
-        cell = fields[column]
-        # Rows of a product stand together.
-        if last and cell and cell == last_cell:
-            continue
-        last_cell = cell
-        unguard(fields)
-        handle = _handle(file, fields, last)
-        if handle and handle != last:
-            yield row, handle, fields
-            last = handle
-
-
-def _handle(file: ProductFile, cells: Sequence[str], last: str) -> str:
-    """The product that a row names, behind whose cells there is an empty one."""
-    cell, title = cells[file.layout.handle], cells[file.layout.title]
-    return slug(cell) or slug(title) or ("" if cell else last)
-
-
-def _inactive(file: ProductFile) -> Iterator[str]:
-    """The products that the file says are not active."""
-    plan = [part for part in file.layout.product if part[0] in ("status", "published")]
-    for _, handle, fields in _products(file):
-        values: dict[str, Any] = {}
-        try:
-            for name, column, convert in plan:
-                if fields[column].strip():
-                    values[name] = convert(fields[column].strip())
-        except InvalidCell:
-            continue
-        file.profile.finish(values)
-        if values.get("status") not in (None, ProductStatus.ACTIVE):
-            yield handle
-
-
-async def _count(uow: UnitOfWork, handles: Iterator[str], of: Any = replacing.count_active) -> int:
-    """How many products with these slugs there are that `of` counts."""
+async def _count_unarchived(uow: UnitOfWork, handles: Iterator[str]) -> int:
     total = 0
     while batch := await asyncio.to_thread(lambda: list(islice(handles, _SLUGS_AT_ONCE))):
-        total += await of(uow, batch)
+        total += await replacing.count_unarchived(uow, batch)
     return total

@@ -96,13 +96,22 @@ class VariantsFile(GroupFile):
         return self._file.refused(item, "sku", "unknown_sku", message)
 
     async def harms(self, uow: UnitOfWork) -> list[Harm]:
-        if self._mode != "delete":
+        """Variants that would go, or of which an empty cell would take something away."""
+        if self._mode not in ("delete", "replace"):
             return []
         gone = 0
         reading = self.chunks()
         while (chunk := await asyncio.to_thread(next, reading, None)) is not None:
-            gone += len(await prices.variant_ids(uow, [item.values["sku"] for item in chunk.items]))
-        return [Harm(what="variants_deleted", count=gone, of=await variant_files.count(uow))]
+            gone += await self._taken_away(uow, chunk.items)
+        what = "variants_deleted" if self._mode == "delete" else "variants_emptied"
+        return [Harm(what=what, count=gone, of=await variant_files.count(uow))]
+
+    async def _taken_away(self, uow: UnitOfWork, items: Sequence[TableRow]) -> int:
+        if self._mode == "delete":
+            return len(await prices.variant_ids(uow, [item.values["sku"] for item in items]))
+        names = [name for name in self.layout.index if name != "sku"]
+        empty = {name: [item.values["sku"] for item in items if item.values[name] is None] for name in names}
+        return await variant_files.count_emptied(uow, empty)
 
     async def skipped(self, uow: UnitOfWork, chunk: TableChunk, most: int) -> list[ImportSample]:
         if self._mode != "update-only":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from services.inventory.repository import standings
+from services.inventory.repository import counted, standings
 from services.inventory.use_cases import adjusting, availability, explaining, lists, stock
 from shared.contracts.base import Page
 from shared.contracts.inventory.ledger import (
@@ -19,6 +19,7 @@ from shared.contracts.inventory.messages import (
     CentreStock,
     CountedStock,
     CountStock,
+    CountStocked,
     GetAvailability,
     GetCentreStock,
     GetStockStandings,
@@ -59,6 +60,11 @@ async def read_stock(message: ReadStock, uow: UnitOfWork) -> StockPortion:
 @answers(CountStock, internal=True)
 async def count_stock(message: CountStock, uow: UnitOfWork) -> CountedStock:
     return CountedStock(places=await lists.count_places(uow, message.skus))
+
+
+@answers(CountStocked, internal=True)
+async def count_stocked(message: CountStocked, uow: UnitOfWork) -> CountedStock:
+    return CountedStock(places=await counted.count_stocked_by_default(uow, message.skus))
 
 
 @answers(ListStock, scope="inventory:read")

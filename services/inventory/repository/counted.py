@@ -100,3 +100,13 @@ async def count_stocked(uow: UnitOfWork, places: Sequence[tuple[str, str]] | Non
         codes,
     )
     return count
+
+
+async def count_stocked_by_default(uow: UnitOfWork, skus: Sequence[str] | None) -> int:
+    """How many SKUs have something on hand in the default centre: of these, or of all."""
+    count: int = await uow.fetchval(
+        "SELECT count(*) FROM stock s JOIN fulfilment_centres c ON c.id = s.centre_id AND c.is_default"
+        " WHERE s.on_hand > 0 AND ($1::text[] IS NULL OR s.sku = ANY($1))",
+        None if skus is None else list(skus),
+    )
+    return count

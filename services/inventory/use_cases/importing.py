@@ -98,14 +98,23 @@ class StockFile(GroupFile):
         return next(code for code, centre_id in known.items() if centre_id == default_id)
 
     async def harms(self, uow: UnitOfWork) -> list[Harm]:
-        """Places that have something and would be counted as empty."""
+        """Places that have something and would have nothing, by a count or by a change."""
         zeroed = 0
         reading = self._file.chunks(CHUNK_ROWS)
-        default = await shop_centres.find_default_code(uow)
+        default = await shop_centres.find_default_code(uow) or ""
         while (chunk := await asyncio.to_thread(next, reading, None)) is not None:
-            zero = [_place(item, default or "") for item in chunk.items if item.values.get("on_hand") == 0]
+            zero = [_place(item, default) for item in chunk.items if item.values.get("on_hand") == 0]
             zeroed += await counted.count_stocked(uow, zero)
+            zeroed += await self._used_up(uow, chunk, default)
         return [Harm(what="stock_zeroed", count=zeroed, of=await counted.count_stocked(uow, None))]
+
+    async def _used_up(self, uow: UnitOfWork, chunk: TableChunk, default: str) -> int:
+        """How many places a change leaves with nothing."""
+        taken = {_place(item, default): delta for item in chunk.items if (delta := item.values.get("delta") or 0) < 0}
+        if not taken:
+            return 0
+        before = await counted.list_on_hand(uow, [sku for sku, _ in taken])
+        return sum(before.get(place, 0) + delta == 0 for place, delta in taken.items())
 
     async def skipped(self, uow: UnitOfWork, chunk: TableChunk, most: int) -> list[ImportSample]:
         if self._mode != "update-only":

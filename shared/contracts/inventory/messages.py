@@ -75,6 +75,15 @@ class CountStock(Query[CountedStock]):
     skus: list[str] | None = None
 
 
+class CountStocked(Query[CountedStock]):
+    """How many SKUs have something on hand where files of products count, in the default centre. Internal.
+
+    Of these SKUs, up to 10,000, or of all.
+    """
+
+    skus: Annotated[list[str], Field(max_length=10_000)] | None = None
+
+
 class StockStanding(Shape):
     """What can be sold of a SKU in all centres together, and whether one of them came down to its warning level."""
 

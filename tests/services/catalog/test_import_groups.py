@@ -74,7 +74,7 @@ async def test_variants_take_what_their_file_says(shop_catalog: Catalog) -> None
     assert (await shop_catalog.ask(ListProducts(sku="A"))).items[0].version == version + 1
     again = await shop_catalog.bring_in(b"SKU;MPN\nA;M-1\n", group="variants")
     assert (again.counters["variants_unchanged"], again.counters["variants_updated"]) == (1, 0)
-    emptied = await shop_catalog.bring_in(b"SKU;MPN;Taxable\nA;;\n", group="variants", mode="replace")
+    emptied = await shop_catalog.bring_in(b"SKU;MPN;Taxable\nA;;\n", group="variants", mode="replace", guard_percent=50)
     assert emptied.counters["variants_updated"] == 1
     a = await variant(shop_catalog, "A")
     assert (a.mpn, a.taxable, a.barcode) == (None, True, "4006381333931")

@@ -98,6 +98,8 @@ async def test_counting_most_of_it_as_empty_asks_first(merchant: Merchant) -> No
     held = await bring_in(merchant, content)
     assert (held.state, held.harms[0].what, held.harms[0].count, held.harms[0].of) == ("held", "stock_zeroed", 3, 10)
     assert set((await on_hand(merchant)).values()) == {5}
+    changes = await bring_in(merchant, b"sku,delta\nS1,-5\nS2,-5\nS3,-5\nS4,-4\nS5,-9\nNONE,-1\n")
+    assert (changes.state, changes.harms[0].what, changes.harms[0].count) == ("held", "stock_zeroed", 3)
     done = await run(merchant, await merchant.ask(ConfirmImport(import_id=held.id)))
     assert (done.state, done.counters["stock_updated"]) == ("succeeded", 3)
 
