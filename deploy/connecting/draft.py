@@ -35,6 +35,10 @@ QUESTIONS: Mapping[str, Sequence[Question]] = {
         Question("client_id", "Client ID of the app", ("access_token",), is_secret=True),
         Question("client_secret", "Secret of the app", ("access_token",), is_secret=True),
     ),
+    "prestashop": (
+        Question("url", "The shop's address (https://shop.example)"),
+        Question("key", "Key of the webservice", is_secret=True),
+    ),
     "files": (
         Question("folder", "Folder of the files, below the organization's own", ("address",)),
         Question("products.pattern", "What files of products are called (products*.csv)", ("products",)),

@@ -65,4 +65,4 @@ class FakeShop(Protocol):
         """An order as `RemoteOrder` has it, new or changed."""
 
     def shipments(self, order_external_id: str) -> list[dict[str, Any]]:
-        """What was said of an order's goods having left: lines, carrier, tracking_numbers."""
+        """What was said of an order's goods having left: carrier, tracking_numbers, and lines where it has any."""

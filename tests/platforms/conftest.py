@@ -18,12 +18,14 @@ from shared.impex.cells import check_digit
 from tests.fakes.custom import SIGNING_SECRET, CustomShop
 from tests.fakes.files import FilesShop, SftpShop
 from tests.fakes.platforms import FakeShop
+from tests.fakes.prestashop import PrestaShop
 from tests.fakes.shopify import CLIENT_SECRET, ShopifyShop
 
 FAKES: dict[str, Callable[[], FakeShop]] = {
     "custom": CustomShop,
     "files": FilesShop,
     "files by SFTP": SftpShop,
+    "prestashop": PrestaShop,
     "shopify": ShopifyShop,
 }
 # Platforms that answer nothing to what is written, and why.

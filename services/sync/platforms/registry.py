@@ -5,10 +5,11 @@ from services.sync.platforms.base import Platform, Webhooks
 from services.sync.platforms.custom import webhooks as custom_webhooks
 from services.sync.platforms.custom.platform import Custom
 from services.sync.platforms.files.platform import Files
+from services.sync.platforms.prestashop.platform import PrestaShop
 from services.sync.platforms.shopify import webhooks as shopify_webhooks
 from services.sync.platforms.shopify.platform import Shopify
 
-PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (Custom(), Files(), Shopify())}
+PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (Custom(), Files(), PrestaShop(), Shopify())}
 # Those that tell us by themselves when something changed.
 WEBHOOKS: dict[str, Webhooks] = {"custom": custom_webhooks, "shopify": shopify_webhooks}
 

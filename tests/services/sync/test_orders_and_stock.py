@@ -18,14 +18,18 @@ pytestmark = pytest.mark.feature("SYN-2", "SYN-7", "SYN-9")
 STATUSES = {"paid": "import", "pending": "set_aside", "cancelled": "import_and_cancel"}
 
 
-async def set_up(connected: Connected, fake: CustomShop, count: int = 2) -> str:
-    """Products and stock of the platform are here, and it may go live. Returns the centre."""
+async def set_up(connected: Connected, fake: CustomShop, count: int = 2, levels: int | None = None) -> str:
+    """Products and stock of the platform are here, and it may go live. Returns the centre.
+
+    `levels`: how many stock levels the platform has, where it has some already.
+    """
     centre = await connected.post("/v1/fulfilment-centres", {"code": "quay", "name": "Quay"}, status=201)
     await connected.post(f"/v1/fulfilment-centres/{centre['id']}/assign", {"shop": "main"})
     put_products(fake, count)
     for number in range(1, count + 1):
         fake.put_stock(f"SCARF-{number}", "main", 10)
-    settings = {**connected.connection["settings"], "locations": {"main": "quay"}, "order_statuses": STATUSES}
+    place = getattr(fake, "place", "main")
+    settings = {**connected.connection["settings"], "locations": {place: "quay"}, "order_statuses": STATUSES}
     changed = await connected.client.patch(
         f"/v1/connections/{connected.id}", json={"settings": settings}, headers=connected.headers
     )
@@ -33,7 +37,7 @@ async def set_up(connected: Connected, fake: CustomShop, count: int = 2) -> str:
     await connected.confirm_matches()
     assert (await connected.run("import_products"))["state"] == "succeeded"
     done = await connected.run("import_stock")
-    assert (done["state"], done["counters"]["applied"]) == ("succeeded", count), await connected.issues()
+    assert (done["state"], done["counters"]["applied"]) == ("succeeded", levels or count), await connected.issues()
     return str(centre["id"])
 
 

@@ -1,0 +1,1 @@
+"""PrestaShop tells nobody anything by itself: what changed is asked for."""
