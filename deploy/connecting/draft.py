@@ -39,6 +39,11 @@ QUESTIONS: Mapping[str, Sequence[Question]] = {
         Question("url", "The shop's address (https://shop.example)"),
         Question("key", "Key of the webservice", is_secret=True),
     ),
+    "woocommerce": (
+        Question("url", "The shop's address (https://shop.example)"),
+        Question("consumer_key", "Consumer key (ck_…)", is_secret=True),
+        Question("consumer_secret", "Consumer secret (cs_…)", is_secret=True),
+    ),
     "files": (
         Question("folder", "Folder of the files, below the organization's own", ("address",)),
         Question("products.pattern", "What files of products are called (products*.csv)", ("products",)),

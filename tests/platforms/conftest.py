@@ -20,6 +20,7 @@ from tests.fakes.files import FilesShop, SftpShop
 from tests.fakes.platforms import FakeShop
 from tests.fakes.prestashop import PrestaShop
 from tests.fakes.shopify import CLIENT_SECRET, ShopifyShop
+from tests.fakes.woocommerce import WEBHOOK_SECRET, WooShop
 
 FAKES: dict[str, Callable[[], FakeShop]] = {
     "custom": CustomShop,
@@ -27,6 +28,7 @@ FAKES: dict[str, Callable[[], FakeShop]] = {
     "files by SFTP": SftpShop,
     "prestashop": PrestaShop,
     "shopify": ShopifyShop,
+    "woocommerce": WooShop,
 }
 # Platforms that answer nothing to what is written, and why.
 ONE_WAY = {"files": "a file says nothing back: what becomes of it shows in the next file that comes in"}
@@ -35,6 +37,7 @@ Delivered = tuple[dict[str, str], bytes, str]
 DELIVERIES: dict[str, Callable[[str], Delivered]] = {
     "custom": lambda event_id: (*CustomShop().webhook("orders.changed", event_id), SIGNING_SECRET),
     "shopify": lambda event_id: of_shopify(event_id),
+    "woocommerce": lambda event_id: (*WooShop().webhook("order.updated", {"id": 1}, event_id), WEBHOOK_SECRET),
 }
 # More pages than any scan of these tests has: one that has more does not end.
 MOST_PAGES = 200

@@ -8,10 +8,18 @@ from services.sync.platforms.files.platform import Files
 from services.sync.platforms.prestashop.platform import PrestaShop
 from services.sync.platforms.shopify import webhooks as shopify_webhooks
 from services.sync.platforms.shopify.platform import Shopify
+from services.sync.platforms.woocommerce import webhooks as woocommerce_webhooks
+from services.sync.platforms.woocommerce.platform import WooCommerce
 
-PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (Custom(), Files(), PrestaShop(), Shopify())}
+PLATFORMS: dict[str, Platform] = {
+    platform.name: platform for platform in (Custom(), Files(), PrestaShop(), Shopify(), WooCommerce())
+}
 # Those that tell us by themselves when something changed.
-WEBHOOKS: dict[str, Webhooks] = {"custom": custom_webhooks, "shopify": shopify_webhooks}
+WEBHOOKS: dict[str, Webhooks] = {
+    "custom": custom_webhooks,
+    "shopify": shopify_webhooks,
+    "woocommerce": woocommerce_webhooks,
+}
 
 
 def get_platform(name: str) -> Platform:

@@ -15,6 +15,7 @@ from tests.fakes.custom import CustomShop
 from tests.fakes.platforms import FakeShop
 from tests.fakes.prestashop import PrestaShop
 from tests.fakes.shopify import ShopifyShop
+from tests.fakes.woocommerce import WooShop
 from tests.platforms.conftest import order
 from tests.services.sync.test_orders_and_stock import set_up, try_again_now
 from tests.services.sync.test_products_out import rule
@@ -27,7 +28,7 @@ SEEDS = range(max(1, int(20 * scale())))
 # Each seed with the custom protocol, every other one with the platforms.
 STORIES = [
     *((CustomShop, seed) for seed in SEEDS),
-    *((shop, seed) for shop in (PrestaShop, ShopifyShop) for seed in SEEDS[::2]),
+    *((shop, seed) for shop in (PrestaShop, ShopifyShop, WooShop) for seed in SEEDS[::2]),
 ]
 FAULTS = ("throttle", "html", "half", "lost", "away")
 FEEDS = ("update_products", "export_products", "export_stock", "import_orders", "update_orders")

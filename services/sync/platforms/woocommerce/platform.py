@@ -1,0 +1,94 @@
+"""WooCommerce, as a store platform of Crossdock: the parts of this folder put together."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from services.sync.platforms.base import Account, Page, ProductWrite, Record, Scan, ShipmentWrite, StockWrite, Written
+from services.sync.platforms.http import Http
+from services.sync.platforms.woocommerce import mapping
+from services.sync.platforms.woocommerce.client import Client
+from services.sync.platforms.woocommerce.images import Images
+from services.sync.platforms.woocommerce.products import ProductWriter
+from services.sync.platforms.woocommerce.reading import Reader
+from services.sync.platforms.woocommerce.scanning import Scanner
+from services.sync.platforms.woocommerce.settings import woo_settings
+from services.sync.platforms.woocommerce.shipments import Shipper
+from services.sync.platforms.woocommerce.stock import StockWriter
+from shared.contracts.sync.shapes import Entity, FeedKind, Greeting, RemotePlace
+from shared.money import EXPONENTS
+
+_SUPPLIERS = "WooCommerce knows no suppliers: a product has a brand, which comes as its brand."
+_PERSONAL = frozenset(("customer", "shipping_address"))
+
+
+class WooSession:
+    """One site, for a piece of work. Everything is done by the parts; see base.Session."""
+
+    def __init__(self, account: Account, http: Http) -> None:
+        self._client = Client(account, http)
+        self._reader = Reader(self._client)
+        self._scanner = Scanner(self._reader)
+        self._products = ProductWriter(self._reader)
+        self._images = Images(self._client)
+        self._stock = StockWriter(self._reader)
+        self._shipper = Shipper(self._client)
+
+    async def greet(self) -> Greeting:
+        shop = await self._reader.shop()
+        site = await self._client.get("/", {"_fields": "name,timezone_string,gmt_offset"})
+        statuses = await self._client.get("reports/orders/totals", {"_fields": "slug"})
+        name = mapping.text(str(site.get("name") or "")).strip() or "WooCommerce"
+        return Greeting(
+            shop_name=name,
+            currency=shop.currency if shop.currency in EXPONENTS else None,
+            time_zone=site.get("timezone_string") or None,
+            version="wc/v3",
+            places=[RemotePlace(external_id=mapping.PLACE, name=name)],
+            order_statuses=[each["slug"] for each in statuses],
+            missing=[] if await self._client.may_write() else ["write"],
+        )
+
+    async def page(self, scan: Scan) -> Page:
+        return await self._scanner.page(scan)
+
+    async def read(self, entity: Entity, external_ids: Sequence[str]) -> Sequence[Record]:
+        return await self._reader.read(entity, external_ids)
+
+    async def write_products(self, writes: Sequence[ProductWrite]) -> Sequence[Written]:
+        return await self._products.write(writes)
+
+    async def write_stock(self, writes: Sequence[StockWrite]) -> Sequence[Written]:
+        return await self._stock.write(writes)
+
+    async def confirm_shipments(self, writes: Sequence[ShipmentWrite]) -> Sequence[Written]:
+        return await self._shipper.confirm(writes)
+
+    async def take_image(self, product_external_id: str, url: str) -> Written:
+        """Take one picture off a product, after a person approved that one change; its file stays on the site."""
+        return await self._images.take_away(product_external_id, url)
+
+
+class WooCommerce:
+    """WooCommerce's REST API v3. See README.md of this folder."""
+
+    name = "woocommerce"
+    title = "WooCommerce"
+    lacks: Mapping[FeedKind, str] = {"import_suppliers": _SUPPLIERS, "import_supplier_links": _SUPPLIERS}
+    overlap = timedelta(minutes=2)
+    page_size = 60
+    credential_names: tuple[str, ...] = ("consumer_key", "consumer_secret", "webhook_secret")
+    reads_ahead = True
+
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        woo_settings(settings)
+
+    def base_url(self, settings: Mapping[str, Any]) -> str:
+        return woo_settings(settings).url
+
+    def session(self, account: Account, http: Http) -> WooSession:
+        """Raises InvalidConnectionSettings, InvalidCredentials."""
+        return WooSession(account, http)
+
+    def hides(self, field: str) -> bool:
+        return field.partition(".")[0] in _PERSONAL
