@@ -202,7 +202,7 @@ async def list_refunds(message: ListRefunds, uow: UnitOfWork) -> Page[Refund]:
 
 @answers(GetRefund, scope="payments:read")
 async def get_refund(message: GetRefund, uow: UnitOfWork) -> Refund:
-    refund = await payment_records.get_refund(uow, message.refund_id, for_update=False)
+    refund = await payment_records.get_refund(uow, message.refund_id)
     return refund.shape(await payment_records.get_payment(uow, refund.payment_id))
 
 

@@ -239,9 +239,10 @@ class Payment(Base, table=True):
             return "authorised"
         return "failed" if self.is_failed else "pending"
 
-    def kept(self, requests: Iterable["Refund"]) -> int:
-        """What came in and neither went back nor is asked to: `requests` are the open ones."""
-        return max(0, self.captured - self.refunded - self.disputed - sum(request.amount for request in requests))
+    def kept(self, refunds: Iterable["Refund"]) -> int:
+        """What came in and neither went back, through the gateway or by hand, nor is asked to."""
+        left = sum(refund.left(self.refunded) for refund in refunds)
+        return max(0, self.captured - self.refunded - self.disputed - left)
 
     def money(self, amount: int) -> Money | None:
         return None if self.currency is None else Money(amount=amount, currency=self.currency)
@@ -329,7 +330,11 @@ _DISPUTE_ORDER = {"open": 0, "won": 1, "lost": 2}
 
 
 class Refund(Base, table=True):
-    """Money going back. A request has no `external_id`; it is settled once `settled_from` in all has been refunded."""
+    """Money going back. A request has no `external_id`; it is settled once `settled_from` in all has been refunded.
+
+    One that a person closed stands for money that went back by hand. Its `settled_from` is behind those of all open
+    ones: only what the gateway reports beyond them can be the same money.
+    """
 
     __tablename__ = "refunds"
 
@@ -356,6 +361,12 @@ class Refund(Base, table=True):
     def has_failed(self) -> bool:
         return self.state in ("failed", "cancelled")
 
+    def left(self, refunded: int) -> int:
+        """How much this request stands for beside what was `refunded` through the gateway in all."""
+        if self.settled_from is None or self.state not in ("requested", "closed"):
+            return 0
+        return max(0, min(self.amount, self.settled_from - refunded))
+
     def after(self, fact: RefundFact, at: datetime) -> "Refund":
         """This refund once `fact` is taken over; the same where that is behind what is known."""
         ahead = _REFUND_ORDER[fact.state] - _REFUND_ORDER[self.state]
@@ -363,11 +374,19 @@ class Refund(Base, table=True):
             return self
         return Refund(**self.model_dump() | {"state": fact.state, "amount": fact.amount, "changed_at": at})
 
-    def close(self, reason: str) -> None:
-        """Settled by a person. Raises RefundIsSettled."""
+    def close(self, reason: str, behind: Sequence["Refund"]) -> None:
+        """Settled by a person; the requests `behind` it move up. Raises RefundIsSettled."""
         if not self.is_open_request:
             raise RefundIsSettled(f"The refund is {self.state}; only a requested one can be closed by hand.")
         self.state, self.reason, self.changed_at = "closed", reason, clock.now()
+        for request in behind:
+            request.move(-self.amount)
+            self.move(request.amount)
+
+    def move(self, amount: int) -> None:
+        """So much more, or less, has to be refunded in all until this request is settled."""
+        assert self.settled_from is not None
+        self.settled_from += amount
 
     def shape(self, payment: Payment) -> shapes.Refund:
         return shapes.Refund(

@@ -89,10 +89,9 @@ async def list_payments(
     return await common.find_all(uow, question.order_by(col(Payment.id).desc()).limit(most))
 
 
-async def get_refund(uow: UnitOfWork, refund_id: UUID, *, for_update: bool = True) -> Refund:
+async def get_refund(uow: UnitOfWork, refund_id: UUID) -> Refund:
     """Raises RefundNotFound."""
-    question = select(Refund).where(Refund.id == refund_id)
-    refund = await common.find_one(uow, common.locking(question) if for_update else question)
+    refund = await common.find_one(uow, select(Refund).where(Refund.id == refund_id))
     if refund is None:
         raise RefundNotFound("There is no such refund.")
     return refund
@@ -102,6 +101,12 @@ async def list_refunds_of(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> list[
     if not payment_ids:
         return []
     rows = await uow.fetch("SELECT * FROM refunds WHERE payment_id = ANY($1) ORDER BY id", payment_ids)
+    return [Refund.of(row) for row in rows]
+
+
+async def lock_refunds_of(uow: UnitOfWork, payment_ids: Sequence[UUID]) -> list[Refund]:
+    """The refunds of payments, locked against notes of how they are sent. Lock the payments first."""
+    rows = await uow.fetch("SELECT * FROM refunds WHERE payment_id = ANY($1) ORDER BY id FOR UPDATE", payment_ids)
     return [Refund.of(row) for row in rows]
 
 

@@ -22,13 +22,13 @@ async def request(uow: UnitOfWork, order_id: UUID, *, reason: str, amount: int |
     """
     await order_records.find_order(uow, order_id, for_update=True)
     payments = await payment_records.lock_payments(uow, [order_id])
-    refunds = await payment_records.list_refunds_of(uow, [payment.id for payment in payments])
+    refunds = await payment_records.lock_refunds_of(uow, [payment.id for payment in payments])
     wanted = amount
     for payment in payments:
-        requests = [refund for refund in refunds if refund.payment_id == payment.id and refund.is_open_request]
-        part = payment.kept(requests) if wanted is None else min(payment.kept(requests), wanted)
+        known = [refund for refund in refunds if refund.payment_id == payment.id]
+        part = payment.kept(known) if wanted is None else min(payment.kept(known), wanted)
         if part > 0:
-            await _request(uow, payment, requests, part, reason)
+            await _request(uow, payment, known, part, reason)
             wanted = None if wanted is None else wanted - part
 
 
@@ -37,7 +37,8 @@ async def request_wanted(uow: UnitOfWork, event: RefundWanted) -> None:
     await request(uow, event.order_id, reason=event.reason, amount=event.amount.amount)
 
 
-async def _request(uow: UnitOfWork, payment: Payment, requests: Sequence[Refund], amount: int, reason: str) -> None:
+async def _request(uow: UnitOfWork, payment: Payment, known: Sequence[Refund], amount: int, reason: str) -> None:
+    before = sum(refund.left(payment.refunded) for refund in known if refund.is_open_request)
     refund = Refund(
         organization_id=payment.organization_id,
         id=new_id(),
@@ -45,9 +46,12 @@ async def _request(uow: UnitOfWork, payment: Payment, requests: Sequence[Refund]
         amount=amount,
         state="requested",
         reason=reason[:1000],
-        settled_from=payment.refunded + sum(request.amount for request in requests) + amount,
+        settled_from=payment.refunded + before + amount,
     )
-    await common.add(uow, refund)
+    closed = [each for each in known if each.state == "closed"]
+    for each in closed:
+        each.move(amount)
+    await common.write(uow, [*closed, refund])
     alerting.refund_to_be_made(uow, payment, refund)
     uow.defer(SEND, {"refund_id": str(refund.id)}, key=str(refund.id))
 
@@ -67,10 +71,25 @@ def settle_requests(uow: UnitOfWork, payment: Payment, refunds: Sequence[Refund]
 
 async def close(uow: UnitOfWork, refund_id: UUID, reason: str) -> tuple[Refund, Payment]:
     """Close a request by hand. Raises RefundNotFound, RefundIsSettled, PaymentNotFound beyond the shop limit."""
-    refund = await payment_records.get_refund(uow, refund_id)
-    payment = await payment_records.get_payment(uow, refund.payment_id)
+    refund, payment, known = await lock_request(uow, refund_id)
     before = refund.state
-    refund.close(reason)
+    open_ones = [each for each in known if each.is_open_request and each.id != refund.id]
+    behind = [each for each in open_ones if (each.settled_from or 0) > (refund.settled_from or 0)]
+    refund.close(reason, behind)
     uow.audit("refund.close", "refund", refund.id, before={"state": before}, after={"state": "closed"}, reason=reason)
     alerting.refund_settled(uow, refund)
+    # What went back before may have been theirs.
+    settle_requests(uow, payment, behind)
+    await common.write(uow, [refund, *behind])
     return refund, payment
+
+
+async def lock_request(uow: UnitOfWork, refund_id: UUID) -> tuple[Refund, Payment, list[Refund]]:
+    """A request with its payment and all refunds of that, locked. Raises RefundNotFound, PaymentNotFound."""
+    refund = await payment_records.get_refund(uow, refund_id)
+    order_id = (await payment_records.get_payment(uow, refund.payment_id)).order_id
+    await order_records.find_order(uow, order_id, for_update=True)
+    payments = await payment_records.lock_payments(uow, [order_id])
+    payment = next(each for each in payments if each.id == refund.payment_id)
+    refunds = await payment_records.lock_refunds_of(uow, [payment.id])
+    return next(each for each in refunds if each.id == refund_id), payment, refunds

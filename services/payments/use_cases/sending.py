@@ -23,8 +23,8 @@ from services.payments.gateways.apis.base import (
 )
 from services.payments.models import Capture, Payment, Refund
 from services.payments.notices import Notice, RefundFact
-from services.payments.repository import callback_records, gateway_records, order_records, own_records, payment_records
-from services.payments.use_cases import alerting, checking, connecting, processing
+from services.payments.repository import callback_records, gateway_records, own_records, payment_records
+from services.payments.use_cases import alerting, checking, connecting, processing, refunding
 from shared import clock
 from shared.unit_of_work import UnitOfWork
 
@@ -56,14 +56,9 @@ class Outcome:
 
 async def begin(uow: UnitOfWork, refund_id: UUID) -> None:
     """Write down that a request is being sent. One that cannot be is left to people, who know of it already."""
-    refund = await payment_records.get_refund(uow, refund_id, for_update=False)
-    order_id = (await payment_records.get_payment(uow, refund.payment_id)).order_id
-    await order_records.find_order(uow, order_id, for_update=True)
-    payments = {payment.id: payment for payment in await payment_records.lock_payments(uow, [order_id])}
-    payment = payments[refund.payment_id]
-    refunds = await payment_records.list_refunds_of(uow, [payment.id])
-    refund = next(each for each in refunds if each.id == refund_id)
-    amount = _still_to_send(payment, refund, refunds)
+    refund, payment, _ = await refunding.lock_request(uow, refund_id)
+    # Given what went back since: people may have been faster.
+    amount = refund.left(payment.refunded)
     if not refund.is_open_request or refund.sending_since is not None or amount <= 0 or payment.disputed:
         return
     captures = await payment_records.list_captures_of(uow, [payment.id])
@@ -81,13 +76,6 @@ async def begin(uow: UnitOfWork, refund_id: UUID) -> None:
     uow.defer(MAKE, told, key=str(refund_id))
 
 
-def _still_to_send(payment: Payment, refund: Refund, refunds: list[Refund]) -> int:
-    """What is left of a request, given what went back since and the requests before it: people may have been faster."""
-    until = refund.settled_from or 0
-    before = [each for each in refunds if each.is_open_request and (each.settled_from or 0) < until]
-    return min(refund.amount, until - payment.refunded - sum(each.amount for each in before))
-
-
 def _capture(captures: list[Capture], amount: int) -> str | None:
     """The smallest capture that so much can be returned of."""
     fitting = [each for each in captures if each.state == "succeeded" and each.amount >= amount]
@@ -96,7 +84,7 @@ def _capture(captures: list[Capture], amount: int) -> str | None:
 
 async def find(uow: UnitOfWork, payload: dict[str, Any]) -> Sending | None:
     """What a task is to send; None where that is done, or has come to its end otherwise."""
-    refund = await payment_records.get_refund(uow, UUID(payload["refund_id"]), for_update=False)
+    refund = await payment_records.get_refund(uow, UUID(payload["refund_id"]))
     if not refund.is_open_request or refund.sent_as is not None or refund.sending_error is not None:
         return None
     payment = await payment_records.get_payment(uow, refund.payment_id)
