@@ -177,8 +177,8 @@ class Payment(Base, table=True):
 
         `total` is what the order costs: captures that come to more raise AmountBeyondOrder.
 
-        Returns whether any total or the state changed; the first notice always counts. Raises RefundBeyondCapture, and
-        MustWait for a refund whose capture has not arrived; then nothing is changed.
+        Returns whether any total or the state changed; the first notice always counts. Raises MustWait for a refund
+        of what has not all been captured; then nothing is changed.
         """
         latest, most = self._refunds_told(notice, at)
         told = max(self.captured_told, notice.captured or 0)
@@ -220,7 +220,8 @@ class Payment(Base, table=True):
         if captured == 0:
             raise MustWait(PaymentNotCaptured("A refund came, and the capture it returns has not."), self.external_id)
         back, came = (Money(amount=amount, currency=currency).text for amount in (refunded, captured))
-        raise RefundBeyondCapture(f"{back} was refunded of {came} captured.")
+        # Another capture may be on its way.
+        raise MustWait(RefundBeyondCapture(f"{back} was refunded of {came} captured."), self.external_id)
 
     def _standing(self) -> tuple[object, ...]:
         return self.authorised, self.captured, self.refunded, self.refund_in_doubt, self.disputed, self.state

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from deploy.callback_samples import Facts, Sample, Signing, sample, test_certificate
+from deploy.callback_samples import Facts, Sample, Signing, sample, signed, test_certificate
 from deploy.topology import Surrounded
 from services.payments.errors import Unusable
 from services.payments.gateways.base import Content, Delivery, Provider
@@ -94,8 +94,14 @@ class Sender:
         return self.gateway.provider
 
     def say(self, kind: str, *, secret: Any = None, **facts: Any) -> Sample:
-        signing = Signing(secret or secret_of(self.provider), self.gateway.settings, self.gateway.callback_url)
-        return sample(self.provider, kind, replace(self.facts, **facts), signing)
+        return sample(self.provider, kind, replace(self.facts, **facts), self._signing(secret))
+
+    def sign(self, body: bytes) -> Sample:
+        """Any body, as the provider would sign it."""
+        return signed(self.provider, body, self.facts, self._signing())
+
+    def _signing(self, secret: Any = None) -> Signing:
+        return Signing(secret or secret_of(self.provider), self.gateway.settings, self.gateway.callback_url)
 
 
 def sender(gateway: PaymentGateway, order_number: str | None, **facts: Any) -> Sender:

@@ -17,7 +17,7 @@ Part = TypeVar("Part", Capture, Refund, Dispute)
 def take_in(uow: UnitOfWork, books: Books, payment: Payment, order: Order, said: Notice, at: datetime) -> bool:
     """Apply a notice to a payment in the books. Returns whether it said anything new.
 
-    Raises AmountBeyondOrder, RefundBeyondCapture and MustWait; then nothing is changed.
+    Raises AmountBeyondOrder and MustWait; then nothing is changed.
     """
     captures = [_capture_after(payment, books.captures[payment.id], fact, at) for fact in said.captures]
     refunds = [_refund_after(payment, books.refunds[payment.id], fact, at) for fact in said.refunds]
