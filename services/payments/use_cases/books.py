@@ -101,7 +101,7 @@ class Books:
         self._enter_part(self.refunds[refund.payment_id], refund, always=True)
 
     def _enter_part(self, known: list[Part], row: Part, *, always: bool = False) -> bool:
-        if not always and any(other.id == row.id and other.state == row.state for other in known):
+        if not always and any(other.id == row.id and _is_told_alike(other, row) for other in known):
             return False
         self._touched[row.id] = row
         known[:] = [other for other in known if other.id != row.id]
@@ -113,6 +113,11 @@ class Books:
         for kind in (Payment, Capture, Refund, Dispute):
             await common.write(uow, [row for row in self._touched.values() if isinstance(row, kind)])
         await payment_records.add_names(uow, self._names)
+
+
+def _is_told_alike(one: Part, other: Part) -> bool:
+    """Whether nothing has moved; when a refund failed decides which totals it is taken off."""
+    return (one.state, one.changed_at) == (other.state, other.changed_at)
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,21 @@ async def test_a_refund_that_failed_ends_alike_in_whatever_order_it_is_told(till
     assert (totals(payment), payment.refund_in_doubt) == (("partly_refunded", 1999, 1999, 500, 0), None)
 
 
+@pytest.mark.feature("PAY-4")
+@pytest.mark.parametrize("told_at", [(10, 3), (3, 10)])
+async def test_a_refund_that_is_told_as_failed_twice_failed_at_the_first_time(
+    till: Till, told_at: tuple[int, ...]
+) -> None:
+    placed = await till.place("FT-1")
+    await till.tell("payment_intent.succeeded", a.intent("FT-1"), created=T0)
+    for at in told_at:
+        await till.tell("refund.failed", _refund("re_1", 400, "failed"), created=T0 + at)
+    # Of a total that was told later it is no part.
+    await till.tell("charge.refunded", a.charge("FT-1", refunded=400), created=T0 + 7)
+    (payment,) = await till.payments(placed.order_id)
+    assert totals(payment) == ("partly_refunded", 1999, 1999, 400, 0)
+
+
 async def _another(till: Till) -> Till:
     organization_id = new_id()
     shop = await a.open_shop(till.process, organization_id)
