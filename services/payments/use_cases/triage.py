@@ -144,8 +144,11 @@ def _named(callback: Callback, effect: CallbackEffect, said: Notice | Harmless |
             return replace(notice, authorised=amount)
         case "captured":
             return replace(notice, authorised=amount, captured=amount)
+        case "refunded" if effect.refund is None:
+            # Of no name of ours: the provider tells of the same refund, and it would count twice.
+            return replace(notice, refunded=amount)
         case "refunded":
-            return replace(notice, refunds=(RefundFact(f"callback {callback.id}", amount, "succeeded"),))
+            return replace(notice, refunds=(RefundFact(effect.refund, amount, "succeeded"),))
         case "failed":
             return replace(notice, failed=True)
     return replace(notice, cancelled=True)

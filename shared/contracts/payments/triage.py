@@ -18,13 +18,15 @@ Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$")
 class CallbackEffect(Shape):
     """What a callback is to do to a payment, as a person says where it cannot say so itself.
 
-    `amount` is the total authorised or captured so far, or what was refunded; `payment` is the provider's own id.
+    `amount` is the total authorised, captured or refunded so far; with `refund`, the provider's own id of one refund,
+    it is what that refund returned. `payment` is the provider's own id.
     """
 
     kind: EffectKind
     amount: Money | None = None
     order_number: Name | None = None
     payment: Name | None = None
+    refund: Name | None = None
 
 
 class AcceptCallback(Command[CallbackDetail]):

@@ -121,6 +121,23 @@ async def test_a_refund_and_no_effect_at_all(till: Till) -> None:
     assert (payment.state, payment.refunded.amount) == ("partly_refunded", 500)
 
 
+@pytest.mark.parametrize("name", [None, "re_1"])
+async def test_a_refund_that_was_accepted_and_is_told_later_counts_once(till: Till, name: str | None) -> None:
+    await till.place("ACC-5")
+    await till.tell("payment_intent.succeeded", a.intent("ACC-5"))
+    assert (await till.post(b'{"garbled')).status_code == 200
+    await till.work()
+    (callback,) = await till.callbacks(status="failed")
+    effect = CallbackEffect(kind="refunded", amount=Money(amount=500, **USD), payment="pi_1", refund=name)
+    await till.ask(AcceptCallback(callback_id=callback.id, reason="seen in the dashboard", effect=effect))
+    refund = {"object": "refund", "payment_intent": "pi_1", "currency": "usd", "amount": 500, "status": "succeeded"}
+    for identifier, total in (("re_1", 500), ("re_2", 1000)):
+        await till.tell("refund.updated", refund | {"id": identifier})
+        (payment,) = await till.payments()
+        assert payment.refunded is not None
+        assert payment.refunded.amount == total
+
+
 async def test_who_may_accept(till: Till) -> None:
     callback = await _forged(till, "ACC-5")
     message = AcceptCallback(callback_id=callback.id, reason="r")
