@@ -195,7 +195,8 @@ class Payment(Base, table=True):
         self.refunded_most, self.refunded_most_at = most.amount, most.at
         # Less than before, and no refund that failed says why: nothing goes back, and a person must know.
         self.refund_in_doubt = latest.amount if latest.amount < most.less_failed(refunds) else None
-        self.disputed = sum(dispute.amount for dispute in disputes if dispute.state != "won")
+        # Fees and exchange rates make disputes larger than the payment; no more than came in can be held back of it.
+        self.disputed = min(captured, sum(dispute.amount for dispute in disputes if dispute.state != "won"))
         self.is_failed |= notice.failed
         self.is_cancelled |= notice.cancelled
         self.state = self._state()

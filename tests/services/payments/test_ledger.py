@@ -66,6 +66,11 @@ def _refund(identifier: str, amount: int, status: str) -> dict[str, Any]:
     return names | {"amount": amount, "status": status}
 
 
+def _held(number: str) -> dict[str, Any]:
+    """A payment intent that is authorised and not captured."""
+    return a.intent(number, amount_capturable=1999, amount_received=0)
+
+
 def _dispute(status: str, amount: int = 700) -> dict[str, Any]:
     names = {"id": "dp_1", "object": "dispute", "payment_intent": "pi_1", "charge": "ch_1", "currency": "usd"}
     return names | {"amount": amount, "status": status}
@@ -325,6 +330,19 @@ async def test_a_dispute_holds_money_back_until_it_is_won(till: Till) -> None:
     assert [totals(p) for p in await till.payments(placed.order_id)] == [("disputed", 1999, 1999, 0, 700)]
     assert (await till.tell("charge.dispute.created", _dispute("warning_needs_response"))).status == "ignored"
     await till.tell("charge.dispute.closed", _dispute("won"))
+    assert [totals(p) for p in await till.payments(placed.order_id)] == [("captured", 1999, 1999, 0, 0)]
+
+
+@pytest.mark.feature("PAY-5")
+async def test_no_more_is_disputed_than_was_captured(till: Till) -> None:
+    placed = await till.place("D-2")
+    assert (await till.tell("charge.dispute.created", _dispute("needs_response", 999_999))).status == "waiting"
+    await till.tell("payment_intent.amount_capturable_updated", _held("D-2"))
+    assert [callback.status for callback in await till.callbacks()] == ["processed", "processed"]
+    assert [totals(p)[0] for p in await till.payments(placed.order_id)] == ["authorised"]
+    await till.tell("payment_intent.succeeded", a.intent("D-2"))
+    assert [totals(p) for p in await till.payments(placed.order_id)] == [("disputed", 1999, 1999, 0, 1999)]
+    await till.tell("charge.dispute.closed", _dispute("won", 999_999))
     assert [totals(p) for p in await till.payments(placed.order_id)] == [("captured", 1999, 1999, 0, 0)]
 
 
