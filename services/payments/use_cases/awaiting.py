@@ -40,10 +40,11 @@ async def remember_orders(uow: UnitOfWork, events: Sequence[OrderPlaced]) -> Non
 
 
 async def remember_total(uow: UnitOfWork, event: OrderTotalChanged) -> None:
-    """Keep the most an order ever cost: what was paid when it cost more was right."""
+    """Keep the most an order ever cost: what was paid when it cost more was right. What was too much may fit now."""
     order = await _get_copy(uow, event)
     order.may_cost(event.total)
     await common.add(uow, order)
+    _wake(uow, await callback_records.list_awaiting_orders(uow, [event.number]))
 
 
 async def cancel_order(uow: UnitOfWork, event: OrderCancelled) -> None:

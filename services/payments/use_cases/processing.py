@@ -10,6 +10,7 @@ import orjson
 
 from services.payments import measuring
 from services.payments.errors import (
+    AmountBeyondOrder,
     EventIdReused,
     MustWait,
     OrderContradiction,
@@ -224,6 +225,10 @@ def _take_effect(uow: UnitOfWork, books: Books, heard: Heard, may_wait: Callable
         else:
             callback.settle("failed", missing.error.code, missing.error.detail)
             callback.look_out_for(missing)
+    except AmountBeyondOrder as error:
+        callback.settle("failed", error.code, error.detail)
+        # What the order costs may be told later, or another capture may fail.
+        callback.look_out_for(MustWait(error, heard.said.payment, _order_number(books, heard)))
     except Unusable as error:
         callback.settle("failed", error.code, error.detail)
 
@@ -245,12 +250,17 @@ def _wait(uow: UnitOfWork, callback: Callback, missing: MustWait) -> None:
     uow.defer(END_WAIT, {"callback_id": str(callback.id)}, due_at=max(until, clock.now()), key=str(callback.id))
 
 
-def _get_order(books: Books, heard: Heard) -> Order:
-    """The order a payment is for. Raises MustWait, OrderOfAnotherShop, OrderContradiction, WrongCurrency."""
+def _order_number(books: Books, heard: Heard) -> str | None:
+    """The number of the order that a payment belongs to, or says that it is for. Raises OrderContradiction."""
     said, numbers = heard.said, {books.owners[name][1] for name in heard.names if name in books.owners}
     if len(numbers) > 1 or (numbers and said.order_number not in (None, *numbers)):
         raise OrderContradiction(f"The payment belongs to {', '.join(sorted(numbers))}, not to {said.order_number}.")
-    number = next(iter(numbers), said.order_number)
+    return next(iter(numbers), said.order_number)
+
+
+def _get_order(books: Books, heard: Heard) -> Order:
+    """The order a payment is for. Raises MustWait, OrderOfAnotherShop, OrderContradiction, WrongCurrency."""
+    said, number = heard.said, _order_number(books, heard)
     if number is None:
         raise MustWait(
             OrderNotFound("The callback names no order, and no order has this payment attached."), said.payment

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.contracts.orders.events import OrderCancelled, RefundWanted
+from shared.contracts.orders.events import OrderCancelled, OrderTotalChanged, RefundWanted
 from shared.contracts.payments.messages import AttachPayment, CloseRefund, ListRefunds
 from shared.contracts.payments.shapes import Payment
 from shared.errors import CarriedError
@@ -253,6 +253,20 @@ async def test_what_does_not_fit_the_order_goes_to_a_person(till: Till, thing: d
     assert await till.payments() == []
     assert await till.events("payments.payment_changed") == []
     assert len(await till.events("platform.alert_raised")) == 1
+
+
+@pytest.mark.feature("PAY-4", "PAY-7")
+async def test_a_payment_that_came_before_its_orders_new_total_recovers_with_it(till: Till) -> None:
+    placed = await till.place("TC-1", total=1000)
+    callback = await till.tell("payment_intent.succeeded", a.intent("TC-1"))
+    assert (callback.status, callback.reason) == ("failed", "amount_beyond_order")
+    names = {"order_id": placed.order_id, "number": "TC-1", "shop_id": till.shop_id}
+    for total, status in ((1500, "failed"), (1999, "processed")):
+        await till.hear(OrderTotalChanged(total=Money(amount=total, currency="USD"), version=total, **names))
+        await till.work()
+        assert (await till.callback(callback.id)).status == status
+    assert [totals(p) for p in await till.payments(placed.order_id)] == [("captured", 1999, 1999, 0, 0)]
+    assert len(await till.events("platform.alert_cleared")) == 1
 
 
 @pytest.mark.feature("PAY-4")
