@@ -42,6 +42,7 @@ from shared.contracts.sync.messages import (
 )
 from shared.contracts.sync.report import GetListingReportSheet
 from shared.contracts.sync.shapes import Connection
+from shared.contracts.sync.upkeep import GetConnectionStats, MaintainConnection
 from shared.contracts.sync.work import Feed, FeedExecution, Issue, Listing, QueuedChange
 
 FIELDS = (
@@ -54,6 +55,8 @@ FIELDS = (
     query("connection", GetConnection),
     connection("connections", ListConnections),
     query("connectionChecklist", GetConnectionChecklist),
+    query("connectionStats", GetConnectionStats),
+    mutation("maintainConnection", MaintainConnection),
     query("connectionDeletionPreview", PreviewConnectionDeletion),
     query("connectionClocks", ListClocks),
     query("connectionMatches", PreviewMatches),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from gateway.request import Ask
 from gateway.rest.preconditions import ExpectedVersion, tagged
 from shared.contracts.base import Page, Shape
+from shared.contracts.platform.shapes import Job
 from shared.contracts.sync.messages import (
     ChangeConnection,
     ConfirmMatches,
@@ -31,6 +32,7 @@ from shared.contracts.sync.messages import (
     TestConnection,
 )
 from shared.contracts.sync.shapes import Connection, ConnectionChange, ConnectionDraft, Entity
+from shared.contracts.sync.upkeep import ConnectionStats, GetConnectionStats, MaintainConnection
 from shared.contracts.sync.work import Checklist, Clocks, DeletionPreview, MatchPreview, StartedExecutions
 from shared.errors import TooLarge
 from shared.pagination import First
@@ -46,6 +48,12 @@ class ClockReset(Shape):
     """Which kind of record is to be read anew, all of it."""
 
     entity: Entity
+
+
+class Maintenance(Shape):
+    """Whether it is only counted what would be mended."""
+
+    is_dry_run: bool = False
 
 
 @router.post("/connections", status_code=201)
@@ -125,6 +133,23 @@ async def get_connection_checklist(connection_id: UUID, ask: Ask) -> Checklist:
 async def go_live(connection_id: UUID, ask: Ask) -> Connection:
     """Leave test mode: what is computed is sent from now on. Refused with what still has to be done (409)."""
     return await ask(GoLive(connection_id=connection_id))
+
+
+@router.get("/connections/{connection_id}/stats")
+async def get_connection_stats(connection_id: UUID, ask: Ask) -> ConnectionStats:
+    """How a connection stands: its records, changes, issues, clocks, feeds, and what of its budget is used."""
+    return await ask(GetConnectionStats(connection_id=connection_id))
+
+
+@router.post("/connections/{connection_id}/maintenance", status_code=202)
+async def maintain_connection(
+    connection_id: UUID, ask: Ask, response: Response, body: Maintenance | None = None
+) -> Job:
+    """Put a connection's records in order, as a job whose counters say what was found and what was mended."""
+    body = body or Maintenance()
+    job = await ask(MaintainConnection(connection_id=connection_id, is_dry_run=body.is_dry_run))
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job
 
 
 @router.post("/connections/{connection_id}/fetch", status_code=202)

@@ -45,6 +45,14 @@ local before = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
 redis.call('HSET', KEYS[1], 'until', math.max(before, now + tonumber(ARGV[1])), 'left', 0, 'at', now)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
+_LOOK = """
+local now = redis.call('TIME'); now = now[1] * 1000 + math.floor(now[2] / 1000)
+local b = redis.call('HMGET', KEYS[1], 'left', 'at', 'per_second', 'most', 'until')
+if not b[2] then return nil end
+local per_second, most = tonumber(b[3] or ARGV[1]), tonumber(b[4] or ARGV[2])
+local left = math.min(most, tonumber(b[1] or 0) + (now - tonumber(b[2])) / 1000 * per_second)
+return {tostring(left), tostring(most), tostring(per_second), tostring(math.max(0, tonumber(b[5] or 0) - now) / 1000)}
+"""
 
 
 class Budgets:
@@ -54,7 +62,7 @@ class Budgets:
         self._address = RedisAddress(settings().redis_url.get_secret_value(), settings().redis_prefix)
         redis = self._address.connect()
         self._redis = redis
-        self.take, self.learn, self.rest = map(redis.register_script, (_TAKE, _LEARN, _REST))
+        self.take, self.learn, self.rest, self.look = map(redis.register_script, (_TAKE, _LEARN, _REST, _LOOK))
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -97,6 +105,17 @@ class RedisBudget:
         """The platform said what is left, how fast it comes back, and how much there can be."""
         if per_second > 0 and most > 0:
             await self._tell(self._budgets.learn, left, per_second, most, _REMEMBERED_MS)
+
+    async def look(self) -> tuple[float, float, float, float] | None:
+        """Points left, most, and those that come back a second, and for how many seconds nothing is spent.
+
+        None: nothing is known, or Redis is away.
+        """
+        try:
+            found = await self._budgets.look([self._name], [POLITE_PER_SECOND, POLITE_MOST])
+        except REDIS_AWAY:
+            return None
+        return None if found is None else tuple(float(each) for each in found)  # type: ignore[return-value]
 
     async def rest(self, seconds: float) -> None:
         """The platform asked to be left alone for so long."""

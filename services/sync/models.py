@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.contracts.sync.shapes import (
+    Colour,
     ConnectionSettings,
     Direction,
     Entity,
@@ -69,6 +70,16 @@ def execution_state(job: str, counters: Mapping[str, int], *, is_paused: bool) -
 def orders_from(settings: ConnectionSettings, created_at: datetime) -> datetime:
     """Since when orders of a connection that was made at `created_at` are taken; those placed before are left alone."""
     return settings.orders_from or created_at
+
+
+# --- changes
+
+_COLOURS: dict[str, Colour] = {"insert": "green", "update": "yellow", "delete": "red"}
+
+
+def colour_of(kind: str, state: str) -> Colour:
+    """The colour of a change; one that is over has none."""
+    return "neutral" if state in ("applied", "cancelled") else _COLOURS[kind]
 
 
 # --- fields

@@ -14,6 +14,7 @@ from services.sync.use_cases import (
     executing,
     feeds,
     fetching,
+    maintaining,
     products_out,
     shipments_out,
     stock_out,
@@ -84,6 +85,11 @@ async def tell_what_nobody_told(_payload: dict[str, Any], uow: UnitOfWork) -> No
 @performs(standings.TELL)
 async def tell_what_was_touched(_payload: dict[str, Any], uow: UnitOfWork) -> None:
     await telling.tell_touched(uow)
+
+
+@runs(maintaining.MAINTENANCE_JOB)
+async def maintain_connection(job: RunningJob) -> None:
+    await maintaining.carry_out(job)
 
 
 @runs(feeds.FEED_JOB)

@@ -1,7 +1,8 @@
 """Connections to store platforms."""
 
-from services.sync.use_cases import connecting, going_live, knocking, matching
+from services.sync.use_cases import connecting, going_live, knocking, maintaining, matching, standing
 from shared.contracts.base import Done, Page
+from shared.contracts.platform.shapes import Job
 from shared.contracts.sync.messages import (
     ChangeConnection,
     ConfirmMatches,
@@ -21,6 +22,7 @@ from shared.contracts.sync.messages import (
     TestConnection,
 )
 from shared.contracts.sync.shapes import Connection
+from shared.contracts.sync.upkeep import ConnectionStats, GetConnectionStats, MaintainConnection
 from shared.contracts.sync.work import Checklist, Clocks, DeletionPreview, MatchPreview
 from shared.service import answers
 from shared.unit_of_work import UnitOfWork
@@ -107,3 +109,13 @@ async def preview_matches(message: PreviewMatches, uow: UnitOfWork) -> MatchPrev
 async def confirm_matches(message: ConfirmMatches, uow: UnitOfWork) -> Connection:
     await matching.confirm(uow, message.connection_id)
     return await connecting.get(uow, message.connection_id)
+
+
+@answers(GetConnectionStats, scope="sync:read")
+async def get_connection_stats(message: GetConnectionStats, uow: UnitOfWork) -> ConnectionStats:
+    return await standing.tell(uow, message.connection_id)
+
+
+@answers(MaintainConnection, scope="sync:write")
+async def maintain_connection(message: MaintainConnection, uow: UnitOfWork) -> Job:
+    return await maintaining.start(uow, message.connection_id, is_dry_run=message.is_dry_run)

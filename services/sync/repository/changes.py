@@ -86,6 +86,16 @@ async def call_off(uow: UnitOfWork, direction: Direction, fields: Sequence[tuple
     )
 
 
+async def call_off_all(uow: UnitOfWork, listing_ids: Sequence[UUID], reason: str) -> None:
+    """Nothing that is open of these records is wanted any more."""
+    await uow.execute(
+        "UPDATE changes SET state = 'cancelled', reason = $2, updated_at = now()"
+        " WHERE listing_id = ANY($1) AND is_open",
+        list(listing_ids),
+        reason,
+    )
+
+
 _CHANGE = (
     "SELECT c.id, c.connection_id, c.listing_id, c.entity, c.direction, c.kind, c.field, c.before, c.after, c.state,"
     " c.reason, c.revision, c.attempts, c.next_attempt_at, c.decided_by, c.created_at, c.updated_at FROM changes c"

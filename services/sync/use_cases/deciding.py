@@ -9,6 +9,7 @@ import asyncpg
 import orjson
 
 from services.sync.errors import BothSidesChosen, OneRemovalAtATime
+from services.sync.models import colour_of
 from services.sync.platforms.base import Platform
 from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, connections, creations, listings, relinks, standings
@@ -18,12 +19,11 @@ from shared.bus.envelope import Caller
 from shared.contracts.base import Page
 from shared.contracts.platform.shapes import Actor
 from shared.contracts.sync.messages import ListChanges, ListListings
-from shared.contracts.sync.shapes import ChangeState, Colour, Direction
+from shared.contracts.sync.shapes import ChangeState, Direction
 from shared.contracts.sync.work import ChangeCounts, DecidedChanges, Listing, QueuedChange
 from shared.pagination import id_after, page_by_id
 from shared.unit_of_work import UnitOfWork
 
-_COLOURS: dict[str, Colour] = {"insert": "green", "update": "yellow", "delete": "red"}
 _HIDDEN = "(hidden)"
 _WAITING = ("review", "conflict", "failed")
 
@@ -123,14 +123,13 @@ async def count_changes(uow: UnitOfWork, connection_id: UUID, direction: Directi
 def change_shape(caller: Caller, row: asyncpg.Record) -> QueuedChange:
     """A change as `caller` may see it."""
     before, after = (_visible(caller, row, row["field"], row[name]) for name in ("before", "after"))
-    is_open = row["state"] not in ("applied", "cancelled")
     same = ("id", "connection_id", "listing_id", "entity", "external_id", "sku", "direction", "state", "reason")
     return QueuedChange(
         **{name: row[name] for name in (*same, "attempts", "next_attempt_at", "created_at", "updated_at")},
         field=row["field"] or None,
         before=before,
         after=after,
-        colour=_COLOURS[row["kind"]] if is_open else "neutral",
+        colour=colour_of(row["kind"], row["state"]),
         decided_by=Actor.model_validate_json(row["decided_by"]) if row["decided_by"] else None,
     )
 
