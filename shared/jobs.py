@@ -16,9 +16,10 @@ from uuid import UUID
 import asyncpg
 import orjson
 import structlog
+from msgspec.structs import replace
 
 from shared.bus.answering import Surroundings, translated
-from shared.bus.envelope import service_envelope
+from shared.bus.envelope import Caller, service_envelope
 from shared.causes import Cause
 from shared.contracts.platform.events import JobChanged
 from shared.contracts.platform.shapes import Actor, Job, JobProgress, ResultFile
@@ -176,6 +177,7 @@ class RunningJob:
         self.is_past_stopping = False
         self.surroundings = surroundings
         self._service = service
+        self._caller: Caller | None = None
         self._run_id: UUID = row["run_id"]
 
     def count(self, counter: str, by: int = 1) -> None:
@@ -186,9 +188,19 @@ class RunningJob:
         """Add a line to the job's log; it is written with the next step."""
         self.log = [*self.log, line][-LONGEST_LOG:]
 
+    def act_for_requester(self) -> None:
+        """What follows is done in the name of whoever asked for the job: so it stands in histories and the audit.
+
+        What that one may do was looked at when the job was asked for.
+        """
+        actor, service = self.requested_by, service_envelope(self._service, self.organization_id).caller
+        self._caller = replace(service, kind=actor.kind, id=actor.id, name=actor.name, address=actor.address)
+
     def unit_of_work(self) -> UnitOfWork:
         """A unit of work for reading and asking between steps; whoever opens it also ends it."""
         envelope = service_envelope(self._service, self.organization_id, timeout_seconds=120)
+        if self._caller is not None:
+            envelope = replace(envelope, caller=self._caller)
         uow = self.surroundings.unit_of_work(self._service, envelope)
         uow.because(self.cause)
         return uow

@@ -1,7 +1,7 @@
 """GraphQL of products, categories and prices."""
 
 from gateway.graphql.fields import connection, mutation, node, query
-from shared.contracts.catalog import attributes, history, messages, pricing, templates, tree, variants
+from shared.contracts.catalog import attributes, bulk, history, messages, pricing, templates, tree, variants
 from shared.contracts.catalog.attributes import Attribute
 from shared.contracts.catalog.categories import Category
 from shared.contracts.catalog.pricing import PriceList
@@ -36,6 +36,7 @@ FIELDS = (
     mutation("pauseProduct", messages.PauseProduct),
     mutation("archiveProduct", messages.ArchiveProduct),
     mutation("restoreProduct", messages.RestoreProduct),
+    mutation("actOnProducts", bulk.ActOnProducts),
     mutation("updateVariant", variants.UpdateVariant),
     mutation("defineAttribute", attributes.DefineAttribute),
     mutation("updateAttribute", attributes.UpdateAttribute),

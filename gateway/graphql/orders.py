@@ -2,6 +2,7 @@
 
 from gateway.graphql.fields import connection, mutation, node, query
 from shared.contracts.orders.aftercare import AddOrderNote, ChangeOrder, RequestOrderRefund
+from shared.contracts.orders.bulk import ActOnOrders
 from shared.contracts.orders.line_changes import CancelOrderLines, ChangeOrderLines
 from shared.contracts.orders.lists import CountOrders, GetOrderExportFile, ListOrders, StartOrderExport
 from shared.contracts.orders.messages import (
@@ -26,6 +27,7 @@ FIELDS = (
     query("orderCounts", CountOrders),
     query("orderExportFile", GetOrderExportFile),
     mutation("startOrderExport", StartOrderExport),
+    mutation("actOnOrders", ActOnOrders),
     mutation("createQuote", CreateQuote),
     mutation("placeOrder", PlaceOrder),
     mutation("cancelOrder", CancelOrder),

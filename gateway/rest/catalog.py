@@ -9,6 +9,7 @@ from gateway.request import Ask
 from gateway.rest.preconditions import ExpectedVersion, tagged
 from shared.contracts.base import Page
 from shared.contracts.catalog import messages
+from shared.contracts.catalog.bulk import ActOnProducts, StartedProductAction
 from shared.contracts.catalog.history import HistoryEntry, ListProductHistory
 from shared.contracts.catalog.product_sets import MOST_SETS, ProductSet, Words
 from shared.contracts.catalog.shapes import (
@@ -110,6 +111,17 @@ async def create_product(draft: ProductDraft, ask: Ask, response: Response) -> P
     product = await ask(messages.CreateProduct(draft=draft))
     response.headers["Location"] = f"/v1/products/{product.id}"
     return tagged(product, response)
+
+
+@router.post("/products/act", status_code=202)
+async def act_on_products(message: ActOnProducts, ask: Ask, response: Response) -> StartedProductAction:
+    """Do the same to all products that words and sets mean, or that are named, as a job.
+
+    With `dry_run` it changes nothing, and counts what it would. Follow `Location`.
+    """
+    started = await ask(message)
+    response.headers["Location"] = f"/v1/jobs/{started.job.id}"
+    return started
 
 
 @router.patch("/products/{product_id}")

@@ -11,6 +11,7 @@ from gateway import files
 from gateway.request import Ask, CurrentCaller
 from shared.contracts.base import Page
 from shared.contracts.catalog.product_sets import Words
+from shared.contracts.orders.bulk import ActOnOrders, StartedOrderAction
 from shared.contracts.orders.customers import Email
 from shared.contracts.orders.lists import (
     MOST_SETS,
@@ -140,6 +141,17 @@ async def count_orders(
             sets=sets,
         )
     )
+
+
+@router.post("/orders/act", status_code=202)
+async def act_on_orders(message: ActOnOrders, ask: Ask, response: Response) -> StartedOrderAction:
+    """Hold, release or cancel all orders that a filter means, as a job.
+
+    Takes the same filters as the list. With `dry_run` it changes nothing, and counts what it would. Follow `Location`.
+    """
+    started = await ask(message)
+    response.headers["Location"] = f"/v1/jobs/{started.job.id}"
+    return started
 
 
 @router.post("/orders/exports", status_code=202)

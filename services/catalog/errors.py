@@ -27,6 +27,10 @@ class IllegalTransition(Conflict):
     title = "The product cannot become that from what it is now"
 
 
+class TooManyTags(ValidationFailed):
+    """A product has no more tags than one that is written by itself."""
+
+
 class VariantNotFound(NotFound):
     """No such variant."""
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from services.catalog.use_cases import categories, drop_folders, exporting, pricing, product_chunks
+from services.catalog.use_cases import bulk_actions, categories, drop_folders, exporting, pricing, product_chunks
 from shared import blobs
 from shared.jobs import RunningJob
 from shared.service import every, performs, runs
@@ -16,6 +16,12 @@ from shared.unit_of_work import UnitOfWork
 async def run_export(job: RunningJob) -> None:
     """Write a file of what is asked for."""
     await exporting.run(job)
+
+
+@runs(bulk_actions.JOB)
+async def act_on_products(job: RunningJob) -> None:
+    """Do the same to many products."""
+    await bulk_actions.run(job)
 
 
 @every(6 * 3600)

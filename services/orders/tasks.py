@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from services.orders.use_cases import absorbing, exporting, lifecycle, quoting
+from services.orders.use_cases import absorbing, bulk_actions, exporting, lifecycle, quoting
 from services.orders.use_cases.placement import CANCEL_UNPAID
 from shared import blobs
 from shared.jobs import RunningJob
@@ -35,6 +35,12 @@ async def forget_old_quotes(_payload: dict[str, Any], uow: UnitOfWork) -> None:
 async def run_export(job: RunningJob) -> None:
     """Write a file of orders."""
     await exporting.run(job)
+
+
+@runs(bulk_actions.JOB)
+async def act_on_orders(job: RunningJob) -> None:
+    """Do the same to many orders."""
+    await bulk_actions.run(job)
 
 
 @every(6 * 3600)

@@ -46,7 +46,17 @@ Ids = dict[str, UUID | str]
 _DOCUMENT = create_app(None, rights=topology.rights()).openapi()  # type: ignore[arg-type]
 _SCHEMA = schema()._schema
 # They do what is asked to those of the given ids that they find, and say how many: none (tests of their own, below).
-COUNTING = frozenset({"replayDeliveries", "replayTasks", "rebuildSearchIndex", "startExport", "triageCallbacks"})
+COUNTING = frozenset(
+    {
+        "replayDeliveries",
+        "replayTasks",
+        "rebuildSearchIndex",
+        "startExport",
+        "triageCallbacks",
+        "actOnProducts",
+        "actOnOrders",
+    }
+)
 COUNTING_PATHS = frozenset({"/v1/parked-deliveries/replay", "/v1/parked-tasks/replay"})
 # Queries that answer a number of what they found.
 NUMBERS = {"orderCounts": "total", "callbackExport": "rows"}

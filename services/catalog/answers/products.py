@@ -1,8 +1,9 @@
 """Products: read and written."""
 
 from services.catalog.repository import products as repository
-from services.catalog.use_cases import finding, products
+from services.catalog.use_cases import bulk_actions, finding, products
 from shared.contracts.base import Page
+from shared.contracts.catalog.bulk import ActOnProducts, StartedProductAction
 from shared.contracts.catalog.messages import (
     ArchiveProduct,
     CreateProduct,
@@ -39,6 +40,11 @@ async def create_product(message: CreateProduct, uow: UnitOfWork) -> Product:
 @answers(UpdateProduct, scope="catalog:write")
 async def update_product(message: UpdateProduct, uow: UnitOfWork) -> Product:
     return await products.change(uow, message.product_id, message.change, message.version)
+
+
+@answers(ActOnProducts, scope="catalog:write")
+async def act_on_products(message: ActOnProducts, uow: UnitOfWork) -> StartedProductAction:
+    return await bulk_actions.begin(uow, message)
 
 
 @answers(PublishProduct, scope="catalog:write")

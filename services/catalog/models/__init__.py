@@ -16,10 +16,11 @@ from services.catalog.errors import (
     IllegalTransition,
     InvalidBarcode,
     ProductHasNoPrice,
+    TooManyTags,
     WrongOptions,
 )
 from shared import clock
-from shared.contracts.catalog.shapes import ProductStatus, VariantDraft
+from shared.contracts.catalog.shapes import MOST_TAGS, ProductStatus, VariantDraft
 from shared.impex import cells
 from shared.impex.cells import InvalidCell
 from shared.measures import Dimensions, Weight
@@ -80,6 +81,15 @@ class ProductRow(Base, table=True):
     def restore(self) -> None:
         """Back from the archive as a draft, to be published when it is right. Raises IllegalTransition."""
         self._become("draft", from_=("archived",), instead="only an archived product can be restored")
+
+    def retag(self, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+        """Whatever the case of their letters. Raises TooManyTags."""
+        gone, known = ({tag.casefold() for tag in tags} for tags in (remove, self.tags))
+        kept = [tag for tag in self.tags if tag.casefold() not in gone]
+        tags = kept + [tag for tag in add if tag.casefold() not in known]
+        if len(tags) > MOST_TAGS:
+            raise TooManyTags(f"The product would have {len(tags)} tags; {MOST_TAGS} are the most.")
+        self.tags = tags
 
     def _become(self, status: ProductStatus, *, from_: tuple[ProductStatus, ...], instead: str) -> None:
         if self.status != status and self.status not in from_:

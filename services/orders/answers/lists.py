@@ -1,7 +1,8 @@
 """Many orders: listed, counted, written into files."""
 
-from services.orders.use_cases import exporting, listing
+from services.orders.use_cases import bulk_actions, exporting, listing
 from shared.contracts.base import Page
+from shared.contracts.orders.bulk import ActOnOrders, StartedOrderAction
 from shared.contracts.orders.lists import (
     CountOrders,
     GetOrderExportFile,
@@ -34,3 +35,8 @@ async def start_order_export(message: StartOrderExport, uow: UnitOfWork) -> Job:
 @answers(GetOrderExportFile, scope="orders:read")
 async def get_order_export_file(message: GetOrderExportFile, uow: UnitOfWork) -> OrderExportFile:
     return await exporting.file(uow, message.job_id)
+
+
+@answers(ActOnOrders, scope="orders:write")
+async def act_on_orders(message: ActOnOrders, uow: UnitOfWork) -> StartedOrderAction:
+    return await bulk_actions.begin(uow, message)

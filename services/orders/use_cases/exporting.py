@@ -2,17 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 from services.orders.errors import OrderExportHasNoFile, OrderExportNotFinished
-from services.orders.repository import customers, exports, lists, shops
-from services.orders.repository.lists import Question, Window
-from services.orders.use_cases import finding, listing, reading
-from services.orders.use_cases.finding import FoundOrders
+from services.orders.repository import exports
+from services.orders.use_cases import reading, selecting
 from shared import clock, jobs
-from shared.bus.envelope import ShopNotFound
 from shared.contracts.orders.lists import OrderExportFile, OrderFilter
 from shared.contracts.orders.shapes import Order
 from shared.contracts.platform.shapes import Job
@@ -37,33 +33,9 @@ _OF_ADDRESS = ("company", "line1", "line2", "city", "region", "postal_code", "co
 
 async def start(uow: UnitOfWork, asked: OrderFilter) -> Job:
     """Queue an export. Days are those of this moment. Raises ShopNotFound, CustomerNotFound."""
-    if asked.shop is not None:
-        shop = await shops.SHOPS.find_by_code(uow, asked.shop)
-        if shop is None or not uow.caller.sees_shop(shop["id"]):
-            raise ShopNotFound(f"There is no shop with the code '{asked.shop}'.")
-    if asked.customer_id is not None:
-        await customers.get(uow, asked.customer_id)
-    windows = await listing.windows_of(uow, asked)
-    limit = uow.caller.shop_ids
-    parameters: dict[str, Any] = {
-        "filter": asked.model_dump(mode="json", exclude_defaults=True),
-        "windows": None if windows is None else [_kept(window) for window in windows],
-        "shop_ids": None if limit is None else sorted(map(str, limit)),
-        "asked_at": clock.now().isoformat(),
-    }
-    job = await jobs.create(uow, KIND, parameters)
+    job = await jobs.create(uow, KIND, await selecting.parameters(uow, asked))
     uow.audit("order_export.start", "job", job.id, after={"filter": sorted(asked.model_fields_set)})
     return job
-
-
-def _kept(window: Window) -> dict[str, Any]:
-    shop_ids = None if window.shop_ids is None else [str(shop_id) for shop_id in window.shop_ids]
-    return {"from": window.from_time.isoformat(), "to": window.to_time.isoformat(), "shop_ids": shop_ids}
-
-
-def _window(kept: dict[str, Any]) -> Window:
-    shop_ids = None if kept["shop_ids"] is None else [UUID(shop_id) for shop_id in kept["shop_ids"]]
-    return Window(datetime.fromisoformat(kept["from"]), datetime.fromisoformat(kept["to"]), shop_ids)
 
 
 async def run(job: RunningJob) -> None:
@@ -89,65 +61,22 @@ async def run(job: RunningJob) -> None:
 
 
 async def _portion(job: RunningJob, file: PartedFile) -> None:
-    position = job.checkpoint.get("after")
-    after = None if position is None else (datetime.fromisoformat(position[0]), UUID(position[1]))
-    known = await _found(job, after)
+    selected = await selecting.select(job, PORTION)
     uow = job.unit_of_work()
     try:
-        question = _question(job)
-        if known is not None:
-            known.narrow(question)
-        found = await lists.list_ids(uow, question, after, PORTION)
-        orders = await reading.list_whole(uow, [row["id"] for row in found])
-        statuses = await exports.payment_statuses(uow, [row["id"] for row in found])
+        orders = await reading.list_whole(uow, selected.order_ids)
+        statuses = await exports.payment_statuses(uow, selected.order_ids)
     finally:
         await uow.rollback()
     rows = await asyncio.to_thread(_rows, orders, statuses)
     if rows:
         await file.put(job, file.form.part(HEADINGS, rows))
-    goes_on = None if known is None else known.goes_on
     async with job.step():
-        job.checkpoint["is_read"] = len(found) < PORTION and goes_on is None
-        if found:
+        selected.note(job)
+        if rows:
             file.count(job)
-        if len(found) == PORTION:
-            goes_on = found[-1]["placed_at"], found[-1]["id"]
-        if goes_on is not None:
-            job.checkpoint["after"] = [goes_on[0].isoformat(), str(goes_on[1])]
         job.count("orders", len(orders))
         job.count("rows", len(rows))
-        job.done += len(orders)
-
-
-async def _found(job: RunningJob, after: finding.Position | None) -> FoundOrders | None:
-    """Some more of the orders with the words and in the sets; None where neither was asked for."""
-    return await finding.find(
-        job.unit_of_work(), _asked(job), _windows(job), _shop_ids(job), most=PORTION, after=after, oldest_first=True
-    )
-
-
-def _asked(job: RunningJob) -> OrderFilter:
-    return OrderFilter.model_validate(job.parameters["filter"])
-
-
-def _windows(job: RunningJob) -> list[Window] | None:
-    windows = job.parameters["windows"]
-    return None if windows is None else [_window(kept) for kept in windows]
-
-
-def _shop_ids(job: RunningJob) -> list[UUID] | None:
-    """The shops that whoever asked is confined to."""
-    shop_ids = job.parameters["shop_ids"]
-    return None if shop_ids is None else [UUID(shop_id) for shop_id in shop_ids]
-
-
-def _question(job: RunningJob) -> Question:
-    parameters = job.parameters
-    question = lists.question_of(_asked(job), _windows(job))
-    question.where("o.placed_at <= {}", datetime.fromisoformat(parameters["asked_at"]))
-    if (shop_ids := _shop_ids(job)) is not None:
-        question.where("o.shop_id = ANY({})", shop_ids)
-    return question
 
 
 def _rows(orders: Sequence[Order], statuses: dict[UUID, str]) -> list[list[str]]:

@@ -103,7 +103,8 @@ Url = Annotated[
     StringConstraints(pattern=r"^https?://[^\s/?#]\S*$", max_length=2048),
     Field(examples=["https://shop.example/scarf"]),
 ]
-Tags = Annotated[list[Name], Field(max_length=250), AfterValidator(_each_word_once)]
+MOST_TAGS = 250
+Tags = Annotated[list[Name], Field(max_length=MOST_TAGS), AfterValidator(_each_word_once)]
 # What a database can hold in any time zone.
 Moment = Annotated[AwareDatetime, AfterValidator(_bounded)]
 Locale = Annotated[
