@@ -6,7 +6,7 @@ was believed dead can no longer write. A killed job is found by its expired leas
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -175,6 +175,8 @@ class RunningJob:
         self.cause = Cause(kind="job", id=self.id, actor=self.requested_by)
         # Set for what has to come to its end once it is begun: steps no longer stop when somebody asks the job to.
         self.is_past_stopping = False
+        # What else is done in the transaction in which the job ends, however it ends.
+        self.at_end: Callable[[UnitOfWork], Awaitable[None]] | None = None
         self.surroundings = surroundings
         self._service = service
         self._caller: Caller | None = None
@@ -265,6 +267,8 @@ class RunningJob:
         uow = self.unit_of_work()
         try:
             await self._save(uow, state, error)
+            if self.at_end is not None:
+                await self.at_end(uow)
             await uow.commit()
         except BaseException:
             await uow.rollback()

@@ -88,7 +88,8 @@ async def _nothing(_uow: UnitOfWork, _row: asyncpg.Record) -> Any:
 class Group:
     """A group of files. `check` refuses options that make no sense and returns the id of the shop that is meant.
 
-    `open` runs in a thread, on what `prepare` read before.
+    `open` runs in a thread, on what `prepare` read before. Files of groups that write the same things, and so say the
+    same `writes`, are written in the order in which they came.
     """
 
     name: str
@@ -97,6 +98,11 @@ class Group:
     check: Callable[[UnitOfWork, ImportOptions], Awaitable[UUID | None]] = _no_check
     prepare: Callable[[UnitOfWork, asyncpg.Record], Awaitable[Any]] = _nothing
     may_archive_missing: bool = False
+    writes: str | None = None
+
+    @property
+    def turn(self) -> str:
+        return self.writes or self.name
 
 
 class Undoing(Protocol):

@@ -1,5 +1,6 @@
 """Runs an import: the file in chunks, each chunk one step that commits its rows, counters, events and place together.
 
+    turn        after those of its kind that came before it
     fetch       only where the file is somewhere else: into the blob store
     weigh       what would be taken away; too much of it holds the import, before anything is written
     check       a dry run, and the first pass of one that takes all rows or none: every chunk is written and taken back
@@ -34,7 +35,7 @@ from shared.impex.opening import ReadingOptions, open_source
 from shared.impex.refusals import Refusals
 from shared.impex.rows import Notice, RowError
 from shared.impex.source import CsvSource, Source, spooled_stream
-from shared.imports import rows
+from shared.imports import rows, turns
 from shared.imports.errors import ImportAborted, NothingImported
 from shared.imports.fetching import fetch_into
 from shared.imports.groups import MOST_SAMPLES, GroupFile, Importing, Opening
@@ -62,6 +63,8 @@ async def run(job: RunningJob, importing: Importing) -> None:
     """Import the file of a job. Raises UnreadableFile, FileNotFetched, NothingImported, ImportAborted."""
     row = await _row(job)
     job.cause = Cause(kind="import", id=row["id"], actor=Actor.model_validate_json(row["requested_by"]))
+    if not row["dry_run"]:
+        await _take_turn(job, importing, importing.groups[row["item_group"]].turn)
     if row["key"] is None:
         await _fetch(job, row)
         row = await _row(job)
@@ -71,6 +74,13 @@ async def run(job: RunningJob, importing: Importing) -> None:
         group = importing.groups[row["item_group"]]
         file = await asyncio.to_thread(group.open, Opening(row, prepared, source))
         await _Run(job, importing, row, file, source).run(await asyncio.to_thread(_lines, source))
+
+
+async def _take_turn(job: RunningJob, importing: Importing, turn: str) -> None:
+    """Raises JobRests."""
+    groups = [group.name for group in importing.groups.values() if group.turn == turn]
+    job.at_end = lambda uow: turns.hand_on(uow, job.id, groups)
+    await turns.take(job, turn, groups)
 
 
 def _source(path: Path, row: asyncpg.Record) -> Source:
@@ -136,7 +146,7 @@ class _Run:
         self._takes_all: bool = row["on_error"] == "abort"
 
     async def run(self, lines: int | None) -> None:
-        if "phase" not in self._job.checkpoint and not await self._weigh(lines):
+        if self._job.checkpoint.get("phase", "turn") == "turn" and not await self._weigh(lines):
             return
         if self._phase == "check":
             await self._work_through(self._check)

@@ -156,9 +156,18 @@ class Catalog:
         )
 
     async def run(self, started: Import) -> Import:
-        """Run an import's job here, to its end or until this is cancelled."""
+        """Run an import's job here, to its end or until this is cancelled, also where it waits for its turn."""
         await self.run_job(started.job_id)
+        while await self._rests(started.job_id):
+            await until(lambda: self._is_due(started.job_id))
+            await self.run_job(started.job_id)
         return await self.ask(GetImport(import_id=started.id))
+
+    async def _rests(self, job_id: UUID) -> bool:
+        return bool(await self.rows("SELECT FROM jobs WHERE id = $1 AND state = 'running' AND run_id IS NULL", job_id))
+
+    async def _is_due(self, job_id: UUID) -> bool:
+        return bool(await self.rows("SELECT FROM jobs WHERE id = $1 AND lease_until < now()", job_id))
 
     async def run_job(self, job_id: UUID) -> None:
         """Run a job here, to its end or until this is cancelled."""

@@ -148,6 +148,7 @@ def _name(price: PriceRecord) -> str:
 
 GROUP = Group(
     name="prices",
+    writes="products",
     modes=("merge", "insert-only", "update-only", "replace", "delete"),
     open=PricesFile,
     check=check,

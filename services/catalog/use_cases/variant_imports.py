@@ -124,4 +124,10 @@ class VariantsFile(GroupFile):
         return await traces.samples(uow, self._id, wanted)
 
 
-GROUP = Group(name="variants", modes=("merge", "update-only", "replace", "delete"), open=VariantsFile, check=check)
+GROUP = Group(
+    name="variants",
+    modes=("merge", "update-only", "replace", "delete"),
+    open=VariantsFile,
+    check=check,
+    writes="products",
+)

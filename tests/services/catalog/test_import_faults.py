@@ -23,6 +23,7 @@ from shared.imports import rows as import_rows
 from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
 from tests.factories.catalog import Catalog, csv_file, shopify_row
+from tests.waiting import until
 
 PRODUCTS = 400
 CHUNKS = 8
@@ -159,6 +160,37 @@ async def test_the_same_file_twice_at_once_comes_in_once(shop_catalog: Catalog) 
     assert sum(imported.counters["prices_inserted"] for imported in done) == PRODUCTS - 1
     announced = [id_ for event in await shop_catalog.events("products_changed") for id_ in event["product_ids"]]
     assert len(announced) == len(set(announced)) == PRODUCTS - 1
+
+
+@pytest.mark.feature("CAT-5")
+@pytest.mark.parametrize("group", ["products", "prices"])
+async def test_of_two_files_the_one_that_came_later_has_the_last_word(
+    shop_catalog: Catalog, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    """The older one has many chunks, and what both name is in its last; a price file is about the same things."""
+    older = await shop_catalog.upload(csv_file([shopify_row(f"p-{n}", price="1.00") for n in range(PRODUCTS)]))
+    last = f"p-{PRODUCTS - 1}"
+    if group == "products":
+        newer = await shop_catalog.upload(csv_file([shopify_row(last, price="9.99")]))
+    else:
+        prices = f"sku,price\n{last.upper()},9.99\n".encode()
+        newer = await shop_catalog.upload(prices, group="prices", shop="main")
+    # The newer one is the first that a worker takes up.
+    waiting = asyncio.create_task(shop_catalog.run(newer))
+    await until(lambda: shop_catalog._rests(newer.job_id))
+    done = [await shop_catalog.run(older), await waiting]
+    assert [(each.state, each.error) for each in done] == [("succeeded", None)] * 2
+    [price] = await shop_catalog.rows(
+        "SELECT price FROM prices p JOIN variants v ON v.id = p.variant_id WHERE v.sku = $1", last.upper()
+    )
+    assert price["price"] == 999
+
+
+@pytest.mark.feature("CAT-5", "CAT-6")
+async def test_a_dry_run_waits_for_nobody(shop_catalog: Catalog) -> None:
+    await shop_catalog.upload(big_file())
+    dry = await shop_catalog.bring_in(csv_file([shopify_row("p")]), dry_run=True)
+    assert dry.state == "succeeded"
 
 
 @pytest.mark.feature("CAT-5", "OPS-5")
