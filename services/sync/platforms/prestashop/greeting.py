@@ -1,7 +1,6 @@
 """Who is there: the shop's name, money, zone and states, and which rights its key lacks."""
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Sequence
 
 from services.sync.errors import AnswerNotUnderstood
 from services.sync.platforms.prestashop import xml
@@ -16,19 +15,19 @@ _READ = (
     *("stock_availables", "suppliers", "product_suppliers", "images"),
     *("orders", "order_states", "order_carriers", "customers", "addresses"),
 )
-# `patch` is `put` where there is no patch.
-_WRITE: Mapping[str, tuple[str, ...]] = {
-    "products": ("post", "patch"),
-    "combinations": ("post", "patch"),
-    "product_options": ("post",),
-    "product_option_values": ("post",),
-    "tags": ("post",),
-    "manufacturers": ("post",),
-    "images": ("post",),
-    "stock_availables": ("patch",),
-    "order_carriers": ("post", "patch"),
-    "order_histories": ("post",),
-}
+# PATCH is PUT where there is no PATCH.
+_WRITE: Sequence[tuple[str, tuple[str, ...]]] = (
+    ("products", ("POST", "PATCH")),
+    ("combinations", ("POST", "PATCH")),
+    ("product_options", ("POST",)),
+    ("product_option_values", ("POST",)),
+    ("tags", ("POST",)),
+    ("manufacturers", ("POST",)),
+    ("images", ("POST",)),
+    ("stock_availables", ("PATCH",)),
+    ("order_carriers", ("POST", "PATCH")),
+    ("order_histories", ("POST",)),
+)
 
 
 async def greet(shop: Shop) -> Greeting:
@@ -58,16 +57,18 @@ async def _root(client: Client) -> Element:
     return root
 
 
+def rights(*, can_patch: bool) -> list[tuple[str, str]]:
+    """Verb and resource of every right that the adapter uses, but for that to take pictures away."""
+    reading = (("GET", name) for name in _READ)
+    writing = ((verb if can_patch or verb != "PATCH" else "PUT", name) for name, verbs in _WRITE for verb in verbs)
+    return [*reading, *writing]
+
+
 def _missing(root: Element, client: Client) -> list[str]:
     """Rights that the key lacks, as `PATCH products`."""
-    wanted = chain(
-        ((name, "get") for name in _READ),
-        ((name, verb) for name, verbs in _WRITE.items() for verb in verbs),
-    )
     found = []
-    for name, verb in wanted:
-        needed = "put" if verb == "patch" and not client.can_patch else verb
+    for verb, name in rights(can_patch=client.can_patch):
         allowed = root.find(name)
-        if allowed is None or allowed.get(needed) != "true":
-            found.append(f"{needed.upper()} {name}")
+        if allowed is None or allowed.get(verb.lower()) != "true":
+            found.append(f"{verb} {name}")
     return found
