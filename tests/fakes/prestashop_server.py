@@ -40,7 +40,8 @@ class Webservice:
     """The webservice. What it can be told beside `faults`:
 
     `version`: 1.7 knows no PATCH. `forbidden`: rights that the key lacks, as `PATCH products`. `notices`: PHP's, beside
-    the rows of so many lists. `mails`: whether letters can be sent.
+    the rows of so many lists. `mails`: whether letters can be sent. `loses_after`: after so many requests the answer to
+    the next one is lost.
     """
 
     page_size: int = 3
@@ -53,6 +54,7 @@ class Webservice:
     forbidden: set[str] = field(default_factory=set)
     notices: int = 0
     mails: bool = True
+    loses_after: int | None = None
 
     def __post_init__(self) -> None:
         self.requests: list[Asked] = []
@@ -91,7 +93,7 @@ class Webservice:
     async def _answer(self, request: Request) -> Response:
         query = dict(request.query_params)
         body = await request.body()
-        self.requests.append(Asked(request.method, request.url.path, query, body))
+        self._note(Asked(request.method, request.url.path, query, body))
         as_json = query.get("output_format") == "JSON"
         try:
             self._recognize(request)
@@ -106,6 +108,11 @@ class Webservice:
             return self._write(request.method, resource, query, body)
         except Refused as refused:
             return errors(refused.status, [(refused.code, refused.message)], self.version, as_json=as_json)
+
+    def _note(self, asked: Asked) -> None:
+        self.requests.append(asked)
+        if len(self.requests) == self.loses_after:
+            self.faults.lost = 1
 
     def _recognize(self, request: Request) -> None:
         wanted = base64.b64encode(f"{KEY}:".encode()).decode()
@@ -206,7 +213,7 @@ class Webservice:
 
     async def _images(self, request: Request) -> Response:
         body = await request.body()
-        self.requests.append(Asked(request.method, request.url.path, dict(request.query_params), body))
+        self._note(Asked(request.method, request.url.path, dict(request.query_params), body))
         product_id = request.path_params["product"]
         row = self.memory.tables["products"].get(int(product_id))
         if request.method == "GET":
@@ -232,7 +239,7 @@ class Webservice:
         return answer_xml(inner, 200, self.version)
 
     async def _image(self, request: Request) -> Response:
-        self.requests.append(Asked(request.method, request.url.path, dict(request.query_params), b""))
+        self._note(Asked(request.method, request.url.path, dict(request.query_params), b""))
         image_id, product_id = int(request.path_params["image"]), request.path_params["product"]
         row = self.memory.tables["products"].get(int(product_id))
         if row is None or str(image_id) not in {each["id"] for each in row["images"]}:

@@ -25,6 +25,8 @@ _GRAMS = {
     "oz": Decimal("28.349523125"),
 }
 _MILLIONTH = Decimal("0.000001")
+# No shop has such a price, weight or quantity: more than its columns hold.
+_MOST = Decimal(10) ** 18
 # A field of a product and what it is called there; the translated ones are texts of one language.
 _TRANSLATED = {
     "handle": "link_rewrite",
@@ -91,8 +93,8 @@ def decimal(value: object) -> Decimal:
     try:
         found = Decimal(text(value, 0).strip() or 0)
     except ArithmeticError:
-        found = Decimal("NaN")
-    if not found.is_finite():
+        found = _MOST
+    if not found.is_finite() or found.copy_abs() >= _MOST:
         raise AnswerNotUnderstood(f"The shop gives {str(value)[:50]!r} as a number.")
     return found
 

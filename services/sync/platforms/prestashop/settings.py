@@ -29,7 +29,7 @@ def _base(url: str) -> str:
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise ValueError("give a time zone by its IANA name, as Europe/Paris") from None
     return name
 

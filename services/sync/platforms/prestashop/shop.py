@@ -94,7 +94,7 @@ class Shop:
         name = self.settings.time_zone or told.get("PS_TIMEZONE", "")
         try:
             return LocalTime(name)
-        except (OSError, ValueError):
+        except (KeyError, OSError, ValueError):
             raise PlatformRefused(f"The shop's time zone '{name[:50]}' is not known; set `time_zone`.") from None
 
     def _rate(self) -> Decimal:

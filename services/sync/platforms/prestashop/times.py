@@ -17,7 +17,7 @@ class LocalTime:
     """Local times of one zone."""
 
     def __init__(self, zone: str) -> None:
-        """Raises ValueError, OSError for a zone that there is not."""
+        """Raises KeyError, ValueError, OSError for a zone that there is not."""
         self._zone = ZoneInfo(zone)
 
     def utc(self, text: object, now: datetime) -> datetime | None:
