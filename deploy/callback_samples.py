@@ -155,6 +155,7 @@ _ADYEN = {
     "authorised": ("AUTHORISATION", "true"),
     "failed": ("AUTHORISATION", "false"),
     "captured": ("CAPTURE", "true"),
+    "capture_failed": ("CAPTURE_FAILED", "true"),
     "cancelled": ("CANCELLATION", "true"),
     "refunded": ("REFUND", "true"),
     "refund_failed": ("REFUND_FAILED", "true"),
@@ -163,15 +164,17 @@ _ADYEN = {
     "dispute_lost": ("SECOND_CHARGEBACK", "true"),
     "unknown": ("REPORT_AVAILABLE", "true"),
 }
+# What is said later of a capture, refund or dispute names it as before.
+_ADYEN_PARTS = {"captured": "capture", "refunded": "refund", "disputed": "dispute"}
 
 
 def adyen_item(kind: str, facts: Facts, signing: Signing) -> dict[str, Any]:
     """One signed item of a notification."""
     code, success = _ADYEN[kind]
-    is_payment = code == "AUTHORISATION"
+    is_payment, part = code == "AUTHORISATION", _ADYEN_PARTS.get(kind, kind.partition("_")[0])
     amount = facts.part if kind.startswith(("refund", "dispute")) else facts.amount
     item: dict[str, Any] = {
-        "pspReference": facts.payment if is_payment else f"{kind.partition('_')[0]}-{_id(facts)}",
+        "pspReference": facts.payment if is_payment else f"{part}-{_id(facts)}",
         "merchantAccountCode": signing.settings.get("merchant_account", ""),
         "merchantReference": facts.order_number or "",
         "amount": {"value": units(amount, facts.currency, ADYEN_EXPONENTS), "currency": facts.currency},

@@ -89,11 +89,14 @@ def _text(amount: int, of: Order | Payment) -> str:
     return Money(amount=amount, currency=of.currency).text
 
 
-def watch_order_sum(uow: UnitOfWork, order: Order, payments: Iterable[Payment]) -> None:
-    """Tell when an order was paid more than once over, until what is too much has gone back."""
+def watch_order_sum(uow: UnitOfWork, order: Order, payments: Iterable[Payment], *, may_be_over: bool) -> None:
+    """Tell when an order was paid more than once over, until what is too much has gone back or was never captured.
+
+    `may_be_over`: less is captured than before, or the order costs more.
+    """
     paid = [payment for payment in payments if payment.currency == order.currency]
     captured = sum(payment.captured for payment in paid)
-    if order.total is None or captured <= order.total:
+    if order.total is None or (captured <= order.total and not may_be_over):
         return
     cause = f"payments.overpaid.{order.id}"
     if captured - sum(payment.refunded for payment in paid) <= order.total:

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from services.payments.arrivals import PROCESS
 from services.payments.models import Order, Payment
-from services.payments.repository import callback_records, common, order_records
-from services.payments.use_cases import refunding
+from services.payments.repository import callback_records, common, order_records, payment_records
+from services.payments.use_cases import alerting, refunding
 from shared.contracts.orders.events import OrderCancelled, OrderPlaced, OrderTotalChanged
 from shared.unit_of_work import UnitOfWork
 
@@ -44,6 +44,9 @@ async def remember_total(uow: UnitOfWork, event: OrderTotalChanged) -> None:
     order = await _get_copy(uow, event)
     order.may_cost(event.total)
     await common.add(uow, order)
+    payments = await payment_records.lock_payments(uow, [order.id])
+    if payments:
+        alerting.watch_order_sum(uow, order, payments, may_be_over=True)
     _wake(uow, await callback_records.list_awaiting_orders(uow, [event.number]))
 
 

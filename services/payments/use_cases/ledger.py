@@ -22,6 +22,7 @@ def take_in(uow: UnitOfWork, books: Books, payment: Payment, order: Order, said:
     captures = [_capture_after(payment, books.captures[payment.id], fact, at) for fact in said.captures]
     refunds = [_refund_after(payment, books.refunds[payment.id], fact, at) for fact in said.refunds]
     disputes = [_dispute_after(payment, books.disputes[payment.id], fact, at) for fact in said.disputes]
+    captured_before = payment.captured
     changed = payment.apply(
         said,
         at,
@@ -33,16 +34,16 @@ def take_in(uow: UnitOfWork, books: Books, payment: Payment, order: Order, said:
     books.enter(payment, said.aliases, heard_as=said.payment)
     has_news = books.enter_parts(captures, refunds, disputes)
     if changed:
-        _announce(uow, books, payment, order)
+        _announce(uow, books, payment, order, is_less=payment.captured < captured_before)
     return changed or has_news
 
 
-def _announce(uow: UnitOfWork, books: Books, payment: Payment, order: Order) -> None:
+def _announce(uow: UnitOfWork, books: Books, payment: Payment, order: Order, *, is_less: bool) -> None:
     uow.record(payment.changed())
     books.changed[payment.id] = payment
     for request in refunding.settle_requests(uow, payment, books.refunds[payment.id]):
         books.enter_refund(request)
-    alerting.watch_order_sum(uow, order, books.payments[order.id])
+    alerting.watch_order_sum(uow, order, books.payments[order.id], may_be_over=is_less)
 
 
 async def follow_up(uow: UnitOfWork, books: Books) -> None:

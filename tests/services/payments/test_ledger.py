@@ -13,6 +13,7 @@ from shared.contracts.payments.shapes import Payment
 from shared.errors import CarriedError
 from shared.identifiers import new_id
 from shared.money import Money
+from tests.factories import gateways as g
 from tests.factories import payments as a
 from tests.services.payments.conftest import Till
 
@@ -445,4 +446,30 @@ async def test_an_order_paid_twice_is_told_to_a_person(till: Till) -> None:
     assert alert["cause"] == f"payments.overpaid.{placed.order_id}"
     assert alert["detail"] == "39.98 USD came in for a total of 19.99 USD."
     await till.tell("charge.refunded", a.charge("P-1", refunded=1999, id="ch_again", payment_intent="pi_again"))
+    assert [event["cause"] for event in await till.events("platform.alert_cleared")] == [alert["cause"]]
+
+
+@pytest.mark.feature("PAY-7")
+@pytest.mark.parametrize("by", ["capture failed", "costs more"])
+async def test_an_order_that_seemed_paid_twice_and_is_not_is_told_no_more(till: Till, by: str) -> None:
+    placed = await till.place("P-2")
+    gateway = await g.open_gateway(till.process, till.organization_id, "adyen")
+
+    async def say(kind: str, payment: str) -> None:
+        told = g.sender(gateway, "P-2", payment=payment).say(kind, id=payment)
+        assert (await till.door.post(f"/callbacks/{gateway.id}", content=told.body)).status_code == 200
+        await till.work()
+
+    await say("captured", "psp_1")
+    await say("captured", "psp_2")
+    (alert,) = await till.events("platform.alert_raised")
+    assert alert["cause"] == f"payments.overpaid.{placed.order_id}"
+    assert await till.events("platform.alert_cleared") == []
+    if by == "costs more":
+        total = Money(amount=3998, currency="USD")
+        names = {"order_id": placed.order_id, "number": "P-2", "shop_id": till.shop_id}
+        await till.hear(OrderTotalChanged(total=total, version=2, **names))
+    else:
+        await say("capture_failed", "psp_2")
+        assert sorted(totals(p)[2] for p in await till.payments(placed.order_id)) == [0, 1999]
     assert [event["cause"] for event in await till.events("platform.alert_cleared")] == [alert["cause"]]
