@@ -1,7 +1,7 @@
 """The tables of payments and the rules that keep them true."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Self
@@ -476,13 +476,22 @@ class Callback:
     awaited_payment: str | None
     body_dropped_at: datetime | None
     origin: str
+    # Why it was failed before it came to what it is now.
+    failed_for: str | None = field(default=None, init=False)
 
     @property
     def is_settled(self) -> bool:
         return self.status in ("processed", "rejected")
 
+    @property
+    def recovered_from(self) -> str | None:
+        """What it was failed for and is no longer."""
+        return None if (self.status, self.reason) == ("failed", self.failed_for) else self.failed_for
+
     def settle(self, status: str, reason: str | None = None, detail: str | None = None) -> None:
         """Come to a status; what was awaited no longer is."""
+        if self.status == "failed" and self.failed_for is None:
+            self.failed_for = self.reason
         self.status, self.reason, self.detail = status, reason, detail
         self.awaited_order = self.awaited_payment = None
 

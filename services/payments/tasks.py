@@ -82,11 +82,14 @@ async def give_up(payload: dict[str, Any], uow: UnitOfWork) -> None:
     """Hand a callback that keeps failing on our side to a person."""
     callback_id = await checking.find_callback_id(uow, payload)
     callback = None if callback_id is None else await callback_records.find_callback(uow, callback_id)
-    if callback is None or callback.status not in ("received", "retrying"):
+    if callback is None or callback.status not in ("received", "waiting", "retrying"):
         return
     gateway = await gateway_records.get_gateway(uow, callback.gateway_id)
     error = ProcessingGaveUp("Processing kept failing on our side; replay it once that is mended.")
+    awaited = callback.awaited_order, callback.awaited_payment
     callback.settle("failed", error.code, f"{error.detail} ({callback.detail})" if callback.detail else error.detail)
+    # What it waited for may still come.
+    callback.awaited_order, callback.awaited_payment = awaited
     await processing.note(uow, [callback], "processing")
     await alerting.callback_failed(uow, callback, gateway)
 
@@ -185,7 +188,7 @@ async def sweep_settlement_files(_payload: dict[str, Any], uow: UnitOfWork) -> N
 
 @every(60)
 async def hand_over_parked_callbacks(_payload: dict[str, Any], uow: UnitOfWork) -> None:
-    """No callback stays `received` for good: one whose task was given up becomes `failed`."""
+    """No callback stays `received` or `waiting` for good: one whose task was given up becomes `failed`."""
     await uow.execute(
         "WITH parked AS (DELETE FROM tasks WHERE kind = ANY($1) AND parked_at IS NOT NULL RETURNING *)"
         " INSERT INTO tasks (organization_id, id, kind, payload, due_at)"
@@ -254,6 +257,7 @@ async def _process(uow: UnitOfWork, callbacks: Sequence[Callback], may_wait: Cal
 
 async def _try(uow: UnitOfWork, callback: Callback, retries: int, may_wait: Callable[[Callback], bool]) -> None:
     """Process one callback; what the database refuses is written down, and tried again later."""
+    failed_for = callback.reason if callback.status == "failed" else None
     try:
         async with uow.savepoint():
             await _process(uow, [callback], may_wait)
@@ -262,6 +266,8 @@ async def _try(uow: UnitOfWork, callback: Callback, retries: int, may_wait: Call
         if not isinstance(refusal, _RETRYABLE):
             raise
         (await uow.session()).expunge_all()
+        if failed_for is not None:
+            alerting.callback_recovered(uow, callback, failed_for)
         await _try_later(uow, callback.id, retries, refusal)
 
 

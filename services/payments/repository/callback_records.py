@@ -21,7 +21,7 @@ async def lock_callbacks(uow: UnitOfWork, callback_ids: Sequence[UUID]) -> list[
     return [Callback(*row) for row in rows]
 
 
-_CALLBACK = ", ".join(each.name for each in fields(Callback))
+_CALLBACK = ", ".join(each.name for each in fields(Callback) if each.init)
 
 
 async def find_callback(uow: UnitOfWork, callback_id: UUID) -> Callback | None:

@@ -64,7 +64,6 @@ async def process(
     `stays_processed` they have taken effect before, and are read anew: that they say nothing new makes them no less so.
     `said` is what a person says in the place of callbacks; `actor` is who does it, unless the caller does.
     """
-    failed_for = {callback.id: callback.reason for callback in callbacks if callback.status == "failed"}
     readings = _readings([each for each in callbacks if each.id not in said], gateways)
     told = _told(callbacks, gateways, said)
     locked = await lock_spoken_of(uow, [*_notices(readings, gateways), *told], _events(readings))
@@ -78,7 +77,8 @@ async def process(
     await note(uow, callbacks, kind, actor)
     await ledger.follow_up(uow, books)
     for callback in callbacks:
-        await _alert(uow, callback, gateways[callback.gateway_id], failed_for.get(callback.id))
+        if callback.status == "failed":
+            await alerting.callback_failed(uow, callback, gateways[callback.gateway_id])
 
 
 def _stay_processed(callbacks: Sequence[Callback]) -> None:
@@ -88,19 +88,15 @@ def _stay_processed(callbacks: Sequence[Callback]) -> None:
 
 
 async def note(uow: UnitOfWork, callbacks: Sequence[Callback], kind: str, actor: str | None = None) -> None:
-    """Write what callbacks have come to, and an attempt of each that says so."""
+    """Write what callbacks have come to, and an attempt of each that says so. What they failed for may be over."""
+    for callback in callbacks:
+        if callback.recovered_from is not None:
+            alerting.callback_recovered(uow, callback, callback.recovered_from)
     if callbacks:
         who = actor or uow.caller.name or uow.caller.kind
         at = clock.now()
         await callback_records.write_attempts(uow, callbacks, kind, who, at)
         uow.when_committed(lambda: measuring.settled(callbacks, at))
-
-
-async def _alert(uow: UnitOfWork, callback: Callback, gateway: Gateway, failed_for: str | None) -> None:
-    if callback.status == "failed":
-        await alerting.callback_failed(uow, callback, gateway)
-    elif failed_for is not None:
-        alerting.callback_recovered(uow, callback, failed_for)
 
 
 # --- what they say

@@ -18,7 +18,7 @@ from services.payments.gateways.registry import get_provider
 from services.payments.models import Callback, Gateway
 from services.payments.notices import Notice, RefundFact
 from services.payments.repository import callback_records, gateway_records
-from services.payments.use_cases import alerting, checking, processing
+from services.payments.use_cases import checking, processing
 from shared.bus.envelope import Caller
 from shared.contracts.payments.triage import CallbackEffect
 from shared.errors import CrossdockError
@@ -144,11 +144,11 @@ def _named(callback: Callback, effect: CallbackEffect, said: Notice | Harmless |
             return replace(notice, authorised=amount)
         case "captured":
             return replace(notice, authorised=amount, captured=amount)
-        case "refunded" if effect.refund is None:
-            # Of no name of ours: the provider tells of the same refund, and it would count twice.
-            return replace(notice, refunded=amount)
-        case "refunded":
+        case "refunded" if effect.refund is not None:
             return replace(notice, refunds=(RefundFact(effect.refund, amount, "succeeded"),))
+        case "refunded":
+            # Not as a refund of a name of ours: the provider tells of the same one, and it would count twice.
+            return replace(notice, refunded=amount)
         case "failed":
             return replace(notice, failed=True)
     return replace(notice, cancelled=True)
@@ -162,11 +162,9 @@ async def reject(uow: UnitOfWork, callback_id: UUID, reason: str) -> None:
 
 async def reject_locked(uow: UnitOfWork, callback: Callback, reason: str, actor: str | None = None) -> None:
     """As `reject`, for a callback that is locked already."""
-    before, failed_for = callback.status, callback.reason
+    before = callback.status
     callback.reject(reason)
     await processing.note(uow, [callback], "reject", actor)
-    if before == "failed" and failed_for is not None:
-        alerting.callback_recovered(uow, callback, failed_for)
     after = {"status": callback.status}
     uow.audit("callback.reject", "callback", callback.id, before={"status": before}, after=after, reason=reason)
 
@@ -202,11 +200,8 @@ async def act_on_many(
 
 async def _have_checked(uow: UnitOfWork, callback: Callback, actor: str | None) -> None:
     """Leave it to the worker, who may ask the network."""
-    failed_for = callback.reason if callback.status == "failed" else None
     callback.settle("received", "to_be_checked")
     await processing.note(uow, [callback], "replay", actor)
-    if failed_for is not None:
-        alerting.callback_recovered(uow, callback, failed_for)
     uow.defer(CHECK, {"callback_id": str(callback.id), "fresh": True})
 
 

@@ -272,6 +272,34 @@ async def test_a_read_that_fails_is_repeated_and_nothing_is_lost(till: Till, mol
     assert (callback.status, [payment.state for payment in await till.payments()]) == ("processed", ["captured"])
 
 
+@pytest.mark.feature("PAY-7")
+@pytest.mark.parametrize("then", ["processed", "invalid", "check_gave_up"])
+async def test_what_had_failed_and_is_read_anew_ends_its_alert_whatever_comes_of_it(
+    till: Till, mollie: Mollie, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    gateway = await _mollie_gateway(till)
+    await till.place("MOL-4", total=500)
+    mollie.payments["tr_1"] = payment("MOL-4")
+    assert await _name(till, gateway) == 200
+    (alert,) = await till.events("platform.alert_raised")
+    mollie.status = 503
+    if then == "check_gave_up":
+        monkeypatch.setattr(checking, "MOST_CHECKS", 1)
+        assert await _name(till, gateway) == 200
+    else:
+        assert await _name(till, gateway) == 200
+        (callback,) = await till.callbacks(gateway=gateway.id)
+        assert callback.status == "retrying"
+        mollie.status = 200
+        mollie.payments = {"tr_1": payment("MOL-4", amount={"value": "5.00", "currency": "USD"})}
+        if then == "invalid":
+            mollie.payments.clear()
+        await _due_now(till)
+    (callback,) = await till.callbacks(gateway=gateway.id)
+    assert then in (callback.status, callback.reason)
+    assert {event["cause"] for event in await till.events("platform.alert_cleared")} == {alert["cause"]}
+
+
 @pytest.mark.feature("PAY-1")
 async def test_without_credentials_a_person_is_asked(till: Till, mollie: Mollie) -> None:
     await till.place("MOL-3")

@@ -24,8 +24,10 @@ from services.payments.settings import payments_settings
 from services.payments.use_cases import books, processing
 from shared import clock
 from shared.bus.envelope import service_envelope
+from shared.contracts.orders.events import OrderTotalChanged
 from shared.contracts.payments.messages import GetPaymentGateway
 from shared.identifiers import new_id
+from shared.money import Money
 from shared.settings import Settings
 from tests.conftest import APP_PASSWORD, Servers, _execute
 from tests.doors import eventually
@@ -226,11 +228,17 @@ async def _constraint(till: Till) -> AsyncIterator[None]:
     await _execute(url, "ALTER TABLE payments.payments DROP CONSTRAINT none_today")
 
 
-@pytest.mark.feature("PAY-4")
-async def test_a_parked_task_makes_its_callback_failed(till: Till) -> None:
-    assert (await till.post(a.as_body(a.stripe_event("x.y", {"id": "1"})))).status_code == 200
+@pytest.mark.feature("PAY-4", "PAY-7")
+@pytest.mark.parametrize("status", ["received", "waiting"])
+async def test_a_parked_task_makes_its_callback_failed(till: Till, status: str) -> None:
+    body = a.as_body(a.stripe_event("payment_intent.succeeded", a.intent("PARK-1")))
+    assert (await till.post(body)).status_code == 200
+    if status == "waiting":
+        await till.work()
+    (callback,) = await till.callbacks()
+    assert callback.status == status
     uow = till.unit_of_work()
-    await uow.execute("UPDATE tasks SET parked_at = now(), due_at = now() + interval '1 hour'")
+    assert await uow.execute("UPDATE tasks SET parked_at = now(), due_at = now() + interval '1 hour'") == "UPDATE 1"
     await uow.commit()
 
     system = till.process.surroundings.unit_of_work("payments", service_envelope("payments", None), across_tenants=True)
@@ -239,6 +247,33 @@ async def test_a_parked_task_makes_its_callback_failed(till: Till) -> None:
     await till.work()
     (callback,) = await till.callbacks()
     assert (callback.status, callback.reason) == ("failed", "processing_gave_up")
+    assert len(await till.events("platform.alert_raised")) == 1
+    if status == "waiting":
+        await till.place("PARK-1")
+        await till.work()
+        assert (await till.callback(callback.id)).status == "processed"
+
+
+@pytest.mark.feature("PAY-7")
+async def test_what_had_failed_and_is_refused_once_more_ends_its_alert_at_last(till: Till) -> None:
+    placed = await till.place("TWICE-1", total=1000)
+    await till.tell("payment_intent.succeeded", a.intent("TWICE-1"))
+    (alert,) = await till.events("platform.alert_raised")
+    async with _constraint(till):
+        total = Money(amount=1999, currency="USD")
+        await till.hear(
+            OrderTotalChanged(order_id=placed.order_id, number="TWICE-1", shop_id=till.shop_id, total=total, version=2)
+        )
+        await till.work()
+        (callback,) = await till.callbacks()
+        assert (callback.status, callback.reason) == ("retrying", "CheckViolationError")
+    uow = till.unit_of_work()
+    await uow.execute("UPDATE tasks SET due_at = now()")
+    await uow.commit()
+    await till.work()
+    (callback,) = await till.callbacks()
+    assert callback.status == "processed"
+    assert {event["cause"] for event in await till.events("platform.alert_cleared")} == {alert["cause"]}
 
 
 @pytest.mark.feature("PAY-4")
