@@ -22,6 +22,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from shared import blobs
 from shared.causes import Cause
@@ -176,10 +177,12 @@ class _Run:
     # --- before anything is written
 
     async def _weigh(self, lines: int | None) -> bool:
-        """Begin, unless it would take away too much and nobody has said yes to that."""
-        is_confirmed = self._job.parameters.get("confirmed", False)
-        harms = [] if is_confirmed else await self._harms()
-        is_held = not self._is_dry and any(self._is_too_much(harm) for harm in harms)
+        """Begin, unless it would take away too much and nobody has said yes to that much."""
+        harms = await self._harms()
+        confirmed = self._confirmed()
+        is_held = not self._is_dry and any(
+            self._is_too_much(harm) and harm.count > confirmed.get(harm.what, 0) for harm in harms
+        )
         async with self._job.step() as uow:
             await rows.note_opened(uow, self._id, self._reading(), harms, is_held=is_held)
             await rows.announce(uow, self._id)
@@ -193,6 +196,12 @@ class _Run:
             passes = 2 if is_checked and not self._is_dry else 1
             self._job.total = None if lines is None else lines * passes
         return True
+
+    def _confirmed(self) -> dict[str, int]:
+        """How much of what somebody has said yes to: no more than that, however long ago."""
+        if not self._job.parameters.get("confirmed", False):
+            return {}
+        return {harm["what"]: harm["count"] for harm in orjson.loads(self._row["harms"] or "[]")}
 
     def _reading(self) -> ImportReading:
         source = self._source
