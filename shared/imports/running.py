@@ -30,6 +30,8 @@ from shared.contracts.platform.events import AlertRaised
 from shared.contracts.platform.imports import Harm, ImportReading, ImportSample, SampleKind
 from shared.contracts.platform.shapes import Actor, ResultFile
 from shared.errors import CrossdockError
+from shared.impex.arranging import ArrangedSource
+from shared.impex.encoding import GUESSED, guessed_word
 from shared.impex.error_file import ERROR_FILE_TYPES, write_error_file
 from shared.impex.json_lines import JsonLinesSource
 from shared.impex.opening import ReadingOptions, open_source
@@ -96,6 +98,14 @@ def _lines(source: Source) -> int | None:
     with source.path.open("rb") as file:
         count = sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
     return max(count - 1, 1)
+
+
+def _guessed(source: Source, said: str | None) -> str | None:
+    """A piece of a text whose encoding nobody has said, and nothing in it says."""
+    original = source.original if isinstance(source, ArrangedSource) else source
+    if said is not None or not isinstance(original, CsvSource | JsonLinesSource):
+        return None
+    return guessed_word(original.path, original.encoding)
 
 
 async def _row(job: RunningJob) -> asyncpg.Record:
@@ -190,7 +200,7 @@ class _Run:
                 _tell(uow, self._row, "is held: it would take away more than it may without being confirmed")
                 self._job.note("Held: it would take away more than it may without being confirmed.")
                 return False
-            await rows.keep_remarks(uow, self._id, self._beginning())
+            await self._remark_on_file(uow)
             is_checked = self._is_dry or self._takes_all
             self._job.checkpoint = {"phase": "check" if is_checked else "write"}
             passes = 2 if is_checked and not self._is_dry else 1
@@ -220,11 +230,17 @@ class _Run:
         percent: int = self._row["guard_percent"]
         return percent < 100 and harm.count * 100 > percent * harm.of
 
-    def _beginning(self) -> list[Notice]:
-        if self._row["same_as"] is None or self._is_dry:
-            return []
-        message = f"The same file was imported before, as {self._row['same_as']}."
-        return [Notice(1, None, None, "imported_before", message)]
+    async def _remark_on_file(self, uow: UnitOfWork) -> None:
+        """What is to be said about the file as a whole."""
+        notices = []
+        if self._row["same_as"] is not None and not self._is_dry:
+            message = f"The same file was imported before, as {self._row['same_as']}."
+            notices.append(Notice(1, None, None, "imported_before", message))
+        if (word := await asyncio.to_thread(_guessed, self._source, self._row["encoding"])) is not None:
+            message = f"The file is not UTF-8 and was read as {GUESSED}. Is this text right? If not, name its encoding."
+            notices.append(Notice(1, None, word, "encoding_guessed", message))
+        self._job.count("notices", len(notices))
+        await rows.keep_remarks(uow, self._id, notices)
 
     # --- chunk by chunk
 
@@ -279,8 +295,8 @@ class _Run:
         async with self._job.step() as uow:
             # What was counted and said is counted and said again as it is done.
             await rows.forget_remarks(uow, self._id)
-            await rows.keep_remarks(uow, self._id, self._beginning())
             self._job.counters.clear()
+            await self._remark_on_file(uow)
             self._job.checkpoint = {"phase": "write"}
 
     async def _write(self) -> None:
