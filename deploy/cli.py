@@ -134,7 +134,7 @@ def import_(
 
 @app.command()
 def connect(
-    platform: Annotated[str | None, typer.Option(help="shopify, files or custom.")] = None,
+    platform: Annotated[str | None, typer.Option(help="agent, shopify, files or custom.")] = None,
     name: Annotated[str | None, typer.Option(help="What the connection is to be called here.")] = None,
     shop: Annotated[str | None, typer.Option(help="Code of the shop here that it belongs to.")] = None,
     setting: Annotated[
@@ -177,6 +177,33 @@ def connect(
 
 
 @app.command()
+def agent(
+    url: Annotated[str, typer.Option(envvar="CROSSDOCK_URL", help="Crossdock's address, as https://…")],
+    token: Annotated[
+        str, typer.Option(envvar="CROSSDOCK_AGENT_TOKEN", help="The connection's token (cda_…), or @FILE with it.")
+    ],
+    source: Annotated[
+        str,
+        typer.Option(
+            envvar="CROSSDOCK_AGENT_SOURCE",
+            help="folder:/path, sqlite:///path, postgresql://…, or https://… of a server of the custom protocol.",
+        ),
+    ],
+    queries: Annotated[Path | None, typer.Option(help="TOML file of what a database is asked.")] = None,
+    source_token: Annotated[
+        str, typer.Option(envvar="CROSSDOCK_SOURCE_TOKEN", help="The custom server's own token, or @FILE with it.")
+    ] = "",
+) -> None:
+    """Run beside a system behind a firewall: fetch what Crossdock asks of it, and bring the answers. Runs for ever.
+
+    Ends with 0 on SIGTERM, with 1 when Crossdock refuses the token, and with 2 when an option is wrong.
+    """
+    from deploy.agent import command  # its HTTP client is for such commands alone
+
+    raise typer.Exit(command.run(command.Options(url, token, source, queries, source_token)))
+
+
+@app.command()
 def bench(
     credentials: Annotated[
         Path | None, typer.Option(help="Measure the system that wrote this file; by default, systems of its own.")
@@ -202,7 +229,7 @@ def export(
         typer.Option("--output", "-o", help="File to write; `-` is the standard output. Else, its own name."),
     ] = None,
     group: Annotated[str, typer.Option(help="products, variants, prices, categories or stock.")] = "products",
-    file_format: Annotated[str, typer.Option("--format", help="csv, ndjson, json, parquet or xlsx.")] = "csv",
+    file_format: Annotated[str, typer.Option("--format", help="csv, ndjson, parquet or xlsx.")] = "csv",
     profile: Annotated[str, typer.Option(help="crossdock, or shopify for products.")] = "crossdock",
     shop: Annotated[str | None, typer.Option(help="Code of the shop whose prices are meant.")] = None,
     zipped: Annotated[bool, typer.Option("--zip", help="Put the file into a zip.")] = False,

@@ -41,6 +41,7 @@ from services.search.use_cases.reading import Readers
 from services.sync.app import service as sync
 from shared import logging, metrics
 from shared.backlog import Backlogs
+from shared.bells import Bells
 from shared.bus.answering import Surroundings, answer
 from shared.bus.ask import Bus
 from shared.bus.envelope import service_envelope
@@ -190,11 +191,13 @@ def _application(*, answers_here: bool) -> FastAPI:
             Identities(process.bus, withdrawn_from(process), Announcements(process.address)) as identities,
             contextlib.aclosing(Budgets(process.address, gateway_settings().publishable_key_limit)) as budgets,
             contextlib.aclosing(LiveEvents(process.address)) as live,
+            contextlib.aclosing(Bells(process.address)) as bells,
         ):
             app.state.bus = process.bus
             app.state.identities = identities
             app.state.budgets = budgets
             app.state.live = live
+            app.state.bells = bells
             app.state.shop_states = process.surroundings.resident(Readers).state_of if answers_here else None
             presence = Presence(process.bus, SERVICES)
             elsewhere = {} if answers_here else {"services": presence.check}

@@ -28,6 +28,7 @@ from gateway.ready import Ready, ReadyAnswers
 from gateway.request import asker
 from gateway.rest import (
     accounts,
+    agents,
     arrivals,
     attributes,
     carriers,
@@ -100,6 +101,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     suppliers.router,
     stock_checks.router,
     connections.router,
+    agents.router,
     feeds.router,
     listings.router,
 )
@@ -164,8 +166,8 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
     """The gateway. `mounts` are entries that are not its own; `rights`, the scopes by message, are documented.
 
     `lifespan` puts into `app.state`: `bus`, `identities`, `budgets`, `checks`, what readiness asks by name, and
-    `backlogs`, what waits, for the metrics, `live`, the events that are followed, and `shop_states`, how far the
-    indexes are that are read in this process (None where none are).
+    `backlogs`, what waits, for the metrics, `live`, the events that are followed, `bells`, what agents are woken by,
+    and `shop_states`, how far the indexes are that are read in this process (None where none are).
     """
     settings = gateway_settings()
     app = FastAPI(

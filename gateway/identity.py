@@ -5,6 +5,7 @@
     Authorization: Bearer cds_…            a person's session; the console's cookie carries the same
     X-Publishable-Key: cdp_…               somebody's browser, in one shop
     Authorization: Bearer cdi_…            the installation itself, which makes organizations and can do nothing else
+    Authorization: Bearer cda_…            a connection's agent: nobody, but to sync, whom the routes of agents ask
 
 An answer is believed for a minute at most, never longer than the credential lives, and only while its organization has
 withdrawn nothing since (gateway/revocations.py). For a credential that is remembered nothing is awaited.
@@ -41,6 +42,7 @@ _KEYS_ARE_READ_EVERY_SECONDS = 300.0
 _KEYS_ARE_READ_AGAIN_AFTER_SECONDS = 5.0
 _KINDS: dict[str, CredentialKind] = {"cdk_": "api_key", "cds_": "session"}
 _INSTALLATION = "cdi_"
+AGENT = "cda_"
 
 
 class InvalidToken(Unauthenticated):
@@ -155,6 +157,8 @@ class Identities:
             token = _token(presented)
             if token.startswith(_INSTALLATION):
                 return self._installation(token, request)
+            if token.startswith(AGENT):
+                return None
             known = await self._asked(presented, token, epoch)
         except (CarriedError, InvalidToken) as error:
             if error.code != "invalid_token" or presented.place != "cookie":

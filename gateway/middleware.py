@@ -105,6 +105,7 @@ class BodyLimits:
         self._larger = (
             *((path, settings.upload_limit) for path in UPLOAD_PATHS),
             *((path, settings.bulk_limit) for path in BULK_PATHS),
+            *((path, max(settings.body_limit, AGENT_LIMIT)) for path in AGENT_PATHS),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,6 +132,9 @@ class BodyLimits:
 
 # Paths that take a file.
 UPLOAD_PATHS = ("/v1/imports", "/v1/stock-checks/upload")
+# Paths that take a page of records.
+AGENT_PATHS = ("/v1/agent/work/",)
+AGENT_LIMIT = 4 * MEBIBYTE
 # Paths that take many rows at once in one body.
 BULK_PATHS = ("/v1/stock/bulk", "/v1/prices/bulk", "/v1/products/bulk", "/v1/stock-checks", "/v1/settlement-files")
 

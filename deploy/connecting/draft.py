@@ -30,6 +30,7 @@ class Question:
 
 
 QUESTIONS: Mapping[str, Sequence[Question]] = {
+    "agent": (),
     "shopify": (
         Question("shop", "The shop's own address (name.myshopify.com)", ("url",)),
         Question("client_id", "Client ID of the app", ("access_token",), is_secret=True),

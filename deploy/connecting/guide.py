@@ -1,6 +1,6 @@
 """The way from nothing to a connection that is ready to go live, over HTTP as any client's.
 
-    made and tested     who answers is shown; nothing is kept where nobody does
+    made and tested     who answers is shown; nothing is kept where nobody does; an agent is waited for
     first fetch         products are read; nothing is made of them yet
     matches             what they would become is shown, and a person agrees
     imported            products, then stock (where each place has its centre), then orders
@@ -10,6 +10,7 @@ Each step can be repeated: whoever stops in the middle goes on with `--connectio
 """
 
 import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ from deploy.connecting.draft import Given, WrongOption, drafted, places_of
 from deploy.speaking import Access, Refused, checked, opened
 
 WAITS = 3
+# So long a new connection's agent is waited for.
+_AGENT_SECONDS = 600.0
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Guide:
         """All steps. Raises what `connect` tells of."""
         connection = self._tested() if self.connection_id else self._made()
         self.connection_id = connection["id"]
+        if connection["greeting"] is None:
+            connection = self._met(connection)
         showing.greeting(self._console, connection)
         self._feeds = {
             feed["kind"]: feed for feed in self._asked(f"/v1/feeds?connection_id={connection['id']}")["items"]
@@ -103,6 +109,18 @@ class Guide:
             raise WrongOption("--connection goes on with one that is there: what it is, is said already.")
         tested: dict[str, Any] = checked(self._http.post(f"/v1/connections/{self.connection_id}/test"))
         return tested
+
+    def _met(self, connection: dict[str, Any]) -> dict[str, Any]:
+        """The connection of a system that comes to us, once its agent has said who it is. Raises NotAgreed."""
+        showing.agent(self._console, str(self._http.base_url), connection["agent_token"])
+        until = time.monotonic() + _AGENT_SECONDS
+        while connection["greeting"] is None:
+            if time.monotonic() > until:
+                showing.warned(self._console, "No agent has come.")
+                raise NotAgreed
+            time.sleep(_LOOK_SECONDS)
+            connection = self._asked(f"/v1/connections/{connection['id']}")
+        return connection
 
     # --- products
 

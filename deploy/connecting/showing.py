@@ -35,6 +35,14 @@ def greeting(console: Console, connection: Mapping[str, Any]) -> None:
         line(console, f"  no {kind.replace('_', ' ')}: {reason}")
 
 
+def agent(console: Console, url: str, token: str) -> None:
+    """How the agent of a new connection is started, with its token, which nobody shows again."""
+    line(console, "This system comes to us. Start its agent beside it, with the token in a file:")
+    line(console, f"  token: {token}")
+    line(console, f"  crossdock agent --url {url.rstrip('/')} --token @FILE --source folder:/path")
+    line(console, "Waiting for the agent …")
+
+
 def execution(console: Console, label: str, done: Mapping[str, Any]) -> None:
     """What came of a run."""
     counted = ", ".join(f"{count:,} {name}" for name, count in done["counters"].items() if count)

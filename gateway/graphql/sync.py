@@ -1,6 +1,7 @@
 """GraphQL of connections to store platforms, their feeds, listings, changes and issues."""
 
 from gateway.graphql.fields import connection, mutation, node, query
+from shared.contracts.sync.agents import IssueAgentToken
 from shared.contracts.sync.messages import (
     ApproveChanges,
     CancelChanges,
@@ -64,6 +65,7 @@ FIELDS = (
     mutation("changeConnection", ChangeConnection),
     mutation("deleteConnection", DeleteConnection),
     mutation("testConnection", TestConnection),
+    mutation("issueConnectionAgentToken", IssueAgentToken),
     mutation("pauseConnection", PauseConnection),
     mutation("resumeConnection", ResumeConnection),
     mutation("goLive", GoLive),

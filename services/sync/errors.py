@@ -123,6 +123,18 @@ class WebhookNotGenuine(Unauthenticated):
     """The platform's secret did not sign this."""
 
 
+class AgentNotKnown(Unauthenticated):
+    """The token is not that of a connection's agent, or not any more."""
+
+
+class NoAgent(Conflict):
+    """The connection's platform is asked by us; no agent comes from there."""
+
+
+class WorkNotFound(NotFound):
+    """There is no such piece of work."""
+
+
 class ListingNotFound(NotFound):
     """There is no such listing."""
 

@@ -1,10 +1,19 @@
 """Clock in: feeds whose time has come, runs of feeds, and what was settled long ago."""
 
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from services.sync.repository import changes, issues, standings, webhooks
+from services.sync.errors import (
+    AnswerNotUnderstood,
+    ConnectionNotFound,
+    CredentialsRefused,
+    PlatformAway,
+    PlatformRefused,
+)
+from services.sync.repository import changes, desk, issues, standings, webhooks
 from services.sync.repository import feeds as runs_of_feeds
 from services.sync.repository.feeds import START_FEED
 from services.sync.settings import sync_settings
@@ -21,6 +30,7 @@ from services.sync.use_cases import (
     telling,
     waiting_orders,
 )
+from services.sync.use_cases.agents import GREET_AGENT
 from services.sync.use_cases.connecting import KEEP_ORDER_CONNECTION
 from services.sync.use_cases.creating import FIND_CANDIDATES
 from services.sync.use_cases.executing import Work
@@ -36,6 +46,8 @@ from shared.service import every, performs, runs
 from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
 
+# For how long an agent's answer to what is over is told from one to what never was.
+_DESK_RETENTION = timedelta(hours=1)
 WORKS: dict[FeedKind, Work] = {
     **dict.fromkeys(
         ("import_products", "update_products", "import_images"), partial(fetching.fetch, take=take_products)
@@ -69,6 +81,13 @@ async def keep_order_connection(payload: dict[str, Any], uow: UnitOfWork) -> Non
 @performs(RETRY_ORDERS)
 async def retry_orders(payload: dict[str, Any], uow: UnitOfWork) -> None:
     await waiting_orders.look_again(uow, [UUID(each) for each in payload["imported_order_ids"]])
+
+
+@performs(GREET_AGENT)
+async def greet_agent(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """An agent has come for the first time: it is asked what it is, and again when it comes if it does not say."""
+    with suppress(PlatformAway, PlatformRefused, CredentialsRefused, AnswerNotUnderstood, ConnectionNotFound):
+        await connecting.greet_first(uow, UUID(payload["connection_id"]))
 
 
 @performs(FIND_CANDIDATES)
@@ -106,6 +125,7 @@ async def drop_what_was_settled_long_ago(_payload: dict[str, Any], uow: UnitOfWo
         drop_what_was_settled_long_ago.__name__,
         await changes.drop_settled(uow, kept.settled_retention, AT_ONCE),
         await issues.drop_resolved(uow, kept.settled_retention, AT_ONCE),
+        await desk.drop_old(uow, _DESK_RETENTION, AT_ONCE),
         await webhooks.drop_old(uow, kept.webhook_retention, AT_ONCE),
         await runs_of_feeds.drop_ended(uow, settings().job_retention, AT_ONCE),
     )

@@ -43,6 +43,10 @@ WITHOUT_FIELD: dict[str, str] = {
     "inventory.start_stock_check_of_file": "its file comes as the body of a request; startStockCheck takes a list",
     "payments.compare_settlement_file": "its file comes as the body of a request; GraphQL carries none",
     "sync.receive_webhook": "its bytes are signed by a platform, which speaks no GraphQL",
+    **dict.fromkeys(
+        ("sync.take_agent_work", "sync.prolong_agent_work", "sync.answer_agent_work"),
+        "its sender is an agent with a token of its connection, whose protocol is HTTP",
+    ),
     "platform.start_import": "its file comes as the body of a request; GraphQL carries none",
 }
 # Events that no service listens to: they are for outgoing webhooks alone.

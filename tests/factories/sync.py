@@ -23,6 +23,7 @@ from shared.settings import settings
 from tests.doors import Client, eventually
 from tests.factories.catalog import Catalog
 from tests.factories.inventory import Merchant
+from tests.fakes.agent import AgentShop
 from tests.fakes.custom import CustomShop
 from tests.fakes.platforms import FakeShop
 from tests.waiting import until
@@ -62,7 +63,16 @@ class Connected(Merchant):
         }
 
     async def connect(self, **settings: Any) -> dict[str, Any]:
-        return await self.post("/v1/connections", self.draft(**settings), status=201)
+        made: dict[str, Any] = await self.post("/v1/connections", self.draft(**settings), status=201)
+        if isinstance(self.fake, AgentShop):
+            self.fake.send_agent(self.client, made["agent_token"])
+            made = await eventually(lambda: self._greeted(made["id"]), 60)
+        return made
+
+    async def _greeted(self, connection_id: str) -> dict[str, Any]:
+        """The connection, once its agent has said who it is."""
+        found: dict[str, Any] = await self.get(f"/v1/connections/{connection_id}")
+        return found if found["greeting"] else {}
 
     # --- speaking
 

@@ -62,8 +62,10 @@ COUNTING_PATHS = frozenset({"/v1/parked-deliveries/replay", "/v1/parked-tasks/re
 NUMBERS = {"orderCounts": "total", "callbackExport": "rows"}
 # Named by something that is the same for everybody.
 OF_NOBODY = frozenset({"/v1/import-templates/{profile}"})
-# Who sends is known by his signature alone, whatever credential comes with it.
-SIGNED = frozenset({"/v1/platform-webhooks/{connection_id}"})
+# Who sends is known by his signature alone, or by an agent's token, whatever credential comes with it.
+SIGNED = frozenset(
+    {"/v1/platform-webhooks/{connection_id}", "/v1/agent/work/{work_id}/lease", "/v1/agent/work/{work_id}/result"}
+)
 # What an owner may hear instead, because there is nothing to show of a thing that is there.
 OWN_REFUSALS = frozenset(
     {"order_export_not_finished", "import_has_no_errors", "only_for_people", "offer_not_found", "sku_not_found"}

@@ -10,26 +10,29 @@ from typing import Any
 
 import pytest
 
+from deploy.topology import Surrounded
 from services.sync.platforms.base import Account, Page, Platform, Record, Scan, Session
 from services.sync.platforms.http import connected
 from services.sync.platforms.registry import PLATFORMS
 from shared.contracts.sync.shapes import Entity, FeedKind
 from shared.impex.cells import check_digit
+from tests.doors import Client
+from tests.fakes.agent import AgentShop
 from tests.fakes.custom import SIGNING_SECRET, CustomShop
 from tests.fakes.files import FilesShop, SftpShop
 from tests.fakes.platforms import FakeShop
 from tests.fakes.prestashop import PrestaShop
 from tests.fakes.shopify import CLIENT_SECRET, ShopifyShop
-from tests.fakes.woocommerce import WEBHOOK_SECRET, OldWooShop, WooShop
+from tests.fakes.woocommerce import WEBHOOK_SECRET, WooShop
 
 FAKES: dict[str, Callable[[], FakeShop]] = {
+    "agent": AgentShop,
     "custom": CustomShop,
     "files": FilesShop,
     "files by SFTP": SftpShop,
     "prestashop": PrestaShop,
     "shopify": ShopifyShop,
     "woocommerce": WooShop,
-    "woocommerce before 10.3": OldWooShop,
 }
 # Platforms that answer nothing to what is written, and why.
 ONE_WAY = {"files": "a file says nothing back: what becomes of it shows in the next file that comes in"}
@@ -64,8 +67,10 @@ class Purse:
 
 
 @pytest.fixture(params=sorted(FAKES))
-async def shop(request: pytest.FixtureRequest) -> AsyncIterator[FakeShop]:
+async def shop(request: pytest.FixtureRequest, process: Surrounded, client: Client) -> AsyncIterator[FakeShop]:
     fake = FAKES[request.param]()
+    if isinstance(fake, AgentShop):
+        await fake.open_desk(process, client)
     await fake.start()
     yield fake
     await fake.stop()
@@ -77,7 +82,8 @@ async def session_with(shop: FakeShop, purse: Purse | None = None) -> AsyncItera
     platform = PLATFORMS[shop.platform]
     platform.check_settings(shop.settings)
     async with connected(platform.base_url(shop.settings), purse or Purse(), allow_private=True) as http:
-        session = platform.session(Account(shop.settings, shop.credentials, getattr(shop, "folder", None)), http)
+        beside = getattr(shop, "folder", None), getattr(shop, "desk", None)
+        session = platform.session(Account(shop.settings, shop.credentials, *beside), http)
         yield _Attended(session, shop) if isinstance(shop, FilesShop) else session
 
 

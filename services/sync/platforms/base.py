@@ -32,6 +32,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from services.sync.platforms.desk import Desk
 from services.sync.platforms.http import Http
 from shared.contracts.sync.shapes import Entity, FeedKind, Greeting
 
@@ -47,11 +48,13 @@ class Account:
     """What an adapter is told of a connection: the platform's own settings, and its credentials in plain text.
 
     `folder` is the organization's own folder on this machine, below which files are exchanged; None: there is none.
+    `desk` is where the connection's agents take their work, if its system comes to us.
     """
 
     settings: Mapping[str, Any]
     credentials: Mapping[str, str]
     folder: Path | None = None
+    desk: Desk | None = None
 
 
 # --- reading

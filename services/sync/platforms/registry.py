@@ -1,6 +1,7 @@
 """The store platforms that there are."""
 
 from services.sync.errors import UnknownPlatform
+from services.sync.platforms.agent.platform import Agent
 from services.sync.platforms.base import Platform, Webhooks
 from services.sync.platforms.custom import webhooks as custom_webhooks
 from services.sync.platforms.custom.platform import Custom
@@ -12,7 +13,7 @@ from services.sync.platforms.woocommerce import webhooks as woocommerce_webhooks
 from services.sync.platforms.woocommerce.platform import WooCommerce
 
 PLATFORMS: dict[str, Platform] = {
-    platform.name: platform for platform in (Custom(), Files(), PrestaShop(), Shopify(), WooCommerce())
+    platform.name: platform for platform in (Agent(), Custom(), Files(), PrestaShop(), Shopify(), WooCommerce())
 }
 # Those that tell us by themselves when something changed.
 WEBHOOKS: dict[str, Webhooks] = {
@@ -20,6 +21,9 @@ WEBHOOKS: dict[str, Webhooks] = {
     "shopify": shopify_webhooks,
     "woocommerce": woocommerce_webhooks,
 }
+
+# Those whose systems come to us: nobody can be greeted there before an agent has the connection's token.
+REVERSE = frozenset(("agent",))
 
 
 def get_platform(name: str) -> Platform:

@@ -60,11 +60,12 @@ async def put(uow: UnitOfWork, feed_id: UUID, values: Mapping[str, Any]) -> None
 
 
 async def list_due(uow: UnitOfWork, now: datetime, most: int) -> list[asyncpg.Record]:
-    """Feeds whose time has come, across tenants, those of connections that run."""
+    """Feeds whose time has come, across tenants, those of connections that run and where somebody has answered."""
     return await uow.fetch(
         "SELECT f.organization_id, f.id, f.cron, f.time_zone, f.next_run_at FROM feeds f JOIN connections c"
         " ON c.organization_id = f.organization_id AND c.id = f.connection_id"
         " WHERE f.is_enabled AND f.next_run_at <= $1 AND NOT c.is_paused AND NOT c.needs_credentials"
+        " AND c.checked_at IS NOT NULL"
         " ORDER BY f.next_run_at LIMIT $2 FOR UPDATE OF f SKIP LOCKED",
         now,
         most,

@@ -6,16 +6,15 @@ from uuid import UUID
 
 import asyncpg
 
-from services.sync.budget import Budgets
 from services.sync.errors import AlreadyConnected, ConnectionChangedSince, ConnectionIsBusy, InvalidCredentials
 from services.sync.models import FEEDS, orders_from
 from services.sync.platforms.base import Account, Platform
-from services.sync.platforms.registry import get_platform
+from services.sync.platforms.registry import REVERSE, get_platform
 from services.sync.repository import connections, creations, feeds, listings, standings
 from services.sync.repository.shops import SHOPS
 from services.sync.sealing import sealed
-from services.sync.use_cases import schedules, sessions
-from services.sync.use_cases.configuring import check_names, merged, unknown_places
+from services.sync.use_cases import agents, schedules, sessions
+from services.sync.use_cases.configuring import check_names, merged
 from services.sync.use_cases.creating import FIND_CANDIDATES
 from shared import clock, jobs
 from shared.bus.envelope import ShopNotFound
@@ -45,7 +44,7 @@ _DECIDING: dict[Entity, tuple[str, ...]] = {"product": ("fields", "price"), "sto
 
 
 async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
-    """Greet the platform, then keep the connection, with its feeds.
+    """Greet the platform, unless it comes to us, then keep the connection, with its feeds.
 
     Raises ShopNotFound, UnknownPlatform, InvalidConnectionSettings, InvalidCredentials, AlreadyConnected, and as
     `sessions.greet`.
@@ -56,7 +55,9 @@ async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
     account = Account(draft.settings.platform, texts, sessions.folder_of(uow.organization_id))
     known, told = await _find_shop(uow, draft.shop)
     connection_id = new_id()
-    greeting = await sessions.greet(uow.resident(Budgets), connection_id, draft.platform, account)
+    greeting = None
+    if draft.platform not in REVERSE:
+        greeting = await sessions.greet(uow.resident, uow.organization_id, connection_id, draft.platform, account)
     await check_names(uow, greeting, ConnectionSettings(), draft.settings)
     if told is not None:
         await SHOPS.take(uow, told)
@@ -70,21 +71,25 @@ async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
             "name": draft.name,
             "settings": draft.settings.model_dump_json(),
             "credentials": sealed(account.credentials),
-            "greeting": greeting.model_dump_json(),
-            "checked_at": clock.now(),
+            "greeting": greeting and greeting.model_dump_json(),
+            "checked_at": greeting and clock.now(),
         },
     )
+    token = await agents.new_token(uow, connection_id) if draft.platform in REVERSE else None
     row = await connections.get(uow, connection_id)
     await feeds.add(uow, connection_id, _first_feeds(platform, row["time_zone"]))
     uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
     if draft.settings.create_products:
         uow.defer(FIND_CANDIDATES, {"category_ids": None, "after": None})
     uow.audit("connection.create", "connection", connection_id, after=_described(row))
-    return shape(row)
+    return shape(row).model_copy(update={"agent_token": token})
 
 
 async def _check_is_alone(uow: UnitOfWork, platform: Platform, draft: ConnectionDraft) -> None:
     """Raises AlreadyConnected."""
+    if draft.platform in REVERSE:
+        # Nobody can say where an agent comes from.
+        return
     address = platform.base_url(draft.settings.platform)
     for row in await connections.list_of_shops(uow, None):
         known = ConnectionSettings.model_validate_json(row["settings"]).platform
@@ -143,8 +148,7 @@ async def change(
         known = ConnectionSettings.model_validate_json(before["settings"])
     values: dict[str, Any] = {}
     wanted = merged(known, given["settings"]) if "settings" in given else known
-    has_new_places = bool(unknown_places(_greeting(before["greeting"]), known, wanted))
-    if "credentials" in given or wanted.platform != known.platform or has_new_places:
+    if "credentials" in given or wanted.platform != known.platform:
         values = await _greeted(uow, before, wanted, given)
         # What was tried is what is kept: not beside something else that was changed meanwhile.
         expected_version = before["version"] if expected_version is None else expected_version
@@ -202,7 +206,7 @@ async def _greeted(
     platform.check_settings(wanted.platform)
     texts = _plain(platform, given["credentials"]) if "credentials" in given else known.credentials
     account = Account(wanted.platform, texts, known.folder)
-    greeting = await sessions.greet(uow.resident(Budgets), row["id"], row["platform"], account)
+    greeting = await sessions.greet(uow.resident, uow.organization_id, row["id"], row["platform"], account)
     values = {"greeting": greeting.model_dump_json(), "checked_at": clock.now(), "needs_credentials": False}
     return values | ({"credentials": sealed(texts)} if "credentials" in given else {})
 
@@ -215,6 +219,14 @@ async def test(uow: UnitOfWork, connection_id: UUID) -> Connection:
     await connections.get(uow, connection_id, lock=True)
     await connections.put(uow, connection_id, values)
     return await get(uow, connection_id)
+
+
+async def greet_first(uow: UnitOfWork, connection_id: UUID) -> None:
+    """As `test`, where nobody has answered before."""
+    async with uow.beforehand() as earlier:
+        row = await connections.get(earlier, connection_id)
+    if row["checked_at"] is None:
+        await test(uow, connection_id)
 
 
 async def pause(uow: UnitOfWork, connection_id: UUID, *, is_paused: bool) -> Connection:

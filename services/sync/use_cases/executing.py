@@ -12,7 +12,6 @@ from uuid import UUID
 
 import asyncpg
 
-from services.sync.budget import Budgets
 from services.sync.errors import AnswerNotUnderstood, CredentialsRefused, PlatformAway, PlatformRefused
 from services.sync.models import FEEDS, FeedRule, orders_from
 from services.sync.platforms.base import Session
@@ -57,11 +56,6 @@ class Run:
     def connection_id(self) -> UUID:
         connection_id: UUID = self.connection["id"]
         return connection_id
-
-    @property
-    def only(self) -> UUID | None:
-        """Where this run is for what has failed before: of changes, those alone that carry this id."""
-        return None if self.rerun_of is None else UUID(str(self.job.id))
 
     @property
     def orders_from(self) -> datetime:
@@ -112,8 +106,11 @@ async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
     try:
         settings = ConnectionSettings.model_validate_json(connection["settings"])
         account = sessions.account_of(connection, uow.organization_id)
-        budgets = job.surroundings.resident(Budgets)
-        async with sessions.opened(budgets, connection["id"], connection["platform"], account) as (session, http):
+        residents, platform = job.surroundings.resident, connection["platform"]
+        async with sessions.opened(residents, job.organization_id, connection["id"], platform, account) as (
+            session,
+            http,
+        ):
             run = Run(job, kind, connection, settings, execution["is_full"], execution["rerun_of"], session, http)
             await run.go_on()
             await _take_up_failed(run)
@@ -133,10 +130,10 @@ async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
 
 
 async def _take_up_failed(run: Run) -> None:
-    """What failed in the run that this one repeats is tried again, where this run is for nothing else."""
+    """What failed before is tried again, once, where this run is for nothing else."""
     if run.rerun_of is not None and "taken_up" not in run.job.checkpoint:
         async with run.job.step() as uow:
-            count = await changes.requeue_failed(uow, run.connection_id, run.rerun_of, run.job.id)
+            count = await changes.requeue_failed(uow, run.connection_id, run.rule.direction, run.rule.entities)
             run.job.checkpoint["taken_up"] = count
 
 

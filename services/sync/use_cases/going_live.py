@@ -30,7 +30,7 @@ async def _items(uow: UnitOfWork, row: asyncpg.Record) -> list[ChecklistItem]:
     return [
         ChecklistItem(
             code="credentials",
-            is_met=not row["needs_credentials"] and not missing,
+            is_met=row["greeting"] is not None and not row["needs_credentials"] and not missing,
             detail="The platform takes the credentials, and they may do all that is needed"
             + (f"; they lack {', '.join(missing)}." if missing else "."),
         ),

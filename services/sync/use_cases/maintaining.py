@@ -13,7 +13,6 @@ from uuid import UUID
 
 import orjson
 
-from services.sync.budget import Budgets
 from services.sync.errors import (
     AnswerNotUnderstood,
     ConnectionIsBusy,
@@ -83,9 +82,12 @@ async def carry_out(job: RunningJob) -> None:
         await uow.rollback()
     settings = ConnectionSettings.model_validate_json(connection["settings"])
     account = sessions.account_of(connection, job.organization_id)
-    budgets = job.surroundings.resident(Budgets)
+    residents, platform = job.surroundings.resident, connection["platform"]
     try:
-        async with sessions.opened(budgets, connection_id, connection["platform"], account) as (session, http):
+        async with sessions.opened(residents, job.organization_id, connection_id, platform, account) as (
+            session,
+            http,
+        ):
             run = Run(job, _FEED, connection, settings, False, None, session, http)
             await _parts(Upkeep(run, job.parameters["is_dry_run"]))
     except (PlatformAway, AnswerNotUnderstood) as error:

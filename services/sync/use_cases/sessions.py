@@ -1,8 +1,10 @@
 """Sessions with platforms: a connection's account, over connections that stay open, within its shared budget."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -10,19 +12,32 @@ import asyncpg
 from services.sync.budget import Budgets
 from services.sync.platforms.base import Account, Session
 from services.sync.platforms.http import Http, connected
-from services.sync.platforms.registry import get_platform
+from services.sync.platforms.registry import REVERSE, get_platform
 from services.sync.sealing import unsealed
+from services.sync.use_cases.desks import Desks
 from shared.contracts.sync.shapes import ConnectionSettings, Greeting
 from shared.settings import settings
+
+# What lives in this process, by its kind (see `shared.bus.surroundings`): budgets and desks of connections.
+Residents = Callable[[type[Any]], Any]
 
 
 @asynccontextmanager
 async def opened(
-    budgets: Budgets, connection_id: UUID, platform_name: str, account: Account, *, is_for_people: bool = False
+    residents: Residents,
+    organization_id: UUID,
+    connection_id: UUID,
+    platform_name: str,
+    account: Account,
+    *,
+    is_for_people: bool = False,
 ) -> AsyncIterator[tuple[Session, Http]]:
     """A session, and the `Http` it speaks through. Nothing is sent before it is used."""
     platform = get_platform(platform_name)
-    budget = budgets.of(connection_id, is_for_people=is_for_people)
+    budget = residents(Budgets).of(connection_id, is_for_people=is_for_people)
+    if platform_name in REVERSE:
+        desk = residents(Desks).of(organization_id, connection_id, is_for_people=is_for_people)
+        account = replace(account, desk=desk)
     async with connected(platform.base_url(account.settings), budget) as http:
         yield platform.session(account, http), http
 
@@ -38,7 +53,12 @@ def folder_of(organization_id: UUID) -> Path:
     return (settings().drop_folder or settings().data / "drop") / str(organization_id)
 
 
-async def greet(budgets: Budgets, connection_id: UUID, platform_name: str, account: Account) -> Greeting:
+async def greet(
+    residents: Residents, organization_id: UUID, connection_id: UUID, platform_name: str, account: Account
+) -> Greeting:
     """Raises CredentialsRefused, PlatformAway, PlatformRefused, AnswerNotUnderstood."""
-    async with opened(budgets, connection_id, platform_name, account, is_for_people=True) as (session, _):
+    async with opened(residents, organization_id, connection_id, platform_name, account, is_for_people=True) as (
+        session,
+        _,
+    ):
         return await session.greet()

@@ -44,6 +44,9 @@ ChangeIds = Annotated[list[UUID], Field(min_length=1, max_length=1000)]
 class CreateConnection(Command[Connection]):
     """Connect a store platform: it is asked who it is first, and kept when it answers. It begins in test mode.
 
+    A system behind a firewall (`agent`) is kept at once; `agent_token` of the answer is for its agent, which is asked
+    when it comes.
+
     Refused: `shop_not_found` (404), `unknown_platform`, `invalid_connection_settings`, `invalid_credentials` (422),
     `credentials_refused`, `platform_refused`, `already_connected` (409), `platform_away` (503).
     """

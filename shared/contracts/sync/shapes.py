@@ -14,7 +14,7 @@ from shared.contracts.orders.messages import Moment
 from shared.money import EXPONENTS
 from shared.security import SecretText
 
-PlatformName = Literal["shopify", "prestashop", "woocommerce", "files", "custom"]
+PlatformName = Literal["agent", "shopify", "prestashop", "woocommerce", "files", "custom"]
 ConnectionMode = Literal["test", "production"]
 Entity = Literal["product", "variant", "stock", "order", "supplier", "supplier_link"]
 FeedKind = Literal[
@@ -209,7 +209,8 @@ class Connection(Shape):
 
     In `test` mode everything comes in for real, and what would be written there is computed and shown, but not sent.
     Webhooks of the platform are taken at `webhook_url`. `greeting` is what the platform said when it was last reached,
-    at `checked_at`; `needs_credentials` since it refused those it has.
+    at `checked_at`; `needs_credentials` since it refused those it has. `agent_token` is shown once, to whoever has made
+    the connection: the agent of a system behind a firewall comes with it.
     """
 
     id: UUID
@@ -223,6 +224,7 @@ class Connection(Shape):
     greeting: Greeting | None
     lacks: dict[str, str]
     webhook_url: str | None = None
+    agent_token: SecretText | None = None
     checked_at: datetime | None
     live_at: datetime | None
     created_at: datetime

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import scale
 from tests.factories.sync import Connected
+from tests.fakes.agent import AgentShop
 from tests.fakes.custom import CustomShop
 from tests.fakes.platforms import FakeShop
 from tests.fakes.prestashop import PrestaShop
@@ -25,10 +26,11 @@ pytestmark = [pytest.mark.feature("SYN-4", "SYN-5", "SYN-7", "INV-3"), pytest.ma
 PRODUCTS = 4
 STEPS = 25
 SEEDS = range(max(1, int(20 * scale())))
-# Each seed with the custom protocol, every other one with the platforms.
+# Each seed with the custom protocol, every other one with the platforms, every fourth with an agent.
 STORIES = [
     *((CustomShop, seed) for seed in SEEDS),
     *((shop, seed) for shop in (PrestaShop, ShopifyShop, WooShop) for seed in SEEDS[::2]),
+    *((AgentShop, seed) for seed in SEEDS[::4]),
 ]
 FAULTS = ("throttle", "html", "half", "lost", "away")
 FEEDS = ("update_products", "export_products", "export_stock", "import_orders", "update_orders")

@@ -116,10 +116,16 @@ class _SupplierLink(TypedDict, total=False):
     cost: _Money | None
 
 
+class _Unread(msgspec.Struct):
+    id: _Id | None = None
+    message: str = ""
+
+
 class _Envelope(msgspec.Struct):
     items: list[msgspec.Raw]
     next: Annotated[str, msgspec.Meta(min_length=1, max_length=4000)] | None = None
     total: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    unread: list[_Unread] = []
 
 
 class _Named(msgspec.Struct):
@@ -167,7 +173,7 @@ _results = msgspec.json.Decoder(_Results)
 _LISTS = frozenset(("tags", "options", "categories", "images"))
 _NUL = b"\\u0000"
 # What bytes that are no such JSON bring about: bad UTF-8, a hundred thousand brackets, the year 0.
-_NO_JSON = (msgspec.DecodeError, ValueError, RecursionError, OverflowError)
+NO_JSON = (msgspec.DecodeError, ValueError, RecursionError, OverflowError)
 T = TypeVar("T")
 
 
@@ -180,12 +186,12 @@ def greeting(body: bytes) -> Greeting:
     if found.protocol != 1:
         raise AnswerNotUnderstood(f"The server speaks version {found.protocol} of the protocol, and we speak 1.")
     return Greeting(
-        shop_name=_shown(found.name),
+        shop_name=shown(found.name),
         currency=found.currency if found.currency in EXPONENTS else None,
-        time_zone=_shown(found.time_zone) if found.time_zone else None,
-        version=_shown(found.version) if found.version else None,
-        places=[RemotePlace(external_id=place.id, name=_shown(place.name)) for place in found.places],
-        order_statuses=[_shown(status) for status in found.order_statuses],
+        time_zone=shown(found.time_zone) if found.time_zone else None,
+        version=shown(found.version) if found.version else None,
+        places=[RemotePlace(external_id=place.id, name=shown(place.name)) for place in found.places],
+        order_statuses=[shown(status) for status in found.order_statuses],
         missing=[right for right in RIGHTS if right not in found.can],
     )
 
@@ -197,7 +203,8 @@ def page(entity: Entity, body: bytes) -> Page:
     """
     found = _decoded(_envelope, body)
     read = _READERS[entity]
-    records, unread = [], []
+    records = []
+    unread = [Unread(each.id, shown(each.message)) for each in found.unread]
     may_have_nul = _NUL in body
     for item in found.items:
         try:
@@ -206,7 +213,7 @@ def page(entity: Entity, body: bytes) -> Page:
             records.append(read(item))
         except ValidationError as error:
             unread.append(Unread(_find_id(item), _first_fault(error)))
-        except _NO_JSON as error:
+        except NO_JSON as error:
             unread.append(Unread(_find_id(item), str(error)[:LONGEST_MESSAGE]))
     return Page(records, found.next, found.total, unread)
 
@@ -270,7 +277,7 @@ _READERS: Mapping[str, Callable[[msgspec.Raw], Record]] = {
 
 
 def _find_id(item: msgspec.Raw) -> str | None:
-    with contextlib.suppress(*_NO_JSON):
+    with contextlib.suppress(*NO_JSON):
         return _named.decode(item).id
     return None
 
@@ -342,7 +349,7 @@ def products_written(body: bytes, writes: Sequence[ProductWrite]) -> list[Writte
         is_done = result.outcome in ("ok", "unchanged")
         if is_done and len(parts) != len(write.variants):
             raise AnswerNotUnderstood(
-                f"The answer has {len(parts)} variants where {len(write.variants)} were written: {_shown(body)}"
+                f"The answer has {len(parts)} variants where {len(write.variants)} were written: {shown(body)}"
             )
         fields = product_fields(_fields(result, _ProductFields, body))
         written.append(_written(result, write.external_id, fields, parts if is_done else ()))
@@ -366,16 +373,16 @@ def shipments_written(body: bytes, writes: Sequence[ShipmentWrite]) -> list[Writ
 def _all_results(body: bytes, count: int) -> list[_Result]:
     results = _decoded(_results, body).results
     if len(results) != count:
-        raise AnswerNotUnderstood(f"The answer has {len(results)} results for {count} items: {_shown(body)}")
+        raise AnswerNotUnderstood(f"The answer has {len(results)} results for {count} items: {shown(body)}")
     if any(result.outcome in ("ok", "unchanged") and result.id is None for result in results):
-        raise AnswerNotUnderstood(f"A result has no id: {_shown(body)}")
+        raise AnswerNotUnderstood(f"A result has no id: {shown(body)}")
     return results
 
 
 def _fields(result: _Result, shape: Any, body: bytes) -> Fields:
     try:
         found: Fields = msgspec.json.decode(result.fields, type=shape)
-    except _NO_JSON as error:
+    except NO_JSON as error:
         _not_understood(body, error)
     return found
 
@@ -383,7 +390,7 @@ def _fields(result: _Result, shape: Any, body: bytes) -> Fields:
 def _written(result: _Result, external_id: str | None, fields: Fields, parts: tuple[Written, ...] = ()) -> Written:
     return Written(
         result.outcome,
-        message=_shown(result.message) if result.message else None,
+        message=shown(result.message) if result.message else None,
         external_id=result.id or external_id,
         fields=fields,
         parts=parts,
@@ -395,14 +402,14 @@ def _decoded(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     """Raises AnswerNotUnderstood."""
     try:
         return decoder.decode(body)
-    except _NO_JSON as error:
+    except NO_JSON as error:
         _not_understood(body, error)
 
 
 def _not_understood(body: bytes, error: Exception) -> NoReturn:
-    raise AnswerNotUnderstood(f"{str(error)[:LONGEST_MESSAGE]}: {_shown(body)}") from error
+    raise AnswerNotUnderstood(f"{str(error)[:LONGEST_MESSAGE]}: {shown(body)}") from error
 
 
-def _shown(text: str | bytes) -> str:
+def shown(text: str | bytes) -> str:
     plain = text[: LONGEST_MESSAGE * 4].decode(errors="replace") if isinstance(text, bytes) else text
     return plain.replace("\x00", "").strip()[:LONGEST_MESSAGE]
