@@ -89,7 +89,7 @@ class Group:
     """A group of files. `check` refuses options that make no sense and returns the id of the shop that is meant.
 
     `open` runs in a thread, on what `prepare` read before. Files of groups that write the same things, and so say the
-    same `writes`, are written in the order in which they came.
+    same `writes`, are written in the order in which they came. `without` says why there is not this or that mode.
     """
 
     name: str
@@ -99,6 +99,7 @@ class Group:
     prepare: Callable[[UnitOfWork, asyncpg.Record], Awaitable[Any]] = _nothing
     may_archive_missing: bool = False
     writes: str | None = None
+    without: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def turn(self) -> str:

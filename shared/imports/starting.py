@@ -68,7 +68,8 @@ def _group(importing: Importing, options: ImportOptions) -> Group:
         raise errors.UnsupportedGroup(f"'{options.group}' cannot be imported; there are {names}.")
     if options.mode not in group.modes:
         modes = ", ".join(group.modes)
-        raise errors.UnsupportedMode(f"'{options.mode}' is not an import mode of {group.name}; there are {modes}.")
+        said = f"'{options.mode}' is not an import mode of {group.name}; there are {modes}."
+        raise errors.UnsupportedMode(" ".join((said, *filter(None, [group.without.get(options.mode)]))))
     if options.missing == "archive" and not (group.may_archive_missing and options.mode == "replace"):
         raise errors.UnsupportedMode("What a file does not name is archived in the mode replace of products alone.")
     return group

@@ -129,5 +129,5 @@ GROUP = Group(
     modes=("merge", "update-only", "replace", "delete"),
     open=VariantsFile,
     check=check,
-    writes="products",
+    without={"insert-only": "Variants are made with their products: import products."},
 )

@@ -9,6 +9,9 @@
 | `policy` | standard, backorder, preorder, always or showroom |
 | `reference`, `as_of` | a change that is applied once; when it was counted, with a time zone |
 
+`insert-only` takes places that have never held anything, `update-only` those that have. There is no `replace`: a count
+of 0 empties a place, and what nobody counted is a stock check's. There is no `delete`: the ledger stays.
+
 With all rows or none (`on_error=abort`) a file is written in one transaction: stock moves on at once, so that there is
 no taking it back afterwards. For the same reason an import of stock is not undone; import the old counts.
 """
@@ -72,8 +75,8 @@ class StockFile(GroupFile):
         default = await self._default(uow)
         before = await counted.list_on_hand(uow, [item.values["sku"] for item in chunk.items])
         items = chunk.items
-        if self._mode == "update-only":
-            items = [item for item in items if _place(item, default) in before]
+        if self._mode != "merge":
+            items = [item for item in items if not self._is_left_out(item, default, before)]
             job.count("stock_skipped", len(chunk.items) - len(items))
         if not items:
             return
@@ -99,6 +102,8 @@ class StockFile(GroupFile):
 
     async def harms(self, uow: UnitOfWork) -> list[Harm]:
         """Places that have something and would have nothing, by a count or by a change."""
+        if self._mode == "insert-only":
+            return []
         zeroed = 0
         reading = self._file.chunks(CHUNK_ROWS)
         default = await shop_centres.find_default_code(uow) or ""
@@ -117,12 +122,16 @@ class StockFile(GroupFile):
         return sum(before.get(place, 0) + delta == 0 for place, delta in taken.items())
 
     async def skipped(self, uow: UnitOfWork, chunk: TableChunk, most: int) -> list[ImportSample]:
-        if self._mode != "update-only":
+        if self._mode == "merge":
             return []
         default = await shop_centres.find_default_code(uow) or ""
         before = await counted.list_on_hand(uow, [item.values["sku"] for item in chunk.items])
-        left = [place for item in chunk.items if (place := _place(item, default)) not in before]
+        left = [_place(item, default) for item in chunk.items if self._is_left_out(item, default, before)]
         return [ImportSample(kind="skip", part="stock", name=_name(*place), fields=[]) for place in left[:most]]
+
+    def _is_left_out(self, item: TableRow, default: str, before: Mapping[Place, int]) -> bool:
+        """Whether the mode takes places that there are alone, or none of them."""
+        return (_place(item, default) in before) is (self._mode == "insert-only")
 
     async def samples(self, _uow: UnitOfWork, wanted: Mapping[SampleKind, int]) -> list[ImportSample]:
         found: list[ImportSample] = []
@@ -165,7 +174,16 @@ def _sample(result: StockRowResult, before: Mapping[Place, int]) -> ImportSample
     return ImportSample(kind=kind, part="stock", name=_name(*place), fields=[changed])
 
 
-GROUP = Group(name="stock", modes=("merge", "update-only"), open=StockFile, check=check)
+GROUP = Group(
+    name="stock",
+    modes=("merge", "insert-only", "update-only"),
+    open=StockFile,
+    check=check,
+    without={
+        "replace": "A count of 0 empties a place; what nobody counted is emptied by a stock check.",
+        "delete": "Stock is emptied, by a count of 0, and never removed: its ledger stays.",
+    },
+)
 IMPORTING = Importing(
     "inventory",
     {group.name: group for group in (GROUP, SUPPLIERS, LINKS)},

@@ -266,5 +266,21 @@ class LinkFile(_Rows):
 
 
 _MODES = ("merge", "insert-only", "update-only")
-SUPPLIERS = Group(name="suppliers", modes=_MODES, open=SupplierFile, check=check)
-LINKS = Group(name="supplier-links", modes=_MODES, open=LinkFile, check=check)
+_REPLACE = "An empty cell says nothing: change such a field by hand."
+SUPPLIERS = Group(
+    name="suppliers",
+    modes=_MODES,
+    open=SupplierFile,
+    check=check,
+    without={"replace": _REPLACE, "delete": "Say 'is_active' no: what was bought from a supplier keeps naming it."},
+)
+LINKS = Group(
+    name="supplier-links",
+    modes=_MODES,
+    open=LinkFile,
+    check=check,
+    without={
+        "replace": _REPLACE,
+        "delete": "Links are removed one by one, with the costs that they hold.",
+    },
+)

@@ -124,4 +124,13 @@ def _sample(row: CustomerRow, before: Mapping[str, Mapping[str, Any]]) -> Import
     return ImportSample(kind="update" if known else "insert", part="customers", name=row.email, fields=fields)
 
 
-GROUP = Group(name="customers", modes=("merge", "insert-only", "update-only"), open=CustomerFile, check=check)
+GROUP = Group(
+    name="customers",
+    modes=("merge", "insert-only", "update-only"),
+    open=CustomerFile,
+    check=check,
+    without={
+        "replace": "An empty cell says nothing: change such a field by hand.",
+        "delete": "A customer is erased one by one, for good, where somebody asks for it.",
+    },
+)

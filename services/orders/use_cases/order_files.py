@@ -270,5 +270,13 @@ def _sample(connection: asyncpg.Record, order: FileOrder, known: Mapping[str, as
 
 
 GROUP = Group(
-    name="orders", modes=("merge", "insert-only", "update-only"), open=OrderFile, check=check, prepare=prepare
+    name="orders",
+    modes=("merge", "insert-only", "update-only"),
+    open=OrderFile,
+    check=check,
+    prepare=prepare,
+    without={
+        "replace": "An order that is here is followed by its status alone.",
+        "delete": "Orders are cancelled, and stay: payments and shipments belong to them.",
+    },
 )

@@ -6,7 +6,7 @@ from deploy import topology
 from shared.contracts.catalog.messages import ListProducts
 from shared.contracts.platform.imports import GetImportErrorFile, ListImportRemarks
 from shared.errors import CrossdockError
-from tests.doors import Client
+from tests.doors import Client, caller_of
 from tests.factories.catalog import Catalog
 from tests.services.catalog.test_doors import Shopkeeper, shopkeeper
 from tests.shared.impex.test_platforms import (
@@ -64,6 +64,22 @@ async def test_every_group_has_a_template_that_imports_as_it_is(keeper: Shopkeep
         assert said == {"rows": 1, "errors": 0, "notices": 0}
     assert await keeper.code("GET", f"import-templates/shopify?group={group}", 422) == "unknown_profile"
     assert await keeper.code("GET", "import-templates/crossdock?group=boats", 422) == "unknown_group"
+
+
+@pytest.mark.feature("CAT-5")
+async def test_templates_of_other_services_import_as_they_are(keeper: Shopkeeper) -> None:
+    keeper.caller = caller_of(keeper.catalog.organization_id, "admin")
+    headers = keeper.client.speaking_as(keeper.caller)
+    for group in ("stock", "customers", "suppliers", "supplier-links"):
+        for name, told in (("csv", "inserted"), ("xlsx", "unchanged")):
+            path = f"/v1/import-templates/crossdock?group={group}&format={name}"
+            answer = await keeper.client.get(path, headers=headers)
+            assert f"crossdock-{group}.{name}" in answer.headers["content-disposition"]
+            started = await keeper.ask("POST", f"imports?group={group}", 202, content=answer.content)
+            done = await keeper.finished(started["id"])
+            counters = done["counters"]
+            assert (group, name, done["state"], counters.get("errors")) == (group, name, "succeeded", 0)
+            assert (group, name, counters[f"{group.replace('-', '_')}_{told}"]) == (group, name, 1)
 
 
 @pytest.mark.feature("CAT-5", "GAT-2")

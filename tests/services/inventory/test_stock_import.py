@@ -90,6 +90,12 @@ async def test_a_dry_run_shows_the_counts_before_and_after(merchant: Merchant) -
     skipping = await bring_in(merchant, b"sku,on_hand\nA,4\nB,2\n", dry_run=True, mode="update-only")
     (left,) = (await merchant.ask(ListImportSamples(import_id=skipping.id, kind="skip"))).items
     assert (left.name, skipping.counters["stock_skipped"]) == ("B in main", 1)
+    only_new = await bring_in(merchant, b"sku,on_hand\nA,0\nB,2\n", dry_run=True, mode="insert-only")
+    (left,) = (await merchant.ask(ListImportSamples(import_id=only_new.id, kind="skip"))).items
+    assert (left.name, only_new.harms) == ("A in main", [])
+    opened = await bring_in(merchant, b"sku,on_hand\nA,0\nB,2\n", mode="insert-only", guard_percent=0)
+    assert (opened.state, opened.counters["stock_skipped"], opened.counters["stock_inserted"]) == ("succeeded", 1, 1)
+    assert await on_hand(merchant) == {"A": 5, "B": 2}
 
 
 async def test_counting_most_of_it_as_empty_asks_first(merchant: Merchant) -> None:
@@ -127,6 +133,7 @@ async def test_what_makes_no_sense_for_stock_is_refused(merchant: Merchant) -> N
         with pytest.raises(CrossdockError) as refusal:
             await bring_in(merchant, b"sku,on_hand\nA,1\n", **parameters)
         assert refusal.value.code == code
+        assert "mode" not in parameters or "ledger stays" in refusal.value.detail
     imported = await bring_in(merchant, b"sku,on_hand\nA,1\n")
     with pytest.raises(CrossdockError) as refusal:
         await merchant.ask(UndoImport(import_id=imported.id))
