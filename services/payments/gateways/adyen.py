@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.payments.errors import InvalidGatewaySettings, InvalidSecret, UnreadableCallback
+from services.payments.errors import InvalidGatewaySettings, InvalidSecret, UnreadableCallback, WrongMode
 from services.payments.gateways import reading, settings
 from services.payments.gateways.base import (
     GENUINE,
@@ -186,12 +186,18 @@ class _Item:
         return Notice(
             event=self._event if self._succeeded else f"{self._event} failed",
             occurred_at=self._date(),
-            is_live=self._is_live,
+            is_live=self.is_live,
             payment=reading.find_name(self._item, "originalReference") or self.reference,
             order_number=reading.find_name(self._item, "merchantReference"),
             currency=self.currency,
             **told,
         )
+
+    @property
+    def is_live(self) -> bool:
+        if self._is_live is None:
+            raise WrongMode("The notification does not say whether it is live or a test.")
+        return self._is_live
 
     @property
     def reference(self) -> str:

@@ -205,6 +205,22 @@ async def test_live_events_have_no_effect_at_a_gateway_in_test_mode(till: Till, 
     assert (callback.status, callback.reason, await till.payments()) == ("failed", "wrong_mode", [])
 
 
+@pytest.mark.feature("PAY-1")
+@pytest.mark.parametrize("live", [None, "yes", [], {}, 0])
+async def test_what_does_not_say_whether_it_is_live_has_no_effect(till: Till, live: Any) -> None:
+    """The rest of a notification of Adyen's is signed, and that is not."""
+    await till.place("MODE-2")
+    gateway = await _open(till, "adyen")
+    told = g.sender(gateway, "MODE-2").say("captured")
+    document = json.loads(told.body) | {"live": live}
+    if live is None:
+        del document["live"]
+    assert (await _post(till, gateway, Sample(json.dumps(document).encode(), told.headers))).status_code == 200
+    await till.work()
+    (callback,) = await till.callbacks(gateway=gateway.id)
+    assert (callback.status, callback.reason, await till.payments()) == ("failed", "wrong_mode", [])
+
+
 CURRENCIES = {
     "JPY": dict.fromkeys(g.PROVIDERS, 1999),
     "KWD": dict.fromkeys((p for p in g.PROVIDERS if p != "paypal"), 1990),
