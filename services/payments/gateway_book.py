@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import orjson
@@ -17,6 +17,8 @@ from services.payments.gateways.base import Account
 from services.payments.sealing import unsealed
 from shared.database import Database
 from shared.settings import settings as installation
+
+T = TypeVar("T")
 
 LIFETIME_SECONDS = 3.0
 _CERTIFICATE_SECONDS = 60.0
@@ -74,24 +76,46 @@ async def intake_transaction(database: Database) -> AsyncIterator[Any]:
         await database.release(connection)
 
 
+class _Remembered(NamedTuple):
+    """What was found of an id, until when by the process's clock."""
+
+    until: float
+    gateway: KnownGateway | None
+
+
+class _Certificates(NamedTuple):
+    """All that a tenant had, as PEM by their addresses, when they were read by the process's clock."""
+
+    read_at: float
+    pems: Mapping[str, str]
+
+    def knows(self, url: str) -> bool:
+        """Whether what they say of this address, be it nothing, still holds."""
+        return time.monotonic() - self.read_at < (_CERTIFICATE_SECONDS if url in self.pems else LIFETIME_SECONDS)
+
+
 class GatewayBook:
-    """Finds gateways by their id. Unknown ids are remembered, too; a flood of them meets a narrow door."""
+    """Finds gateways by their id. Unknown ids are remembered, too; a flood of them meets a narrow door of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: OrderedDict[UUID, tuple[float, KnownGateway | None]] = OrderedDict()
-        self._certificates: OrderedDict[tuple[UUID, str], tuple[float, str]] = OrderedDict()
+        self._known: OrderedDict[UUID, _Remembered] = OrderedDict()
+        self._unknown: OrderedDict[UUID, _Remembered] = OrderedDict()
+        self._certificates: OrderedDict[UUID, _Certificates] = OrderedDict()
+        # Ids that never were anybody's wait for each other; what is known is read again beside them.
         self._door = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
+        self._door_of_strangers = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
 
     async def find(self, gateway_id: UUID) -> KnownGateway | None:
         """The enabled gateway with this id. Raises DatabaseUnavailable, TimeoutError and what asyncpg raises."""
-        known = self._known.get(gateway_id)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        async with asyncio.timeout(_LOOKUP_SECONDS), self._door:
-            known = self._known.get(gateway_id)
-            if known is not None and known[0] > time.monotonic():
-                return known[1]
+        remembered = self._find_fresh(gateway_id)
+        if remembered is not None:
+            return remembered.gateway
+        door = self._door if gateway_id in self._known else self._door_of_strangers
+        async with asyncio.timeout(_LOOKUP_SECONDS), door:
+            remembered = self._find_fresh(gateway_id)
+            if remembered is not None:
+                return remembered.gateway
             gateway = await self._look_up(gateway_id)
         self._remember(gateway_id, gateway)
         return gateway
@@ -99,30 +123,36 @@ class GatewayBook:
     def forget(self) -> None:
         """Remember nothing."""
         self._known.clear()
+        self._unknown.clear()
         self._certificates.clear()
 
     async def find_certificate(self, organization_id: UUID, url: str) -> str | None:
-        """A certificate that a worker has fetched before, as PEM. Raises as `find`."""
-        known = self._certificates.get((organization_id, url))
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        async with (
-            asyncio.timeout(_LOOKUP_SECONDS),
-            self._door,
-            intake_transaction(self._database) as connection,
-        ):
-            pem: str | None = await connection.fetchval("SELECT find_certificate($1, $2)", organization_id, url)
-        if pem is not None:
-            self._certificates[organization_id, url] = (time.monotonic() + _CERTIFICATE_SECONDS, pem)
-            while len(self._certificates) > _MOST_REMEMBERED:
-                self._certificates.popitem(last=False)
-        return pem
+        """A certificate that a worker has fetched before, as PEM. Raises as `find`.
+
+        All of a tenant's are read at once, and again for an address that is not among them after some seconds only.
+        """
+        known = self._certificates.get(organization_id)
+        if known is None or not known.knows(url):
+            async with asyncio.timeout(_LOOKUP_SECONDS), self._door:
+                known = self._certificates.get(organization_id)
+                if known is None or not known.knows(url):
+                    known = await self._read_certificates(organization_id)
+            _keep(self._certificates, organization_id, known)
+        return known.pems.get(url)
+
+    def _find_fresh(self, gateway_id: UUID) -> _Remembered | None:
+        found = self._known.get(gateway_id) or self._unknown.get(gateway_id)
+        return found if found is not None and found.until > time.monotonic() else None
 
     def _remember(self, gateway_id: UUID, gateway: KnownGateway | None) -> None:
-        self._known[gateway_id] = (time.monotonic() + LIFETIME_SECONDS, gateway)
-        self._known.move_to_end(gateway_id)
-        while len(self._known) > _MOST_REMEMBERED:
-            self._known.popitem(last=False)
+        book, other = (self._unknown, self._known) if gateway is None else (self._known, self._unknown)
+        other.pop(gateway_id, None)
+        _keep(book, gateway_id, _Remembered(time.monotonic() + LIFETIME_SECONDS, gateway))
+
+    async def _read_certificates(self, organization_id: UUID) -> _Certificates:
+        async with intake_transaction(self._database) as connection:
+            rows = await connection.fetch("SELECT * FROM known_certificates($1)", organization_id)
+        return _Certificates(time.monotonic(), {row["url"]: row["pem"] for row in rows})
 
     async def _look_up(self, gateway_id: UUID) -> KnownGateway | None:
         async with intake_transaction(self._database) as connection:
@@ -138,3 +168,11 @@ class GatewayBook:
             allowed_networks=orjson.loads(row["allowed_networks"]),
             secrets=[unsealed(sealed) for sealed in row["secrets"]],
         )
+
+
+def _keep(book: OrderedDict[UUID, T], key: UUID, value: T) -> None:
+    """Add or renew an entry; the ones that were renewed longest ago make room."""
+    book[key] = value
+    book.move_to_end(key)
+    while len(book) > _MOST_REMEMBERED:
+        book.popitem(last=False)
