@@ -84,6 +84,11 @@ class Arrival:
         return sha256(said + self.event.digest + proof).digest()
 
     @property
+    def size(self) -> int:
+        """Bytes that are kept of it, headers included."""
+        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers)
+
+    @property
     def task(self) -> str | None:
         """What is to be done about it: nothing about a forged one."""
         if self.is_pending or (self.is_verified and self.event.is_reread):
@@ -142,7 +147,7 @@ class Arrivals:
     def _take_group(self) -> list[_Waiting]:
         size, count = 0, 0
         for waiting in self._waiting[:_MOST_AT_ONCE]:
-            size += len(waiting.arrival.body)
+            size += waiting.arrival.size
             if count and size > _MOST_BYTES_AT_ONCE:
                 break
             count += 1
@@ -162,12 +167,14 @@ class Arrivals:
                     await self._store_group([single])
                 return
             log.warning("callbacks_not_stored", callbacks=len(group), error=repr(error))
-            for each in group:
-                _settle(each.stored, CallbackNotStored("The callback could not be stored; send it again."))
+            _refuse(group, CallbackNotStored("The callback could not be stored; send it again."))
+        except Exception as error:
+            # A defect: it rises where each of them waits, and those behind them have their turn.
+            _refuse(group, error)
         except BaseException as error:
-            # A defect, or the end of the process: whoever waits must hear of it, and nobody may wait for ever.
-            for each in group:
-                _settle(each.stored, error)
+            # The end of the process: nobody may wait for ever.
+            _refuse([*group, *self._waiting], error)
+            self._waiting.clear()
             raise
         else:
             for each in group:
@@ -211,6 +218,11 @@ def _still_in_time(waiting: Sequence[_Waiting]) -> list[_Waiting]:
         else:
             group.append(each)
     return group
+
+
+def _refuse(group: Sequence[_Waiting], error: BaseException) -> None:
+    for each in group:
+        _settle(each.stored, error)
 
 
 def _settle(stored: asyncio.Future[bool], error: BaseException | None = None, *, is_new: bool = False) -> None:

@@ -13,6 +13,9 @@ from services.payments.gateway_book import KnownGateway
 
 KEPT_PER_MINUTE = 60
 KEPT_BYTES_PER_DAY = 16 << 20
+# What proves nothing by itself may be all that a busy shop is sent; it is counted apart.
+PENDING_PER_MINUTE = 600
+PENDING_BYTES_PER_DAY = 64 << 20
 # Of one tenant, at all its gateways together.
 ANSWERED_PER_MINUTE = 600
 _MOST_GATEWAYS = 10_000
@@ -33,14 +36,20 @@ class FloodGate:
     """Decides which forged callbacks are kept, and counts the others."""
 
     def __init__(self) -> None:
-        self._budgets: OrderedDict[UUID, _Budget] = OrderedDict()
+        # Of each gateway two: for what is forged, and for what is pending.
+        self._budgets: OrderedDict[tuple[UUID, bool], _Budget] = OrderedDict()
         self._minute, self._of_tenants = time.monotonic(), Counter[UUID]()
 
-    def keeps(self, gateway: KnownGateway, size: int) -> bool:
-        """Whether one more forged callback of `size` bytes is to be stored; otherwise it has been counted."""
-        budget = self._budget(gateway)
+    def keeps(self, gateway: KnownGateway, size: int, *, is_pending: bool) -> bool:
+        """Whether one more callback of `size` bytes, headers included, is to be stored; otherwise it has been counted.
+
+        It is forged, or `is_pending`: not yet known to be either.
+        """
+        budget = self._budget(gateway, is_pending)
         self._of_tenants[gateway.organization_id] += 1
-        if budget.kept >= KEPT_PER_MINUTE or budget.kept_bytes + size > KEPT_BYTES_PER_DAY:
+        most = PENDING_PER_MINUTE if is_pending else KEPT_PER_MINUTE
+        most_bytes = PENDING_BYTES_PER_DAY if is_pending else KEPT_BYTES_PER_DAY
+        if budget.kept >= most or budget.kept_bytes + size > most_bytes:
             budget.uncollected += 1
             return False
         budget.kept += 1
@@ -53,7 +62,8 @@ class FloodGate:
 
     def take_counts(self) -> list[tuple[UUID, UUID, int]]:
         """Organization, gateway and number of what was not kept since the last time."""
-        counts = [(b.organization_id, id_, b.uncollected) for id_, b in self._budgets.items() if b.uncollected]
+        budgets = self._budgets.items()
+        counts = [(each.organization_id, id_, each.uncollected) for (id_, _), each in budgets if each.uncollected]
         for budget in self._budgets.values():
             budget.uncollected = 0
         return counts
@@ -61,16 +71,18 @@ class FloodGate:
     def put_back(self, counts: list[tuple[UUID, UUID, int]]) -> None:
         """Keep counting from where `take_counts` was: they could not be written."""
         for _, gateway_id, count in counts:
-            if gateway_id in self._budgets:
-                self._budgets[gateway_id].uncollected += count
+            budget = self._budgets.get((gateway_id, False)) or self._budgets.get((gateway_id, True))
+            if budget is not None:
+                budget.uncollected += count
 
-    def _budget(self, gateway: KnownGateway) -> _Budget:
+    def _budget(self, gateway: KnownGateway, is_pending: bool) -> _Budget:
         now = time.monotonic()
         if now - self._minute >= _MINUTE:
             self._minute = now
             self._of_tenants.clear()
-        budget = self._budgets.setdefault(gateway.id, _Budget(gateway.organization_id, now, now))
-        self._budgets.move_to_end(gateway.id)
+        key = gateway.id, is_pending
+        budget = self._budgets.setdefault(key, _Budget(gateway.organization_id, now, now))
+        self._budgets.move_to_end(key)
         if now - budget.minute >= _MINUTE:
             budget.minute, budget.kept = now, 0
         if now - budget.day >= _DAY:

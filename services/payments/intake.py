@@ -159,7 +159,7 @@ class Intake:
         Returns of each that was stored whether it is new.
         """
         first = kept[0]
-        if not first.is_verified and not self._flood.keeps(gateway, len(first.body)):
+        if not first.is_verified and not self._flood.keeps(gateway, first.size, is_pending=first.is_pending):
             if first.is_pending or self._flood.is_beyond_patience(gateway):
                 raise TooManyUnverified("Too many callbacks came that are not verified; send it again later.")
             return []

@@ -329,6 +329,16 @@ async def test_forgeries_of_great_size_meet_the_daily_limit(till: Till, monkeypa
     async with _fresh_door(till) as door:
         for number in range(5):
             assert (await _post(door, till, b"%d" % number * 400, "whsec_guess")).status_code == 400
+    assert len(await till.callbacks()) == 1
+
+
+@pytest.mark.feature("PAY-3")
+async def test_headers_of_great_size_meet_the_daily_limit_as_well(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flood, "KEPT_BYTES_PER_DAY", 100_000)
+    for number in range(5):
+        headers = {"Stripe-Signature": "t=1,v1=00", "X-Junk": "y" * 40_000}
+        answer = await till.door.post(f"/callbacks/{till.gateway.id}", content=b"%d" % number, headers=headers)
+        assert answer.status_code == 400
     assert len(await till.callbacks()) == 2
 
 
@@ -361,6 +371,34 @@ async def test_nobody_waits_for_ever_behind_a_database_that_hangs(till: Till, mo
     with pytest.raises(CallbackNotStored):
         await second
     assert len(await till.callbacks()) == 1
+
+
+@pytest.mark.feature("PAY-2")
+async def test_a_defect_in_one_group_leaves_those_behind_it_their_turn(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, is_writing, may_fail = Arrivals._write, asyncio.Event(), asyncio.Event()
+
+    async def failing(self: Arrivals, arrivals: Any) -> Any:
+        if not is_writing.is_set():
+            is_writing.set()
+            await may_fail.wait()
+            raise RuntimeError("a defect")
+        return await write(self, arrivals)
+
+    monkeypatch.setattr(Arrivals, "_write", failing)
+    first = asyncio.create_task(till.post(b"1"))
+    await is_writing.wait()
+    behind = [asyncio.create_task(till.post(b"%d" % number)) for number in (2, 3)]
+
+    async def are_waiting() -> bool:
+        return till.intake._arrivals is not None and len(till.intake._arrivals._waiting) == 2
+
+    await until(are_waiting)
+    may_fail.set()
+    async with asyncio.timeout(5):
+        assert [answer.status_code for answer in await asyncio.gather(first, *behind)] == [500, 200, 200]
+    assert len(await till.callbacks()) == 2
 
 
 async def _hangs(till: Till) -> bool:
