@@ -229,7 +229,7 @@ def export(
         typer.Option("--output", "-o", help="File to write; `-` is the standard output. Else, its own name."),
     ] = None,
     group: Annotated[str, typer.Option(help="products, variants, prices, categories or stock.")] = "products",
-    file_format: Annotated[str, typer.Option("--format", help="csv, ndjson, parquet or xlsx.")] = "csv",
+    file_format: Annotated[str, typer.Option("--format", help="csv, ndjson, json, parquet or xlsx.")] = "csv",
     profile: Annotated[str, typer.Option(help="crossdock, or shopify for products.")] = "crossdock",
     shop: Annotated[str | None, typer.Option(help="Code of the shop whose prices are meant.")] = None,
     zipped: Annotated[bool, typer.Option("--zip", help="Put the file into a zip.")] = False,

@@ -57,12 +57,12 @@ class _Connection(asyncpg.Connection):
         self._plans_are_good_until = time.monotonic() + _FIRST_PLANS_SECONDS
 
     def to_begin_with(self) -> str:
-        """What is said at the beginning of a transaction, with whatever else is: mostly nothing."""
+        """What is said before a transaction begins: mostly nothing."""
         if time.monotonic() < self._plans_are_good_until:
             return ""
         self._seconds_until_then *= 2
         self._plans_are_good_until = time.monotonic() + self._seconds_until_then
-        return "DISCARD PLANS; "
+        return "DISCARD PLANS"
 
 
 class _BorrowedConnection(AsyncAdapt_asyncpg_connection):

@@ -41,7 +41,7 @@ class PartedFile:
             runs.append([self.run, 1])
 
     async def join(self, job: RunningJob) -> ResultFile:
-        """Put the file together, and lay it where it stays. Raises TooManyRowsForWorkbook."""
+        """Put the file together, and lay it where it stays. Raises TooManyRowsForWorkbook, ArrayTooLarge."""
         key = f"{self.folder}/{self.name}"
         with tempfile.TemporaryDirectory(prefix="crossdock-") as name:
             folder = Path(name)

@@ -258,9 +258,10 @@ class UnitOfWork:
             statements += f"; {(self._cause or causes.of_envelope(self.envelope)).settings()}"
         connection = await self._database.acquire()
         try:
-            await connection.execute(
-                f"BEGIN; {connection.to_begin_with()}{statements}; SET LOCAL search_path = {self.service}"
-            )
+            # By itself: inside the transaction it would be a query, after which nobody can say how isolated that is.
+            if first := connection.to_begin_with():
+                await connection.execute(first)
+            await connection.execute(f"BEGIN; {statements}; SET LOCAL search_path = {self.service}")
         except BaseException:
             await self._database.release(connection)
             raise

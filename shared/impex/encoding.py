@@ -1,10 +1,14 @@
 """Which characters a file's bytes are: told by its first bytes, or by the uploader."""
 
 import codecs
+import re
+from pathlib import Path
 
 from shared.impex.errors import EmptyFile, NotATable, NotAText, UnknownEncoding
 
 HEAD_BYTES = 256 * 1024
+# How much of a text is shown to say how it was read.
+_AROUND = 30
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -35,6 +39,8 @@ _OTHER_TEXTS = (
     (("%!ps", "{\\rtf"), "It is a document for printing: export the table itself as CSV."),
 )
 
+# What a text is taken for that is nothing else, and how people call it.
+_FALLBACK, GUESSED = "cp1252", "windows-1252"
 _READABLE = {
     codecs.lookup(name).name
     for name in (
@@ -98,7 +104,7 @@ def _detected(head: bytes) -> str:
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < HEAD_BYTES)
     except UnicodeDecodeError:
-        return "utf-8" if _is_damaged_utf8(head) else "cp1252"
+        return "utf-8" if _is_damaged_utf8(head) else _FALLBACK
     return "utf-8"
 
 
@@ -107,3 +113,16 @@ def _is_damaged_utf8(head: bytes) -> bool:
     text = head.decode("utf-8", "replace")
     damaged = text.count("\ufffd")
     return sum(character > "\x7f" for character in text) - damaged > damaged
+
+
+def guessed_word(path: Path, encoding: str) -> str | None:
+    """A piece of the head of a file around its first character that is only guessed; None where nothing is."""
+    if encoding != _FALLBACK:
+        return None
+    with path.open("rb") as file:
+        text = file.read(HEAD_BYTES).decode(encoding, "replace")
+    found = re.search(r"[^\x00-\x7f]", text)
+    if found is None:
+        return None
+    begin = max(text.rfind("\n", 0, found.start()) + 1, found.start() - _AROUND)
+    return text[begin : found.end() + _AROUND].splitlines()[0]

@@ -1,4 +1,4 @@
-"""Rows of texts as files: CSV, NDJSON, Parquet and XLSX, perhaps in a zip.
+"""Rows of texts as files: CSV, NDJSON, JSON, Parquet and XLSX, perhaps in a zip.
 
 A file is made of parts that are written one by one, at any time and by anybody, and put together at the end, so that
 long work can be killed and go on. The cells are the same texts in every format; what is empty is null where there is
@@ -10,13 +10,14 @@ import io
 import shutil
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 import orjson
 
 from shared.errors import ValidationFailed
+from shared.impex import json_array
 from shared.impex.workbook_file import write_workbook
 from shared.impex.writing_guard import RISKY, escaped, guarded
 
@@ -41,6 +42,12 @@ class TooManyRowsForWorkbook(ValidationFailed):
     title = "There are too many rows for a workbook"
 
 
+class ArrayTooLarge(ValidationFailed):
+    """An array of JSON is read to 100 MB; a larger one could not be imported again."""
+
+    title = "The file is too large for one array of JSON"
+
+
 class FileFormat(ABC):
     """One format. Holds no state: one instance serves all files."""
 
@@ -55,7 +62,7 @@ class FileFormat(ABC):
     def join(self, headings: Sequence[str], parts: Sequence[Path], out: BinaryIO, folder: Path) -> None:
         """Write the file of these parts, in constant memory; `folder` is for what needs a file of its own.
 
-        Raises TooManyRowsForWorkbook.
+        Raises TooManyRowsForWorkbook, ArrayTooLarge.
         """
 
 
@@ -92,6 +99,28 @@ class NdJson(FileFormat):
 
     def join(self, headings: Sequence[str], parts: Sequence[Path], out: BinaryIO, folder: Path) -> None:
         _copy(parts, out)
+
+
+class JsonArray(NdJson):
+    """One array of such objects, each on a line of its own."""
+
+    name = "json"
+    media_type = "application/json"
+
+    def join(self, headings: Sequence[str], parts: Sequence[Path], out: BinaryIO, folder: Path) -> None:
+        written = 0
+        for line in _lines(parts):
+            piece = (b",\n" if written else b"[\n") + line.rstrip(b"\n")
+            written += out.write(piece)
+            if written > json_array.MOST_BYTES - len(_END):
+                raise ArrayTooLarge(
+                    f"An array of more than {json_array.MOST_BYTES >> 20} MB is not read again: choose NDJSON, one"
+                    " object a line."
+                )
+        out.write(_END if written else b"[]\n")
+
+
+_END = b"\n]\n"
 
 
 class Parquet(FileFormat):
@@ -143,13 +172,13 @@ class Xlsx(FileFormat):
         write_workbook(_rows_of(headings, parts), out)
 
 
-FORMATS: dict[str, FileFormat] = {each.name: each for each in (Csv(), NdJson(), Parquet(), Xlsx())}
+FORMATS: dict[str, FileFormat] = {each.name: each for each in (Csv(), NdJson(), JsonArray(), Parquet(), Xlsx())}
 
 
 def write_file(
     form: FileFormat, headings: Sequence[str], parts: Sequence[Path], target: Path, zipped_as: str | None
 ) -> None:
-    """Put the file together at `target`, or in a zip under the name `zipped_as`. Raises TooManyRowsForWorkbook."""
+    """Put the file together at `target`, or in a zip under the name `zipped_as`. Raises as `join` does."""
     folder = target.parent
     with target.open("wb") as file:
         if zipped_as is None:
@@ -170,13 +199,17 @@ def _rows_of(headings: Sequence[str], parts: Iterable[Path]) -> Iterable[Sequenc
     """The rows of a sheet. Raises TooManyRowsForWorkbook."""
     yield headings
     number = 1
+    for line in _lines(parts):
+        number += 1
+        if number > SHEET_ROWS:
+            raise TooManyRowsForWorkbook(f"A sheet has room for {SHEET_ROWS - 1} rows: choose another format.")
+        yield orjson.loads(line)
+
+
+def _lines(parts: Iterable[Path]) -> Iterator[bytes]:
     for part in parts:
         with part.open("rb") as lines:
-            for line in lines:
-                number += 1
-                if number > SHEET_ROWS:
-                    raise TooManyRowsForWorkbook(f"A sheet has room for {SHEET_ROWS - 1} rows: choose another format.")
-                yield orjson.loads(line)
+            yield from lines
 
 
 def _copy(parts: Iterable[Path], out: BinaryIO) -> None:

@@ -23,6 +23,10 @@ class ImportNotHeld(Conflict):
     """Only an import that was held can be confirmed."""
 
 
+class ImportOvertaken(Conflict):
+    """A later file of the same drop folder went in while this one was held."""
+
+
 class NotADryRun(Conflict):
     """Only a dry run can be applied; this import has written already."""
 

@@ -73,12 +73,26 @@ async def same_as(uow: UnitOfWork, import_id: UUID, group: str, sha256: str) -> 
     return found
 
 
+async def find_overtaking(uow: UnitOfWork, row: asyncpg.Record) -> asyncpg.Record | None:
+    """The first import of this one's drop folder and group that came after it and went in, or still may."""
+    return await uow.fetchrow(
+        "SELECT i.file_name, i.created_at FROM imports i JOIN jobs j ON j.id = i.job_id WHERE i.origin = 'drop_folder'"
+        " AND i.item_group = $2 AND split_part(i.origin_detail, '/', 1) = split_part($3, '/', 1)"
+        " AND (i.created_at, i.id) > (SELECT created_at, id FROM imports WHERE id = $1) AND NOT i.is_held"
+        " AND NOT i.dry_run AND i.rerun_of IS NULL AND j.state <> 'failed' ORDER BY i.created_at, i.id LIMIT 1",
+        row["id"],
+        row["item_group"],
+        row["origin_detail"],
+    )
+
+
 async def note_opened(
     uow: UnitOfWork, import_id: UUID, reading: ImportReading, harms: Sequence[Harm], *, is_held: bool
 ) -> None:
-    """Write down how a file is read, and what it would take away; without harms those that were confirmed stay."""
+    """Write down how a file is read, and what it would take away. Held, it waits for somebody to confirm that."""
     await uow.execute(
-        "UPDATE imports SET read_as = $2, harms = coalesce($3, harms), is_held = $4 WHERE id = $1",
+        "UPDATE imports SET read_as = $2, harms = $3, is_held = $4,"
+        " confirmed_by = CASE WHEN NOT $4 THEN confirmed_by END WHERE id = $1",
         import_id,
         reading.model_dump_json(),
         orjson.dumps([harm.model_dump() for harm in harms]).decode() if harms else None,

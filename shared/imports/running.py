@@ -22,6 +22,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from shared import blobs
 from shared.causes import Cause
@@ -29,6 +30,8 @@ from shared.contracts.platform.events import AlertRaised
 from shared.contracts.platform.imports import Harm, ImportReading, ImportSample, SampleKind
 from shared.contracts.platform.shapes import Actor, ResultFile
 from shared.errors import CrossdockError
+from shared.impex.arranging import ArrangedSource
+from shared.impex.encoding import GUESSED, guessed_word
 from shared.impex.error_file import ERROR_FILE_TYPES, write_error_file
 from shared.impex.json_lines import JsonLinesSource
 from shared.impex.opening import ReadingOptions, open_source
@@ -95,6 +98,14 @@ def _lines(source: Source) -> int | None:
     with source.path.open("rb") as file:
         count = sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
     return max(count - 1, 1)
+
+
+def _guessed(source: Source, said: str | None) -> str | None:
+    """A piece of a text whose encoding nobody has said, and nothing in it says."""
+    original = source.original if isinstance(source, ArrangedSource) else source
+    if said is not None or not isinstance(original, CsvSource | JsonLinesSource):
+        return None
+    return guessed_word(original.path, original.encoding)
 
 
 async def _row(job: RunningJob) -> asyncpg.Record:
@@ -176,10 +187,12 @@ class _Run:
     # --- before anything is written
 
     async def _weigh(self, lines: int | None) -> bool:
-        """Begin, unless it would take away too much and nobody has said yes to that."""
-        is_confirmed = self._job.parameters.get("confirmed", False)
-        harms = [] if is_confirmed else await self._harms()
-        is_held = not self._is_dry and any(self._is_too_much(harm) for harm in harms)
+        """Begin, unless it would take away too much and nobody has said yes to that much."""
+        harms = await self._harms()
+        confirmed = self._confirmed()
+        is_held = not self._is_dry and any(
+            self._is_too_much(harm) and harm.count > confirmed.get(harm.what, 0) for harm in harms
+        )
         async with self._job.step() as uow:
             await rows.note_opened(uow, self._id, self._reading(), harms, is_held=is_held)
             await rows.announce(uow, self._id)
@@ -187,12 +200,18 @@ class _Run:
                 _tell(uow, self._row, "is held: it would take away more than it may without being confirmed")
                 self._job.note("Held: it would take away more than it may without being confirmed.")
                 return False
-            await rows.keep_remarks(uow, self._id, self._beginning())
+            await self._remark_on_file(uow)
             is_checked = self._is_dry or self._takes_all
             self._job.checkpoint = {"phase": "check" if is_checked else "write"}
             passes = 2 if is_checked and not self._is_dry else 1
             self._job.total = None if lines is None else lines * passes
         return True
+
+    def _confirmed(self) -> dict[str, int]:
+        """How much of what somebody has said yes to: no more than that, however long ago."""
+        if not self._job.parameters.get("confirmed", False):
+            return {}
+        return {harm["what"]: harm["count"] for harm in orjson.loads(self._row["harms"] or "[]")}
 
     def _reading(self) -> ImportReading:
         source = self._source
@@ -211,11 +230,17 @@ class _Run:
         percent: int = self._row["guard_percent"]
         return percent < 100 and harm.count * 100 > percent * harm.of
 
-    def _beginning(self) -> list[Notice]:
-        if self._row["same_as"] is None or self._is_dry:
-            return []
-        message = f"The same file was imported before, as {self._row['same_as']}."
-        return [Notice(1, None, None, "imported_before", message)]
+    async def _remark_on_file(self, uow: UnitOfWork) -> None:
+        """What is to be said about the file as a whole."""
+        notices = []
+        if self._row["same_as"] is not None and not self._is_dry:
+            message = f"The same file was imported before, as {self._row['same_as']}."
+            notices.append(Notice(1, None, None, "imported_before", message))
+        if (word := await asyncio.to_thread(_guessed, self._source, self._row["encoding"])) is not None:
+            message = f"The file is not UTF-8 and was read as {GUESSED}. Is this text right? If not, name its encoding."
+            notices.append(Notice(1, None, word, "encoding_guessed", message))
+        self._job.count("notices", len(notices))
+        await rows.keep_remarks(uow, self._id, notices)
 
     # --- chunk by chunk
 
@@ -270,8 +295,8 @@ class _Run:
         async with self._job.step() as uow:
             # What was counted and said is counted and said again as it is done.
             await rows.forget_remarks(uow, self._id)
-            await rows.keep_remarks(uow, self._id, self._beginning())
             self._job.counters.clear()
+            await self._remark_on_file(uow)
             self._job.checkpoint = {"phase": "write"}
 
     async def _write(self) -> None:

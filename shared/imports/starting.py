@@ -135,11 +135,20 @@ def _check_kept(row: asyncpg.Record) -> None:
 
 
 async def confirm(uow: UnitOfWork, import_id: UUID) -> Import:
-    """Let a held import go on. Raises ImportNotFound, ImportNotHeld, ImportFileNotThere."""
+    """Let a held import go on: as far as what it would take away has not become more in the meantime.
+
+    Raises ImportNotFound, ImportNotHeld, ImportOvertaken, ImportFileNotThere.
+    """
     row = await rows.get(uow, import_id, for_update=True)
     if not row["is_held"] or row["state"] != "succeeded":
         raise errors.ImportNotHeld("This import does not wait to be confirmed.")
     _check_kept(row)
+    if row["origin"] == "drop_folder" and (later := await rows.find_overtaking(uow, row)):
+        raise errors.ImportOvertaken(
+            f"'{later['file_name']}' came into the same folder after this file and was taken on"
+            f" {later['created_at']:%Y-%m-%d at %H:%M} UTC: what it wrote would be overwritten with older values."
+            " Upload this file if that is meant."
+        )
     job = await jobs.create(uow, IMPORT_JOB, {"import_id": str(import_id), "confirmed": True})
     await uow.execute(
         "UPDATE imports SET is_held = false, confirmed_by = $2, job_id = $3 WHERE id = $1",

@@ -201,6 +201,14 @@ class WooShop(Doors):
         return Response(b"\x89PNG\r\n\x1a\n" + request.path_params["name"].encode(), media_type="image/png")
 
 
+class OldWooShop(WooShop):
+    """A site of a version before 10.3."""
+
+    def __init__(self, page_size: int = 3) -> None:
+        super().__init__(page_size)
+        self.has_flat_variations = False
+
+
 def _throttled() -> Response:
     return Response("Too many requests", 429, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 

@@ -23,6 +23,7 @@ _ID = r"(\d+)"
 class Doors(Saving):
     """A site as it is asked.
 
+    `has_flat_variations`: since 10.3 they are all listed at once, before that product by product, and say less.
     `plugin`: the namespace of a plug-in for shipment tracking (`wc-shipment-tracking/v3`, or `wc/v3`). `has_brands`:
     versions before 9.6 have none. `keeps_totals`: a proxy takes `X-WP-Total` away.
     """
@@ -32,7 +33,7 @@ class Doors(Saving):
         self.writes: list[RemoteWrite] = []
         self.requests: list[tuple[str, str, JsonObject, Any]] = []
         self.plugin: str | None = None
-        self.has_brands, self.keeps_totals = True, False
+        self.has_brands, self.has_flat_variations, self.keeps_totals = True, True, False
         self.currency, self.weight_unit = CURRENCY, "kg"
         self.carriers: tuple[str, ...] = ("DHL", "UPS")
         self.doorman = Doorman()
@@ -82,12 +83,7 @@ class Doors(Saving):
             ("POST", f"{v3}/products/batch", self._batch_products),
             ("GET", f"{v3}/products/{_ID}", self._get_product),
             ("PUT", f"{v3}/products/{_ID}", self._put_product),
-            ("GET", f"{v3}/variations", lambda request, _: listing(request, self.variations.values())),
-            (
-                "GET",
-                f"{v3}/products/{_ID}/variations",
-                lambda request, _, id_: listing(request, self.variations_of(id_)),
-            ),
+            ("GET", f"{v3}/products/{_ID}/variations", self._list_variations),
             ("POST", f"{v3}/products/{_ID}/variations/batch", self._batch_variations),
             ("GET", f"{v3}/orders", lambda request, _: listing(request, self.orders.values())),
             ("GET", f"{v3}/orders/{_ID}", lambda request, _, id_: trimmed(request, self._order(id_))),
@@ -96,6 +92,8 @@ class Doors(Saving):
             ("GET", f"{v3}/orders/{_ID}/notes", lambda _, __, id_: self.notes.get(self._order(id_)["id"], [])),
             ("POST", f"{v3}/orders/{_ID}/notes", self._create_note),
         ]
+        if self.has_flat_variations:
+            routes.append(("GET", f"{v3}/variations", lambda request, _: listing(request, self.variations.values())))
         for kind in ("categories", "tags", *(["brands"] if self.has_brands else [])):
             routes += [
                 (
@@ -134,7 +132,17 @@ class Doors(Saving):
         return listing(request, [self._seen(node, request) for node in self.products.values()])
 
     def _get_product(self, request: Request, _: Any, product_id: int) -> JsonObject:
+        if product_id in self.variations:
+            return trimmed(request, self.variations[product_id])
         return trimmed(request, self._seen(self._product(product_id), request))
+
+    def _list_variations(self, request: Request, _: Any, product_id: int) -> JSONResponse:
+        nodes = self.variations_of(product_id)
+        if not self.has_flat_variations:
+            nodes = [
+                {name: value for name, value in node.items() if name not in ("type", "parent_id")} for node in nodes
+            ]
+        return listing(request, nodes)
 
     def _create_product(self, request: Request, body: JsonObject) -> JSONResponse:
         check_types(body)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from shared.identifiers import new_id
 from shared.messaging.outbox import SentEvent
 from tests.conftest import Servers
 from tests.doors import Client, caller_of, eventually
+from tests.factories.catalog import Catalog, csv_file, shopify_row
 from tests.factories.orders import Seller
 from tests.gateway.credentials import founded, token_of
 
@@ -133,6 +135,61 @@ async def test_orders_are_followed_as_they_move(address: str, client: Client, se
         second = await moved_once(seller, live)
         told = await follower.hear()
         assert (told["id"], told["payload"]["data"]["orderPlaced"]["number"]) == ("2", second["number"])
+
+
+IMPORT = """subscription ($id: UUID!) {
+  importProgress(importId: $id) { uuid state counters harms { what count of } confirmedBy { kind } }
+}"""
+
+
+@pytest.mark.feature("CAT-6", "CAT-9")
+async def test_an_import_is_followed_to_where_it_is_held_and_again_to_its_end(
+    address: str, process: topology.Surrounded, client: Client
+) -> None:
+    catalog = Catalog(process)
+    await catalog.open_shop()
+    admin = client.speaking_as(caller_of(catalog.organization_id))
+
+    async def progress(follower: Follower, import_id: str) -> list[dict[str, Any]]:
+        await follower.say("subscribe", id=import_id, payload={"query": IMPORT, "variables": {"id": import_id}})
+        heard = await follower.hear_until(lambda message: message["type"] != "next")
+        assert heard.pop() == {"type": "complete", "id": import_id}
+        return [message["payload"]["data"]["importProgress"] for message in heard]
+
+    async def started(path: str, **sent: Any) -> str:
+        answer = await client.post(f"/v1/imports{path}", headers=admin, **sent)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    async with connected(address) as follower:
+        await follower.begin(admin)
+        first = await progress(follower, await started("", content=csv_file([shopify_row(f"p-{n}") for n in range(4)])))
+        assert (first[-1]["state"], first[-1]["counters"]["products_inserted"]) == ("SUCCEEDED", 4)
+        assert all(before != after for before, after in pairwise(first)), "what is as it was is not said again"
+        held_id = await started("?mode=delete", content=b"Handle\np-1\np-2\n")
+        held = (await progress(follower, held_id))[-1]
+        assert (held["state"], held["harms"]) == ("HELD", [{"what": "products_archived", "count": 2, "of": 4}])
+        assert (held["uuid"], held["confirmedBy"]) == (held_id, None)
+        await started(f"/{held_id}/confirm")
+        done = (await progress(follower, held_id))[-1]
+        assert (done["state"], done["counters"]["products_archived"]) == ("SUCCEEDED", 2)
+        assert done["confirmedBy"] == {"kind": "client"}
+        # Neither others, nor what is none.
+        await follower.say("subscribe", id="none", payload={"query": IMPORT, "variables": {"id": str(new_id())}})
+        (refused,) = await follower.hear_until(lambda message: message["type"] in ("error", "next"))
+        assert problem_of(refused) == "import_not_found"
+    async with connected(address) as stranger:
+        await stranger.begin(client.speaking_as(caller_of(new_id())))
+        await stranger.say("subscribe", id="1", payload={"query": IMPORT, "variables": {"id": held_id}})
+        assert problem_of(await stranger.hear()) == "import_not_found"
+
+
+def problem_of(message: dict[str, Any]) -> str:
+    """The code of the one problem that a message tells."""
+    told = message["payload"]
+    (problem,) = told if message["type"] == "error" else told["errors"]
+    code: str = problem["extensions"]["code"]
+    return code
 
 
 async def test_where_only_registered_operations_are_run_a_socket_runs_no_other(

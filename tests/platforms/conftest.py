@@ -23,7 +23,7 @@ from tests.fakes.files import FilesShop, SftpShop
 from tests.fakes.platforms import FakeShop
 from tests.fakes.prestashop import PrestaShop
 from tests.fakes.shopify import CLIENT_SECRET, ShopifyShop
-from tests.fakes.woocommerce import WEBHOOK_SECRET, WooShop
+from tests.fakes.woocommerce import WEBHOOK_SECRET, OldWooShop, WooShop
 
 FAKES: dict[str, Callable[[], FakeShop]] = {
     "agent": AgentShop,
@@ -33,6 +33,7 @@ FAKES: dict[str, Callable[[], FakeShop]] = {
     "prestashop": PrestaShop,
     "shopify": ShopifyShop,
     "woocommerce": WooShop,
+    "woocommerce before 10.3": OldWooShop,
 }
 # Platforms that answer nothing to what is written, and why.
 ONE_WAY = {"files": "a file says nothing back: what becomes of it shows in the next file that comes in"}

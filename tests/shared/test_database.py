@@ -7,8 +7,11 @@ import orjson
 import pytest
 
 from shared import database as database_module
+from shared.bus.envelope import service_envelope
 from shared.database import Database
+from shared.identifiers import new_id
 from shared.settings import Settings
+from shared.unit_of_work import UnitOfWork
 
 pytestmark = pytest.mark.feature("ORD-1")
 
@@ -76,3 +79,17 @@ async def test_a_connection_plans_anew_each_time_it_is_twice_as_old(database: Da
             if connection.to_begin_with():
                 ages.append(quarter / 4)
     assert ages == [0.5, 1.5, 3.5, 7.5]
+
+
+@pytest.mark.feature("CAT-10")
+async def test_a_transaction_says_how_isolated_it_is_also_where_plans_are_forgotten(
+    database: Database, watch: Watch
+) -> None:
+    for _ in range(2):
+        watch.now += 60
+        uow = UnitOfWork("catalog", database, service_envelope("catalog", new_id()), None, None)  # type: ignore[arg-type]
+        try:
+            await uow.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            assert await uow.fetchval("SHOW transaction_isolation") == "repeatable read"
+        finally:
+            await uow.rollback()

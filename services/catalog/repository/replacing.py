@@ -95,13 +95,14 @@ async def _leave_categories(uow: UnitOfWork, described: str) -> set[UUID]:
     return {row["product_id"] for row in rows}
 
 
-async def remove_empty_prices(uow: UnitOfWork, price_list_id: UUID) -> list[UUID]:
-    """Remove the price of each staged variant whose price cell is empty; returns the product of each."""
+async def remove_empty_prices(uow: UnitOfWork, price_list_id: UUID, kept: Iterable[UUID]) -> list[UUID]:
+    """Remove the price of each staged variant whose price cell is empty, but of those `kept`; each one's product."""
     rows = await uow.fetch(
         "DELETE FROM prices p USING staged_variants s WHERE p.price_list_id = $1 AND p.variant_id = s.id"
         " AND p.minimum_quantity = 1 AND p.centre = '' AND p.starts_at = '-infinity' AND s.price IS NULL"
-        " RETURNING s.product_id",
+        " AND s.id <> ALL($2) RETURNING s.product_id",
         price_list_id,
+        list(kept),
     )
     return [row["product_id"] for row in rows]
 

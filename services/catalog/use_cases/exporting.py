@@ -55,7 +55,7 @@ class _Work:
 
 
 async def run(job: RunningJob) -> None:
-    """Export what a job says. Raises CellTooLong, TooManyRowsForWorkbook; nothing is left then but the reason."""
+    """Export what a job says. Raises what parts and `join` of a format raise; nothing is left then but the reason."""
     work = await _work(job)
     try:
         if "last" not in job.checkpoint:
@@ -207,7 +207,7 @@ def _part(work: _Work, portion: Portion) -> tuple[bytes, int]:
 
 
 async def _finish(job: RunningJob, work: _Work) -> None:
-    """Put the file together, and say that it is there. Raises TooManyRowsForWorkbook."""
+    """Put the file together, and say that it is there. Raises TooManyRowsForWorkbook, ArrayTooLarge."""
     made = await work.file.join(job)
     async with job.step():
         # What was removed since the beginning was not there to be read.

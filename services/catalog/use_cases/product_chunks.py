@@ -1,7 +1,8 @@
 """One chunk of a product file: products, variants, categories, pictures and prices; stock figures are passed on.
 
 Decisions of the merge: an empty cell says nothing and leaves what is stored; pictures, where given, replace those that
-are stored; categories are added to; a price comes with its list price, so that an empty list price ends a reduction.
+are stored; categories are added to; a price comes with its list price, so that an empty list price ends a reduction; a
+supplier's file leaves prices alone that anybody but a supplier's file has written.
 A new product that stands in no category is put into one named after its type, or `Uncategorised`, as what stands in
 none is not sold anywhere. A new product without a status is active.
 """
@@ -21,6 +22,7 @@ from services.catalog.repository import (
     prices,
     shops,
     staging,
+    supplier_prices,
     text_files,
 )
 from services.catalog.repository.categories import Path
@@ -74,6 +76,8 @@ class ProductImport:
         self._counted = categories.Counted(is_dry=import_id is None)
         self._has_prices = "price" in file.fields
         self._is_in_full = further_fields.are_in(file.fields, file.layout.languages())
+        # Of the chunk that was written last, variants whose price is the merchant's own.
+        self.kept_prices: set[UUID] = set()
         self.layout = file.layout
         self._sku_heading = self.layout.header[self.layout.sku] if self.layout.has_skus else None
 
@@ -215,7 +219,13 @@ class ProductImport:
     ) -> set[UUID]:
         """Prices into the shop's own list; products already announced as changed are not announced again."""
         priced = {v.id: p.id for p in products for v in p.variants if v.record.price is not None}
-        if self._shop is None or price_list_id is None or not (priced or new.prices):
+        if self._shop is None or price_list_id is None:
+            return set()
+        if self._file.profile.name == supplier_prices.PROFILE:
+            self.kept_prices = await supplier_prices.keep_own(uow, price_list_id)
+            job.count("prices_kept", len(self.kept_prices & priced.keys()))
+            priced = {id_: product for id_, product in priced.items() if id_ not in self.kept_prices}
+        if not (priced or new.prices):
             return set()
         written = await staging.write_prices(uow, price_list_id, has_list_price="list_price" in self._file.fields)
         _count(job, "prices", len(priced) + new.prices, len(written.inserted), len(written.updated))

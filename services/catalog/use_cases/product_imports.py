@@ -118,7 +118,7 @@ class WrittenProducts(GroupFile):
         replacing.announce(uow, emptied.of_products - changed)
         if self._shop is not None and "price" in self._file.fields:
             price_list_id = await prices.standard_list(uow, self._shop)
-            without = await replacing.remove_empty_prices(uow, price_list_id)
+            without = await replacing.remove_empty_prices(uow, price_list_id, self._import.kept_prices)
             job.count("prices_deleted", len(without))
             await prices.announce(uow, self._shop.id, sorted(set(without)))
             emptied.of_products.update(without)

@@ -125,7 +125,7 @@ async def list_open(uow: UnitOfWork, listing_ids: Sequence[UUID], direction: Dir
 # index that ends where there are enough: a join would read all that is queued, for every batch of it.
 _DUE = (
     "c.connection_id = $1 AND c.direction = $2 AND c.entity = kinds.entity AND c.state = 'queued'"
-    " AND coalesce(c.next_attempt_at, now()) <= now() AND {which}"
+    " AND coalesce(c.next_attempt_at, now()) <= now() AND ($6::uuid IS NULL OR c.run_id = $6) AND {which}"
 )
 _QUEUED = f"""
 WITH records AS MATERIALIZED (
@@ -160,8 +160,9 @@ async def list_queued(
     which: Which,
     after: UUID | None,
     most: int,
+    run_id: UUID | None = None,
 ) -> list[asyncpg.Record]:
-    """Changes to be made now, of so many records, by record."""
+    """Changes to be made now, of so many records, by record; with `run_id` those alone that this run tries again."""
     return await uow.fetch(
         _QUEUED.replace("{which}", _WHICH[which]),
         connection_id,
@@ -169,17 +170,20 @@ async def list_queued(
         entities,
         after,
         most,
+        run_id,
     )
 
 
-async def requeue_failed(uow: UnitOfWork, connection_id: UUID, direction: Direction, entities: Sequence[str]) -> int:
-    """What failed is tried again."""
+async def requeue_failed(uow: UnitOfWork, connection_id: UUID, failed_in: UUID, run_id: UUID) -> int:
+    """What failed in a run, or in one that tried that again, is tried again by another."""
     status = await uow.execute(
-        "UPDATE changes SET state = 'queued', attempts = 0, next_attempt_at = NULL, updated_at = now()"
-        " WHERE connection_id = $1 AND direction = $2 AND entity = ANY($3) AND state = 'failed'",
+        "UPDATE changes SET state = 'queued', attempts = 0, next_attempt_at = NULL, updated_at = now(), run_id = $3"
+        " WHERE connection_id = $1 AND state = 'failed' AND run_id IN (WITH RECURSIVE tries AS (SELECT $2::uuid AS id"
+        "  UNION SELECT e.id FROM executions e JOIN tries t ON e.rerun_of = t.id WHERE e.connection_id = $1)"
+        " SELECT id FROM tries)",
         connection_id,
-        direction,
-        entities,
+        failed_in,
+        run_id,
     )
     return int(status.rpartition(" ")[2])
 
@@ -218,26 +222,42 @@ async def settle(uow: UnitOfWork, change_ids: Sequence[UUID], state: ChangeState
     )
 
 
-async def settle_tried(uow: UnitOfWork, tried: Sequence[asyncpg.Record], state: ChangeState, reason: str) -> None:
-    """What came of changes as they were tried; one that was renewed, or decided on, meanwhile is another."""
+async def fail(uow: UnitOfWork, change_ids: Sequence[UUID], reason: str, run_id: UUID) -> None:
+    """These failed in this run."""
     await uow.execute(
-        f"UPDATE changes c SET state = $3, reason = $4, updated_at = now() {_AS_TRIED}",  # noqa: S608
-        *_tried(tried),
-        state,
+        "UPDATE changes SET state = 'failed', reason = $2, run_id = $3, updated_at = now() WHERE id = ANY($1)",
+        change_ids,
         reason,
+        run_id,
     )
 
 
-async def put_off(uow: UnitOfWork, tried: Sequence[asyncpg.Record], reason: str, most_attempts: int) -> list[UUID]:
-    """Try these again later, ever later; beyond `most_attempts` they fail. Returns those that did."""
+async def settle_tried(
+    uow: UnitOfWork, tried: Sequence[asyncpg.Record], state: ChangeState, reason: str, run_id: UUID
+) -> None:
+    """What came of changes as this run tried them; one that was renewed, or decided on, meanwhile is another."""
+    await uow.execute(
+        f"UPDATE changes c SET state = $3, reason = $4, run_id = $5, updated_at = now() {_AS_TRIED}",  # noqa: S608
+        *_tried(tried),
+        state,
+        reason,
+        run_id,
+    )
+
+
+async def put_off(
+    uow: UnitOfWork, tried: Sequence[asyncpg.Record], reason: str, most_attempts: int, run_id: UUID
+) -> list[UUID]:
+    """Try these again later, ever later; beyond `most_attempts` they fail in this run. Returns those that did."""
     rows = await uow.fetch(
-        "UPDATE changes c SET attempts = attempts + 1, reason = $3, updated_at = now(),"  # noqa: S608
+        "UPDATE changes c SET attempts = attempts + 1, reason = $3, run_id = $5, updated_at = now(),"  # noqa: S608
         " state = CASE WHEN attempts + 1 >= $4 THEN 'failed' ELSE 'queued' END,"
         " next_attempt_at = now() + make_interval(secs => least(3600, 30 * power(2, least(attempts, 10)))"
         f" * (0.75 + random() / 2)) {_AS_TRIED} RETURNING c.id, c.state",
         *_tried(tried),
         reason,
         most_attempts,
+        run_id,
     )
     return [row["id"] for row in rows if row["state"] == "failed"]
 

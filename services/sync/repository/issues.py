@@ -60,6 +60,18 @@ SET class = CASE WHEN i.class = 'error' THEN i.class ELSE excluded.class END, me
 """
 
 
+async def list_subjects(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, execution_id: UUID) -> set[str]:
+    """What was open of records when this run ended, and still is."""
+    rows = await uow.fetch(
+        "SELECT subject FROM issues WHERE connection_id = $1 AND feed = $2 AND execution_id = $3"
+        " AND resolved_at IS NULL AND subject <> $2",
+        connection_id,
+        feed,
+        execution_id,
+    )
+    return {row["subject"] for row in rows}
+
+
 async def resolve(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, subjects: Sequence[str]) -> None:
     """It works again: whatever was open of these subjects is over."""
     await uow.execute(

@@ -25,8 +25,11 @@ async def check_names(
 ) -> None:
     """Whether centres, places and categories that are newly named are there. Raises InvalidConnectionSettings."""
     wrong: list[dict[str, Any]] = []
+    wrong += [
+        _entry("unknown_place", f"The platform has no place '{place}'", "locations", place)
+        for place in unknown_places(greeting, before, after)
+    ]
     if after.locations != before.locations:
-        wrong += _unknown_places(greeting, after.locations)
         wrong += await _unknown_centres(uow, after.locations)
     if after.default_categories != before.default_categories:
         known = (await uow.ask(FindRootCategories(names=after.default_categories))).names
@@ -39,14 +42,12 @@ async def check_names(
         raise InvalidConnectionSettings("; ".join(each["message"] for each in wrong[:5]) + ".", wrong)
 
 
-def _unknown_places(greeting: Greeting | None, locations: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A platform that names none of its places may have any."""
+def unknown_places(greeting: Greeting | None, before: ConnectionSettings, after: ConnectionSettings) -> list[str]:
+    """Places that are newly named and that the platform has not told of. One that tells of none may have any."""
     known = {place.external_id for place in greeting.places} if greeting else set()
-    return [
-        _entry("unknown_place", f"The platform has no place '{place}'", "locations", place)
-        for place in locations
-        if known and place not in known
-    ]
+    if not known or after.locations == before.locations:
+        return []
+    return [place for place in after.locations if place not in known]
 
 
 async def _unknown_centres(uow: UnitOfWork, locations: Mapping[str, str]) -> list[dict[str, Any]]:

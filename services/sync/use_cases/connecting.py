@@ -14,7 +14,7 @@ from services.sync.repository import connections, creations, feeds, listings, st
 from services.sync.repository.shops import SHOPS
 from services.sync.sealing import sealed
 from services.sync.use_cases import agents, schedules, sessions
-from services.sync.use_cases.configuring import check_names, merged
+from services.sync.use_cases.configuring import check_names, merged, unknown_places
 from services.sync.use_cases.creating import FIND_CANDIDATES
 from shared import clock, jobs
 from shared.bus.envelope import ShopNotFound
@@ -148,7 +148,8 @@ async def change(
         known = ConnectionSettings.model_validate_json(before["settings"])
     values: dict[str, Any] = {}
     wanted = merged(known, given["settings"]) if "settings" in given else known
-    if "credentials" in given or wanted.platform != known.platform:
+    has_new_places = bool(unknown_places(_greeting(before["greeting"]), known, wanted))
+    if "credentials" in given or wanted.platform != known.platform or has_new_places:
         values = await _greeted(uow, before, wanted, given)
         # What was tried is what is kept: not beside something else that was changed meanwhile.
         expected_version = before["version"] if expected_version is None else expected_version

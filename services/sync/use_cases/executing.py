@@ -58,6 +58,11 @@ class Run:
         return connection_id
 
     @property
+    def only(self) -> UUID | None:
+        """Where this run is for what has failed before: of changes, those alone that carry this id."""
+        return None if self.rerun_of is None else UUID(str(self.job.id))
+
+    @property
     def orders_from(self) -> datetime:
         """Orders placed before that are left alone."""
         return orders_from(self.settings, self.connection["created_at"])
@@ -130,10 +135,10 @@ async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
 
 
 async def _take_up_failed(run: Run) -> None:
-    """What failed before is tried again, once, where this run is for nothing else."""
+    """What failed in the run that this one repeats is tried again, where this run is for nothing else."""
     if run.rerun_of is not None and "taken_up" not in run.job.checkpoint:
         async with run.job.step() as uow:
-            count = await changes.requeue_failed(uow, run.connection_id, run.rule.direction, run.rule.entities)
+            count = await changes.requeue_failed(uow, run.connection_id, run.rerun_of, run.job.id)
             run.job.checkpoint["taken_up"] = count
 
 

@@ -62,7 +62,8 @@ async def _begin(run: Run) -> None:
     async with run.job.step() as uow:
         known = await connections.get_clock(uow, run.connection_id, scanned)
         if run.rerun_of is not None:
-            run.job.checkpoint["phase"] = "analyse"
+            # Nothing is read and nothing compared: what failed is taken once more.
+            run.job.checkpoint["phase"] = "take"
             return
         cursor_at = known["cursor_at"] if known else None
         is_aged = known is not None and (

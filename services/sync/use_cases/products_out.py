@@ -28,8 +28,9 @@ _COMPARED_AT_ONCE = 200
 
 async def export_products(run: Run) -> None:
     """Compare what changed, then send what is new and what is different: products before their variants."""
-    await compare_products(run)
-    await creating.find_new(run)
+    if run.only is None:
+        await compare_products(run)
+        await creating.find_new(run)
     await send(run, ("product",), creating.write_products, "inserts", creating.settle)
     run.job.checkpoint["sent"] = None
     await send(run, ("product",), _write_products, "fields")

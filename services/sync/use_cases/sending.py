@@ -112,7 +112,7 @@ async def _next(run: Run, entities: Sequence[Entity], size: int, which: Which) -
     uow = run.job.unit_of_work()
     try:
         queued = await changes.list_queued(
-            uow, run.connection_id, "out", entities, which, UUID(after) if after else None, size
+            uow, run.connection_id, "out", entities, which, UUID(after) if after else None, size, run.only
         )
         rows = await listings.list_by_ids(uow, sorted({change["listing_id"] for change in queued}))
     finally:
@@ -181,15 +181,15 @@ async def _settle_answered(run: Run, uow: UnitOfWork, answered: Sequence[Answere
         of.setdefault(each[1].outcome, []).append(each)
     await _settle_written(run, uow, of.get("ok", []), of.get("unchanged", []))
     if stale := of.get("stale"):
-        await changes.put_off(uow, _tried(stale), "stale", MOST_ATTEMPTS)
+        await changes.put_off(uow, _tried(stale), "stale", MOST_ATTEMPTS, run.job.id)
     troubles = []
     if retry := of.get("retry"):
-        failed = set(await changes.put_off(uow, _tried(retry), "retry", MOST_ATTEMPTS))
+        failed = set(await changes.put_off(uow, _tried(retry), "retry", MOST_ATTEMPTS, run.job.id))
         for queued, answer in retry:
             is_final = any(change["id"] in failed for change in queued.changes)
             troubles.append(_trouble(run, queued, answer, is_final=is_final))
     if refused := of.get("person"):
-        await changes.settle_tried(uow, _tried(refused), "failed", "refused")
+        await changes.settle_tried(uow, _tried(refused), "failed", "refused", run.job.id)
         troubles += [_trouble(run, queued, answer, is_final=True) for queued, answer in refused]
     if troubles:
         await run.tell(uow, *troubles)
@@ -203,7 +203,7 @@ async def _settle_written(run: Run, uow: UnitOfWork, ok: Sequence[Answered], unc
     await listings.note_written(uow, {queued.row["id"]: _values(queued, answer) for queued, answer in written})
     for outcome, answered in (("ok", ok), ("unchanged", unchanged)):
         if answered:
-            await changes.settle_tried(uow, _tried(answered), "applied", outcome)
+            await changes.settle_tried(uow, _tried(answered), "applied", outcome, run.job.id)
     await issues.resolve(uow, run.connection_id, run.kind, [queued.subject for queued, _ in written])
 
 

@@ -27,9 +27,10 @@ _CLOCKS_DIFFER = timedelta(hours=1)
 
 async def export_stock(run: Run) -> None:
     """Find the levels of what was made there, compare what changed, then send what is different."""
-    await _find_levels(run)
-    while await _compare_some(run):
-        pass
+    if run.only is None:
+        await _find_levels(run)
+        while await _compare_some(run):
+            pass
     await send(run, ("stock",), _write)
 
 

@@ -42,7 +42,8 @@ class ExportDraft(Shape):
 
     `group` is `products` (with variants, categories and prices), `variants`, `prices` (of all lists of `shop`),
     `categories` or `stock` (of all centres; with the scope `inventory:read`); `format` is
-    `csv`, `ndjson`, `parquet` or `xlsx`; `profile` is `crossdock`, which imports again without loss, or, of products,
+    `csv`, `ndjson`, `json` (one array, to 100 MB), `parquet` or `xlsx`; `profile` is `crossdock`, which imports again
+    without loss, or, of products,
     `shopify`. Prices are those of `shop`'s own list; of products without a shop there are none.
     """
 

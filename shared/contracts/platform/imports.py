@@ -306,9 +306,10 @@ class ApplyImport(_OfImport[Import], Command[Import]):
 
 
 class ConfirmImport(_OfImport[Import], Command[Import]):
-    """Let an import go on that was held because of what it would take away.
+    """Let an import go on that was held because of what it would take away: as much as was shown, and no more.
 
-    Raises import_not_found, import_not_held.
+    Should it take away more than that by now, it is held again. One of a drop folder is refused once a later file of
+    that folder and group went in. Raises import_not_found, import_not_held, import_overtaken, import_file_not_there.
     """
 
 

@@ -59,6 +59,14 @@ async def test_keys_go_by_basic_over_https_and_are_in_no_address() -> None:
     assert headers["Authorization"] == f"Basic {base64.b64encode(b'ck_1:cs_2').decode()}"
 
 
+async def test_keys_are_not_given_to_wordpress_itself() -> None:
+    """It takes them for a name and a wrong password; and where it says nothing of the site that is no fault."""
+    http = Told(answer({"name": "Quay"}), answer({"code": "rest_login_required", "message": "Only members"}, 401))
+    asking = client(http)
+    assert (await asking.site("name"), await asking.site("name")) == ({"name": "Quay"}, {})
+    assert all("Authorization" not in headers and "oauth" not in path for _, path, headers in http.asked)
+
+
 async def test_requests_are_signed_over_plain_http_and_carry_no_secret() -> None:
     http = Told(answer([]), answer([]))
     asking = client(http, "http://shop.example/of/wool")

@@ -191,3 +191,25 @@ async def test_pages_are_read_by_several_at_once(woo: WooShop) -> None:
     async with session_with(woo) as session:
         found = await asyncio.gather(*(session.read("product", [each]) for each in there))
     assert [records[0].external_id for records in found] == there
+
+
+async def test_site_before_10_3_is_read_product_by_product(woo: WooShop) -> None:
+    """It has no flat list of variations, and says less of them."""
+    woo.has_flat_variations = False
+    put_products(woo, 2)
+    woo.put_product("7", product(7, options=["Size"])[1], SIZES)
+    for sku in ("SCARF-1", "MITTEN-S", "MITTEN-M"):
+        woo.put_stock(sku, "main", 4)
+    hour = datetime.now(UTC) - timedelta(hours=1)
+    async with session_with(woo) as session:
+        records = await all_records(session, "product")
+        levels = await all_records(session, "stock")
+        changed_levels = ids(await all_pages(session, Scan("stock", hour)))
+        read = await session.read("stock", ["1", "70", "404"])
+        parts = await session.read("variant", ["2", "71"])
+    assert [part.fields["sku"] for part in records["7"].parts] == ["MITTEN-S", "MITTEN-M"]
+    assert {each: record.references["product"] for each, record in levels.items()} == {"1": "1", "70": "7", "71": "7"}
+    assert set(changed_levels) == set(levels)
+    assert [each.external_id for each in read] == ["1", "70"]
+    assert [each.fields["sku"] for each in parts] == ["SCARF-2", "MITTEN-M"]
+    assert set(await changed(woo, hour)) == {"1", "2", "7"}

@@ -18,7 +18,9 @@ async def wrote(woo: WooShop, *writes: tuple[str, int, int | None]) -> list[Writ
         return list(await session.write_stock(stock))
 
 
-async def test_each_level_is_settled_by_itself_in_a_request_for_each_path(woo: WooShop) -> None:
+@pytest.mark.parametrize("has_flat", [True, False])
+async def test_each_level_is_settled_by_itself_in_a_request_for_each_path(woo: WooShop, has_flat: bool) -> None:
+    woo.has_flat_variations = has_flat
     put_products(woo, 4)
     woo.put_product("7", product(7, options=["Size"])[1], SIZES)
     for sku, quantity in (("SCARF-1", 5), ("SCARF-2", 5), ("SCARF-3", 5), ("MITTEN-S", 2), ("MITTEN-M", 2)):

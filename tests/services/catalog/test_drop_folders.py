@@ -197,6 +197,39 @@ async def test_an_import_that_fails_with_nobody_waiting_raises_an_alert(keeper: 
     assert "wrong.csv" in alert.detail
 
 
+@pytest.mark.feature("CAT-6")
+async def test_a_held_file_that_a_later_one_overtook_is_not_confirmed(keeper: Shopkeeper) -> None:
+    await rules(keeper, {"pattern": "prices*", "group": "prices"}, {"pattern": "*.csv"})
+    await keeper.catalog.bring_in(csv_file([shopify_row(f"p-{n}") for n in range(4)]))
+    closing = csv_file([shopify_row(f"p-{n}", published="false") for n in range(2)])
+    drop(keeper, "goods-20260301.csv", closing)
+    drop(keeper, "prices-20260302.csv", b"sku,price\nP-1,11.00\n", age=40)
+    await look(keeper)
+    await imports(keeper)
+    await look(keeper)
+    held, prices = (await imports(keeper))[1:]
+    assert (held["state"], prices["state"]) == ("held", "succeeded")
+    # Prices are no later goods, and goods that were refused as a whole are none either: it may go on.
+    drop(keeper, "goods-20260303.csv", b"\x00\x01\x02", age=30)
+    await look(keeper)
+    assert (await imports(keeper))[-1]["state"] == "failed"
+    drop(keeper, "goods-20260304.csv", closing, age=20)
+    await look(keeper)
+    second = (await imports(keeper))[-1]
+    assert second["state"] == "held"
+    await keeper.ask("POST", f"imports/{held['id']}/confirm", 202)
+    assert (await keeper.finished(held["id"]))["state"] == "succeeded"
+    drop(keeper, "goods-20260305.csv", csv_file([shopify_row("p-0", title="Newer")]), age=10)
+    await look(keeper)
+    assert (await imports(keeper))[-1]["state"] == "succeeded"
+    refused = await keeper.ask("POST", f"imports/{second['id']}/confirm", 409)
+    assert (refused["code"], "goods-20260305.csv" in refused["detail"]) == ("import_overtaken", True)
+    told = await keeper.graphql(
+        "mutation ($id: UUID!) { confirmImport(importId: $id) { ... on Problem { code } } }", id=second["id"]
+    )
+    assert told["confirmImport"]["code"] == "import_overtaken"
+
+
 @pytest.mark.feature("OPS-5")
 @pytest.mark.parametrize("moment", ["stored", "asked", "moved"])
 async def test_killed_while_a_file_is_taken_it_is_imported_once(

@@ -286,7 +286,7 @@ async def stored(catalog: Catalog) -> dict[str, list[str]]:
     return {table: [row[0] for row in rows] for table, rows in found.items()}
 
 
-@given(data=st.data(), format=st.sampled_from(["csv", "csv", "ndjson", "parquet", "xlsx"]))
+@given(data=st.data(), format=st.sampled_from(["csv", "csv", "ndjson", "json", "parquet", "xlsx"]))
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_products_come_back_unchanged(process: topology.Surrounded, data: st.DataObject, format: str) -> None:
     catalog = Catalog(process)
@@ -316,7 +316,7 @@ async def test_products_come_back_unchanged(process: topology.Surrounded, data: 
     assert await stored(catalog) == before
 
 
-@given(data=st.data(), format=st.sampled_from(["csv", "ndjson", "parquet", "xlsx"]))
+@given(data=st.data(), format=st.sampled_from(["csv", "ndjson", "json", "parquet", "xlsx"]))
 @settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_variants_and_prices_come_back_unchanged(
     process: topology.Surrounded, data: st.DataObject, format: str
@@ -337,7 +337,7 @@ async def test_variants_and_prices_come_back_unchanged(
 
 
 @pytest.mark.feature("CAT-2")
-@given(data=st.data(), format=st.sampled_from(["csv", "ndjson", "parquet", "xlsx"]))
+@given(data=st.data(), format=st.sampled_from(["csv", "ndjson", "json", "parquet", "xlsx"]))
 @settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_categories_come_back_unchanged(process: topology.Surrounded, data: st.DataObject, format: str) -> None:
     catalog = Catalog(process)

@@ -33,6 +33,7 @@ from shared.contracts.catalog.pricing import PriceDraft
 from shared.contracts.catalog.shapes import ProductChange, ProductDraft, VariantDraft
 from shared.contracts.platform.messages import CancelJob
 from shared.errors import CrossdockError
+from shared.impex import json_array
 from shared.impex.profiles.crossdock import HEADER
 from shared.money import Money
 from tests.doors import Client, caller_of, eventually
@@ -71,6 +72,7 @@ async def test_every_format_has_the_same_cells(shop_catalog: Catalog) -> None:
     assert (row["title"], row["sku"], row["mpn"], row["description"]) == (awkward, "-007", "''=1", "@sum")
     [line] = (await exported(shop_catalog, format="ndjson")).splitlines()
     assert orjson.loads(line) == row
+    assert orjson.loads(await exported(shop_catalog, format="json")) == [row]
     [guarded] = rows_of(await exported(shop_catalog, format="csv"))
     assert {name: cell or None for name, cell in guarded.items()} == {
         **row,
@@ -97,7 +99,7 @@ async def test_no_cell_of_a_text_file_or_workbook_is_executed(shop_catalog: Cata
     assert b"<hyperlink" not in sheet
 
 
-@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet", "xlsx"])
+@pytest.mark.parametrize("form", ["csv", "ndjson", "json", "parquet", "xlsx"])
 async def test_a_zip_holds_the_same_file(shop_catalog: Catalog, form: str) -> None:
     await some_products(shop_catalog, 3)
     done = await run(shop_catalog, await start(shop_catalog, format=form, zipped=True))
@@ -111,7 +113,7 @@ async def test_a_zip_holds_the_same_file(shop_catalog: Catalog, form: str) -> No
         assert archive.read(f"products.{form}") == plain
 
 
-@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet", "xlsx"])
+@pytest.mark.parametrize("form", ["csv", "ndjson", "json", "parquet", "xlsx"])
 @pytest.mark.parametrize("group", ["products", "variants", "prices", "categories"])
 async def test_nothing_is_a_file_of_headings_and_says_zero(shop_catalog: Catalog, group: str, form: str) -> None:
     done = await run(shop_catalog, await start(shop_catalog, group=group, format=form))
@@ -121,6 +123,8 @@ async def test_nothing_is_a_file_of_headings_and_says_zero(shop_catalog: Catalog
         assert len(file.splitlines()) == 1
     elif form == "ndjson":
         assert file == b""
+    elif form == "json":
+        assert orjson.loads(file) == []
     elif form == "parquet":
         frame = polars.read_parquet(io.BytesIO(file))
         assert frame.height == 0
@@ -135,6 +139,16 @@ async def test_a_text_too_long_for_a_workbook_is_said_and_not_cut(shop_catalog: 
     assert (done.state, done.error["code"] if done.error else None) == ("failed", "cell_too_long")
     assert "'description' of 'long'" in done.error["detail"]  # type: ignore[index]
     assert rows_of(await exported(shop_catalog))[0]["description"] == "x" * 32_768
+
+
+async def test_an_array_is_not_larger_than_what_is_read(shop_catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    await some_products(shop_catalog, 2)
+    whole = await exported(shop_catalog, format="json")
+    for most, state in ((len(whole), "succeeded"), (len(whole) - 1, "failed")):
+        monkeypatch.setattr(json_array, "MOST_BYTES", most)
+        done = await run(shop_catalog, await start(shop_catalog, format="json"))
+        assert (most, done.state) == (most, state)
+    assert done.error["code"] == "array_too_large"  # type: ignore[index]
 
 
 # --- content

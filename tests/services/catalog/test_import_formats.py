@@ -9,7 +9,7 @@ import pytest
 
 from shared import blobs
 from shared.contracts.catalog.messages import ListProducts
-from shared.contracts.platform.imports import GetImportErrorFile, Import
+from shared.contracts.platform.imports import GetImportErrorFile, Import, ListImportRemarks
 from shared.impex.workbook_file import write_workbook
 from tests.factories.catalog import Catalog
 from tests.factories.workbooks import zipped
@@ -125,6 +125,28 @@ async def test_an_import_says_how_its_file_was_read(
     assert found is not None
     assert (found.profile, found.format, found.encoding, found.delimiter) == read_as
     assert (imported.profile, imported.format, imported.delimiter) == (None, None, asked.get("delimiter"))
+
+
+@pytest.mark.feature("CAT-5", "CAT-7")
+@pytest.mark.parametrize(
+    ("content", "asked", "told"),
+    [
+        ("Handle,Title\na,Größe\n".encode("cp1252"), {}, ["a,Größe"]),
+        ("ハンドル,Handle,Title\nx,a,名前\n".encode("shift_jis"), {}, ["ƒnƒ"]),
+        ("Handle,Title\na,Größe\n".encode("cp1252"), {"encoding": "windows-1252"}, []),
+        ("Handle,Title\na,Größe\n".encode(), {}, []),
+        (b"Handle,Title\na,A\n", {}, []),
+    ],
+)
+async def test_an_encoding_that_is_a_guess_is_told_with_what_it_makes_of_the_text(
+    shop_catalog: Catalog, content: bytes, asked: dict[str, Any], told: list[str]
+) -> None:
+    imported = await shop_catalog.bring_in(content, **asked, dry_run=True)
+    remarks = (await shop_catalog.ask(ListImportRemarks(import_id=imported.id, kind="notice"))).items
+    guesses = [remark.value or "" for remark in remarks if remark.code == "encoding_guessed"]
+    assert len(guesses) == len(told)
+    assert all(guess.startswith(word) for guess, word in zip(guesses, told, strict=True))
+    assert imported.counters["notices"] == len(remarks)
 
 
 @pytest.mark.feature("CAT-5", "CAT-7")

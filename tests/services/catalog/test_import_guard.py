@@ -6,7 +6,7 @@ import pytest
 
 from services.catalog.use_cases import product_harms
 from shared.contracts.catalog.messages import ListProducts
-from shared.contracts.platform.imports import Import
+from shared.contracts.platform.imports import ConfirmImport, Import
 from tests.factories.catalog import Catalog, csv_file, shopify_row
 from tests.factories.inventory import Merchant
 
@@ -114,6 +114,25 @@ async def test_variants_that_lose_what_they_say_are_weighed(shop_catalog: Catalo
     held = await shop_catalog.bring_in(content, group="variants", mode="replace")
     assert (held.state, harms(held)) == ("held", [("variants_emptied", 1, 4)])
     assert (await shop_catalog.bring_in(content, group="variants")).state == "succeeded"
+
+
+async def test_a_yes_is_to_as_much_as_was_shown(shop_catalog: Catalog) -> None:
+    """Four of ten when it was held; by the time somebody confirms it there are more."""
+    await shop_catalog.bring_in(csv_file([shopify_row(f"p-{n}") for n in range(4)] + [shopify_row("kept")]))
+    rows = csv_file([shopify_row(f"p-{n}", published="false") for n in range(10)])
+    held = await shop_catalog.bring_in(rows)
+    assert harms(held) == [("products_deactivated", 4, 5)]
+    await shop_catalog.bring_in(csv_file([shopify_row(f"p-{n}") for n in range(10)]))
+    again = await shop_catalog.run(await shop_catalog.ask(ConfirmImport(import_id=held.id)))
+    assert (again.state, harms(again), again.confirmed_by) == ("held", [("products_deactivated", 10, 11)], None)
+    assert {product.status for product in (await shop_catalog.ask(ListProducts())).items} == {"active"}
+    # Less than what is confirmed goes in, and says how much it was in the end.
+    await shop_catalog.bring_in(csv_file([shopify_row("p-0", published="false")]), guard_percent=100)
+    done = await shop_catalog.run(await shop_catalog.ask(ConfirmImport(import_id=held.id)))
+    assert (done.state, harms(done), done.counters["products_updated"]) == (
+        *("succeeded", [("products_deactivated", 9, 10)], 9),
+    )
+    assert done.confirmed_by.id == shop_catalog.caller.id  # type: ignore[union-attr]
 
 
 async def test_a_delete_names_products_by_slugs_in_any_script(shop_catalog: Catalog) -> None:

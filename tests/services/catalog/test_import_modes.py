@@ -403,8 +403,9 @@ async def cancel(catalog: Catalog, order: CancelJob) -> None:
 @pytest.mark.feature("CAT-5")
 async def test_encoding_and_delimiter_can_be_said(shop_catalog: Catalog) -> None:
     content = "Handle|Title;x\na|Größe;1\n".encode("cp850")
+    # Both separate as often, and nobody says which is meant.
     guessed = await shop_catalog.bring_in(content, dry_run=True)
-    assert guessed.state in ("succeeded", "failed")
+    assert (guessed.state, guessed.error["code"]) == ("failed", "unknown_headers")  # type: ignore[index]
     said = await shop_catalog.bring_in("Handle|Title\na|Größe\n".encode("cp850"), encoding="cp850", delimiter="pipe")
     assert (said.state, said.encoding, said.delimiter) == ("succeeded", "cp850", "pipe")
     assert (await product(shop_catalog, "a")).title == "Größe"

@@ -315,3 +315,26 @@ async def test_of_two_undos_at_once_one_begins(shop_catalog: Catalog) -> None:
     answers = await asyncio.gather(*asking, return_exceptions=True)
     codes = sorted(answer.code if isinstance(answer, CrossdockError) else "begun" for answer in answers)
     assert codes == ["begun", "import_already_undone"]
+
+
+@pytest.mark.feature("CAT-5", "CAT-3", "CAT-9")
+async def test_a_supplier_s_price_holds_until_the_merchant_has_one(shop_catalog: Catalog) -> None:
+    def file(mug: str, cup: str) -> bytes:
+        return f"vendorSku,name,brand,msrp,defaultCost,language\nMUG,Mug,B,{mug},1,en\nCUP,Cup,B,{cup},1,en\n".encode()
+
+    async def prices() -> dict[str, int]:
+        rows = await shop_catalog.rows("SELECT v.sku, p.price FROM prices p JOIN variants v ON v.id = p.variant_id")
+        return {row["sku"]: row["price"] for row in rows}
+
+    await shop_catalog.bring_in(file("10.00", "10.00"), profile="supplier")
+    [price_list] = (await shop_catalog.ask(ListPriceLists())).items
+    mine = PriceDraft(sku="MUG", price=Money(amount=2500, currency="USD"))
+    await shop_catalog.ask(SetPrices(price_list_id=price_list.id, prices=[mine]))
+    second = await shop_catalog.bring_in(file("11.00", "11.00"), profile="supplier")
+    assert (second.state, second.counters["prices_kept"]) == ("succeeded", 1)
+    assert await prices() == {"MUG": 2500, "CUP": 1100}
+    # What is taken back was a supplier's word too.
+    await undone(shop_catalog, second)
+    assert await prices() == {"MUG": 2500, "CUP": 1000}
+    third = await shop_catalog.bring_in(file("", ""), profile="supplier", mode="replace", guard_percent=100)
+    assert (third.error, await prices()) == (None, {"MUG": 2500})

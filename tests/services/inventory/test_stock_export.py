@@ -44,7 +44,7 @@ async def levels(merchant: Merchant) -> list[Any]:
     return list((await merchant.ask(ListStock(first=200))).items)
 
 
-@given(data=st.data(), format=st.sampled_from(["csv", "ndjson", "parquet", "xlsx"]))
+@given(data=st.data(), format=st.sampled_from(["csv", "ndjson", "json", "parquet", "xlsx"]))
 @settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 async def test_stock_comes_back_unchanged(process: topology.Surrounded, data: st.DataObject, format: str) -> None:
     merchant = Merchant(process)

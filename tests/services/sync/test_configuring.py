@@ -97,6 +97,11 @@ async def test_names_of_what_is_not_there_are_refused_with_their_path(
     assert await patched(connected, {**good, "stock_buffer": 1}) == good | {"stock_buffer": 1}
 
 
+async def test_a_place_that_is_new_over_there_is_asked_for(connected: Connected, fake: CustomShop) -> None:
+    fake.places.append({"id": "attic", "name": "Attic"})
+    assert (await patched(connected, {"locations": {"attic": "main"}}))["locations"] == {"attic": "main"}
+
+
 async def test_a_new_connection_names_what_is_there(connected: Connected, fake: CustomShop) -> None:
     draft = connected.draft(locations={"main": "nowhere"}) | {"name": "Other"}
     refused = await connected.post("/v1/connections", draft, status=422)

@@ -390,12 +390,13 @@ async def test_a_queued_job_is_cancelled_at_once_and_an_ended_one_never(workshop
 
 async def test_a_running_job_stops_at_its_next_step(workshop: Workshop) -> None:
     job = await workshop.create_job()
-    gate = gates[f"{job.id} 4"] = asyncio.Event()
+    gate, last = (gates.setdefault(f"{job.id} {step}", asyncio.Event()) for step in (4, 9))
     async with workshop.working():
         await until(lambda: _has_done(workshop, job.id, 4))
         cancelled = asyncio.create_task(workshop.cancel(job.id))
         gate.set()
         await cancelled
+        last.set()
         ended = await workshop.ended(job.id)
     assert ended.state == "cancelled"
     assert ended.progress.done == len(await workshop.written())

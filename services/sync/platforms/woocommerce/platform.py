@@ -36,7 +36,7 @@ class WooSession:
 
     async def greet(self) -> Greeting:
         shop = await self._reader.shop()
-        site = await self._client.get("/", {"_fields": "name,timezone_string,gmt_offset"})
+        site = await self._client.site("name,timezone_string")
         statuses = await self._client.get("reports/orders/totals", {"_fields": "slug"})
         name = mapping.text(str(site.get("name") or "")).strip() or "WooCommerce"
         return Greeting(

@@ -13,10 +13,10 @@ from services.sync.platforms.woocommerce import mapping
 from services.sync.platforms.woocommerce.images import Images
 from services.sync.platforms.woocommerce.making import Maker
 from services.sync.platforms.woocommerce.mapping import Shop
-from services.sync.platforms.woocommerce.reading import PRODUCTS, Reader
+from services.sync.platforms.woocommerce.reading import AT_ONCE, PRODUCTS, Reader
 from services.sync.platforms.woocommerce.terms import Terms
 from services.sync.platforms.woocommerce.variations import Parts, ok, planned
-from services.sync.platforms.woocommerce.writing import AT_ONCE, Batch, send
+from services.sync.platforms.woocommerce.writing import Batch, send
 from services.sync.platforms.writing import compare, failed, settle
 from shared.errors import CrossdockError
 

@@ -1,6 +1,7 @@
 """Records by their ids, and products made whole: a product's variations are a list of their own."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,8 @@ from shared.errors import CrossdockError
 
 JsonObject = dict[str, Any]
 
+# A shop's PHP answers few at once, and has its shoppers to answer.
+AT_ONCE = 3
 _STOCK = "id,parent_id,type,sku,manage_stock,stock_quantity,date_modified_gmt"
 _VARIANT = (
     "id,parent_id,type,sku,global_unique_id,regular_price,sale_price,on_sale,virtual,tax_status,weight,attributes,"
@@ -48,6 +51,19 @@ class Reader:
         self.client = client
         self._shop: Shop | None = None
         self._paths: dict[int, list[str]] | None = None
+        self._has_flat: bool | None = None
+
+    async def has_flat_variations(self) -> bool:
+        """Whether the site lists the variations of all products at once, as WooCommerce does since 10.3."""
+        if self._has_flat is None:
+            try:
+                await self.client.list_rows("variations", {"per_page": "1", "_fields": "id"})
+                self._has_flat = True
+            except Refused as refused:
+                if refused.code != "rest_no_route":
+                    raise
+                self._has_flat = False
+        return self._has_flat
 
     async def shop(self) -> Shop:
         """What prices and weights are in."""
@@ -104,18 +120,42 @@ class Reader:
         """These products and variations, which are lists of their own and have no id in common."""
         found = await self.by_ids("products", fields, ids)
         missing = sorted(set(ids) - {str(node["id"]) for node in found})
-        return [*found, *(await self.by_ids("variations", fields, missing))]
+        if not missing:
+            return found
+        if await self.has_flat_variations():
+            return [*found, *(await self.by_ids("variations", fields, missing))]
+        params = {name: value for name, value in fields.items() if name != "status"}
+        return [*found, *(await in_turn([self._single(each, params) for each in missing]))]
 
-    async def variations_of(self, products: Sequence[int]) -> dict[int, list[JsonObject]]:
+    async def _single(self, external_id: str, params: Mapping[str, str]) -> list[JsonObject]:
+        """A variation by itself, which WooCommerce gives by its id as if it were a product."""
+        try:
+            return [await self.client.get(f"products/{external_id}", params)]
+        except Refused as refused:
+            if refused.data.get("status") != 404:
+                raise
+            return []
+
+    async def variations_of(
+        self, products: Sequence[int], fields: Mapping[str, str] = VARIATIONS
+    ) -> dict[int, list[JsonObject]]:
         """By product, all its variations in the order of their ids."""
         found: dict[int, list[JsonObject]] = {each: [] for each in products}
         if not products:
             return found
-        params = {**VARIATIONS, "parent": ",".join(map(str, products))}
-        for node in await all_rows(self.client, "variations", params):
+        if await self.has_flat_variations():
+            rows = await all_rows(self.client, "variations", {**fields, "parent": ",".join(map(str, products))})
+        else:
+            rows = await in_turn([self._variations_of(each, fields) for each in products])
+        for node in rows:
             if node["parent_id"] in found:
                 found[node["parent_id"]].append(node)
         return found
+
+    async def _variations_of(self, product: int, fields: Mapping[str, str]) -> list[JsonObject]:
+        """The variations of one product, which older versions give without their product and type."""
+        rows = await all_rows(self.client, f"products/{product}/variations", fields)
+        return [{"type": "variation", **row, "parent_id": product} for row in rows]
 
     async def whole(self, nodes: Sequence[JsonObject]) -> list[tuple[JsonObject, list[JsonObject]]]:
         """Products with their variations."""
@@ -150,6 +190,17 @@ def each_of(make: Callable[[JsonObject], Record], nodes: Sequence[JsonObject]) -
         except CrossdockError as error:
             found.unread.append(Unread(str(node["id"]), error.detail))
     return found
+
+
+async def in_turn(works: Sequence[Awaitable[list[JsonObject]]]) -> list[JsonObject]:
+    """The rows of all, few asked for at once."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def through(work: Awaitable[list[JsonObject]]) -> list[JsonObject]:
+        async with gate:
+            return await work
+
+    return [row for rows in await asyncio.gather(*map(through, works)) for row in rows]
 
 
 def _has_parts(node: JsonObject) -> bool:

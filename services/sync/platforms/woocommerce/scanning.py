@@ -47,7 +47,7 @@ class Scanner:
         token: Token = orjson.loads(scan.resume) if scan.resume else _start(scan)
         rows, following, total = await (self._by_id if "from" not in token else self._by_time)(scan, token)
         found = await self._found(scan, token, rows)
-        lists = _lists(scan)
+        lists = await self._lists(scan)
         if following is None and token["of"] != lists[-1]:
             following = _start(scan) | {"of": lists[lists.index(token["of"]) + 1]} | _bound(token)
         text = None if following is None else orjson.dumps(following).decode()
@@ -91,10 +91,25 @@ class Scanner:
         if scan.entity == "order":
             return self._reader.orders(rows)
         if scan.entity == "stock":
-            return Found(self._reader.levels(rows))
+            return Found(self._reader.levels([*rows, *(await self._beside(rows))]))
         if token["of"] == "products":
             return await self._reader.products(rows)
         return await self._reader.products(await self._parents(scan, token, rows))
+
+    async def _beside(self, rows: list[JsonObject]) -> list[JsonObject]:
+        """The variations of products, where the site does not list them by themselves."""
+        varied = [row["id"] for row in rows if str(row.get("type")).startswith("variable")]
+        if not varied or await self._reader.has_flat_variations():
+            return []
+        return [node for of in (await self._reader.variations_of(varied, STOCK)).values() for node in of]
+
+    async def _lists(self, scan: Scan) -> tuple[str, ...]:
+        """Which lists hold the records. A whole product comes with its variations."""
+        if scan.entity == "order":
+            return ("orders",)
+        if (scan.entity == "product" and scan.since is None) or not await self._reader.has_flat_variations():
+            return ("products",)
+        return ("products", "variations")
 
     async def _parents(self, scan: Scan, token: Token, rows: list[JsonObject]) -> list[JsonObject]:
         """The products of variations that changed, but for those that have been given for their own time."""
@@ -106,18 +121,11 @@ class Scanner:
 
 
 def _start(scan: Scan) -> Token:
-    of = _lists(scan)[0]
+    of = "orders" if scan.entity == "order" else "products"
     if scan.since is None:
         return {"of": of, "offset": 0, "last": 0}
     until = {} if scan.until is None else {"until": _text(scan.until)}
     return {"of": of, "from": _text(scan.since), **until}
-
-
-def _lists(scan: Scan) -> tuple[str, ...]:
-    """Which lists hold the records. A whole product comes with its variations."""
-    if scan.entity == "order":
-        return ("orders",)
-    return ("products",) if scan.entity == "product" and scan.since is None else ("products", "variations")
 
 
 def _bound(token: Token) -> Token:

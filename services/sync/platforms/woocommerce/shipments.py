@@ -17,7 +17,7 @@ from services.sync.errors import PlatformRefused
 from services.sync.platforms.base import ShipmentWrite, Written
 from services.sync.platforms.woocommerce.client import Client, Refused
 from services.sync.platforms.woocommerce.orders import line_sku, quantity_of
-from services.sync.platforms.woocommerce.writing import AT_ONCE
+from services.sync.platforms.woocommerce.reading import AT_ONCE
 from services.sync.platforms.writing import settle
 
 JsonObject = dict[str, Any]
@@ -100,8 +100,7 @@ class Shipper:
 
     async def _tracking_path(self, order_id: str) -> str | None:
         if self._namespaces is None:
-            site = await self._client.get("/", {"_fields": "namespaces"})
-            self._namespaces = list(site["namespaces"])
+            self._namespaces = list((await self._client.site("namespaces")).get("namespaces") or ())
         if PLUGIN in self._namespaces:
             return f"/{PLUGIN}/orders/{order_id}/shipment-trackings"
         return f"orders/{order_id}/shipment-trackings" if self._has_route else None

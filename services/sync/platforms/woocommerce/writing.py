@@ -8,14 +8,13 @@ from typing import Any
 from services.sync.errors import CredentialsRefused
 from services.sync.platforms.base import Written
 from services.sync.platforms.woocommerce.client import Client, words
+from services.sync.platforms.woocommerce.reading import AT_ONCE
 from services.sync.platforms.writing import failed
 
 JsonObject = dict[str, Any]
 
 # WooCommerce takes 100, but each is a save of its own, and PHP is commonly stopped after 30 seconds.
 MOST_ITEMS = 20
-# A shop's PHP answers few at once, and has its shoppers to answer.
-AT_ONCE = 3
 
 
 @dataclass(frozen=True, slots=True)

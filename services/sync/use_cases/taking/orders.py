@@ -30,7 +30,14 @@ async def _take_some(run: Run) -> bool:
     uow = run.job.unit_of_work()
     try:
         queued = await changes.list_queued(
-            uow, run.connection_id, "in", ("order",), _WHICH[run.kind], UUID(after) if after else None, MOST_ORDERS
+            uow,
+            run.connection_id,
+            "in",
+            ("order",),
+            _WHICH[run.kind],
+            UUID(after) if after else None,
+            MOST_ORDERS,
+            run.only,
         )
         rows = {row["id"]: row for row in await listings.list_by_ids(uow, [each["listing_id"] for each in queued])}
     finally:
@@ -56,9 +63,8 @@ async def _take_some(run: Run) -> bool:
         )
         taken = [each["id"] for each in queued if each["listing_id"] in good]
         await changes.settle(uow, taken, "applied")
-        await changes.settle(
-            uow, [each["id"] for each in queued if each["listing_id"] not in good], "failed", "invalid"
-        )
+        invalid = [each["id"] for each in queued if each["listing_id"] not in good]
+        await changes.fail(uow, invalid, "invalid", run.job.id)
         # Not what orders may have told of them already: why one waits there.
         understood = [order.external_id for order in good.values()]
         await issues.resolve_code(uow, run.connection_id, same_records(run.kind), understood, "invalid_order")

@@ -120,6 +120,7 @@ async def _prepare(run: Run) -> bool:
             _WHICH[run.kind],
             UUID(after) if after else None,
             _RECORDS_AT_ONCE,
+            run.only,
         )
         rows = await listings.list_by_ids(uow, sorted({change["listing_id"] for change in queued}))
         external_ids = {row["parent_external_id"] or row["external_id"] for row in rows}
@@ -423,7 +424,7 @@ async def _settle(
     whole = [listing_id for item in taken if item.product_id is None for listing_id in item.acknowledged]
     applied += [change["id"] for change in await changes.list_open(uow, whole, "in") if change["kind"] == "insert"]
     await changes.settle(uow, [*applied, *map(UUID, told["linking_changes"])], "applied")
-    await changes.settle(uow, failed, "failed", "refused")
+    await changes.fail(uow, failed, "refused", run.job.id)
     await changes.settle(uow, list(map(UUID, told["called_off"])), "cancelled", "no_product")
     run.job.count("applied", len(taken))
     run.job.count("linked", len(by_match))

@@ -27,7 +27,7 @@ async def _take_some(run: Run) -> bool:
     uow = run.job.unit_of_work()
     try:
         queued = await changes.list_queued(
-            uow, run.connection_id, "in", ("product", "variant"), "relinks", None, _RECORDS_AT_ONCE
+            uow, run.connection_id, "in", ("product", "variant"), "relinks", None, _RECORDS_AT_ONCE, run.only
         )
     finally:
         await uow.rollback()
@@ -43,9 +43,8 @@ async def _take_some(run: Run) -> bool:
         await changes.settle(uow, [each["id"] for each in queued if each["listing_id"] in linked], "applied")
         lost = [each["listing_id"] for each in queued if each["listing_id"] not in linked]
         if lost:
-            await changes.settle(
-                uow, [each["id"] for each in queued if each["listing_id"] in lost], "failed", "refused"
-            )
+            failed = [each["id"] for each in queued if each["listing_id"] in lost]
+            await changes.fail(uow, failed, "refused", run.job.id)
             message = "The product that it was is no longer here: cancel this, and it is taken as a new one."
             rows = await listings.list_by_ids(uow, lost)
             troubles = [

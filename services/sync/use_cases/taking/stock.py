@@ -42,6 +42,9 @@ async def _take_some(run: Run) -> bool:
         rows = await listings.list_of_entity(
             uow, run.connection_id, "stock", UUID(after) if after else None, _ROWS_AT_ONCE
         )
+        only = None
+        if run.rerun_of is not None:
+            only = await issues.list_subjects(uow, run.connection_id, run.kind, run.rerun_of)
     finally:
         await uow.rollback()
     if not rows:
@@ -50,6 +53,8 @@ async def _take_some(run: Run) -> bool:
     known, troubles = [], []
     for row in rows:
         fields = orjson.loads(row["remote"])
+        if only is not None and not only & {row["external_id"], f"location {fields.get('location')}"}:
+            continue
         centre = places.get(str(fields.get("location")))
         if centre is None:
             place = str(fields.get("location"))

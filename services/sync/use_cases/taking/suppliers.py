@@ -40,6 +40,7 @@ async def _prepare(run: Run) -> bool:
             "all",
             UUID(after) if after else None,
             _RECORDS_AT_ONCE,
+            run.only,
         )
         if queued:
             point["batch"] = sorted({str(each["listing_id"]) for each in queued})
@@ -79,7 +80,7 @@ async def _settle(run: Run, rows: Sequence[asyncpg.Record], refused: Mapping[str
         await listings.acknowledge(uow, {id_: orjson.loads(row["remote"]) for id_, row in taken.items()})
         await changes.settle(uow, [each["id"] for each in queued if each["listing_id"] in taken], "applied")
         failed = [each["id"] for each in queued if each["listing_id"] not in taken]
-        await changes.settle(uow, failed, "failed", "refused")
+        await changes.fail(uow, failed, "refused", run.job.id)
         await issues.resolve(uow, run.connection_id, run.kind, [row["external_id"] for row in taken.values()])
         if troubles:
             await run.tell(uow, *troubles)
