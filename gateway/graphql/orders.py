@@ -4,7 +4,13 @@ from gateway.graphql.fields import connection, mutation, node, query
 from shared.contracts.orders.aftercare import AddOrderNote, ChangeOrder, RequestOrderRefund
 from shared.contracts.orders.bulk import ActOnOrders
 from shared.contracts.orders.line_changes import CancelOrderLines, ChangeOrderLines
-from shared.contracts.orders.lists import CountOrders, GetOrderExportFile, ListOrders, StartOrderExport
+from shared.contracts.orders.lists import (
+    CountOrders,
+    GetOrderExportFile,
+    ListOrders,
+    StartOrderExport,
+    SuggestOrderSets,
+)
 from shared.contracts.orders.messages import (
     AttachOrderPayment,
     CancelOrder,
@@ -25,6 +31,7 @@ FIELDS = (
     query("quote", GetQuote),
     connection("orders", ListOrders),
     query("orderCounts", CountOrders),
+    query("orderSets", SuggestOrderSets),
     query("orderExportFile", GetOrderExportFile),
     mutation("startOrderExport", StartOrderExport),
     mutation("actOnOrders", ActOnOrders),

@@ -39,7 +39,8 @@ ProductSetFilter = Annotated[
         max_length=MOST_SETS,
         description="In this set, and in each further one: `with:` or `without:` and a field (barcode, brand, category,"
         " description, image, mpn, price, product_type, seo, tags, weight), `brand:`, `type:`, `tag:`, `size:`,"
-        " `colour:` and a value, `status:active`, `stock:in`, `stock:low`, `stock:out`, `with:issues`; or how it stands"
+        " `colour:` and a value, `status:active`, `stock:in`, `stock:low`, `stock:out`, `price:low` (below cost),"
+        " `price:bad`, `with:issues`; or how it stands"
         " on a platform or the connection with this id: `on:`, `published:`, `unpublished:`, `in_category:`,"
         " `without_category:`, `pending_update:`, `pending_create:`, `issues:`, `category:shopify:Clothing > Scarves`.",
     ),

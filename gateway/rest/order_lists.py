@@ -23,10 +23,12 @@ from shared.contracts.orders.lists import (
     OrderSet,
     OrderSort,
     StartOrderExport,
+    SuggestOrderSets,
     Word,
 )
 from shared.contracts.orders.shapes import OrderStatus, OrderSummary, PaymentStatus, Sku
 from shared.contracts.platform.shapes import Job
+from shared.contracts.search.operators import SuggestedSets
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["orders"])
@@ -141,6 +143,18 @@ async def count_orders(
             sets=sets,
         )
     )
+
+
+@router.get("/order-sets")
+async def suggest_order_sets(
+    ask: Ask,
+    typed: Annotated[str, Query(max_length=100, description="What somebody typed, like `2026` or `on sh`.")] = "",
+    query: QueryFilter = None,
+    sets: Sets = [],  # noqa: B006
+    first: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> SuggestedSets:
+    """Sets of orders that somebody who types may mean, each with how many of the orders meant so far it holds."""
+    return await ask(SuggestOrderSets(typed=typed, query=query, sets=sets, first=first))
 
 
 @router.post("/orders/act", status_code=202)

@@ -29,6 +29,7 @@ from shared.contracts.search.operators import (
     OperatorIndex,
     RebuildOperatorIndex,
     SuggestedSets,
+    SuggestOrdersAmong,
     SuggestProductSets,
 )
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
@@ -132,6 +133,11 @@ async def count_product_set(message: CountProductSet, uow: UnitOfWork) -> Counte
 @answers(SuggestProductSets, scope="catalog:read")
 async def suggest_product_sets(message: SuggestProductSets, uow: UnitOfWork) -> SuggestedSets:
     return await operator_finding.suggest_sets(uow, message)
+
+
+@answers(SuggestOrdersAmong, internal=True)
+async def suggest_orders_among(message: SuggestOrdersAmong, uow: UnitOfWork) -> SuggestedSets:
+    return await operator_finding.suggest_orders(uow, message)
 
 
 @answers(GetOperatorIndex, scope="search:read")

@@ -15,7 +15,7 @@ from shared.contracts.catalog.events import (
     ShopTermsChanged,
     VariantsRemoved,
 )
-from shared.contracts.inventory.events import StockChanged
+from shared.contracts.inventory.events import StockChanged, SupplierLinksChanged
 from shared.contracts.orders.events import CustomerErased, OrderDetailsChanged, OrderLinesChanged, OrderPlaced
 from shared.contracts.sync.events import ListingsChanged
 from shared.service import listens
@@ -73,6 +73,13 @@ async def mark_when_stock_changed(events: Sequence[StockChanged], uow: UnitOfWor
     unknown = [sku for sku in skus if sku not in known]
     if unknown:
         uow.defer("mark_products_of_skus", {"skus": unknown})
+
+
+@listens(SupplierLinksChanged, together=True)
+async def mark_when_supplier_links_changed(events: Sequence[SupplierLinksChanged], uow: UnitOfWork) -> None:
+    """Mark the products of these SKUs for operators; those never seen here are built with what holds by then."""
+    known = await products.product_ids_of(uow, list(dict.fromkeys(sku for event in events for sku in event.skus)))
+    await mark(uow, "product", _each_once([list(known.values())]))
 
 
 @listens(VariantsRemoved)

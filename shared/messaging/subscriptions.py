@@ -20,6 +20,7 @@ from shared.contracts.inventory.events import (
     ShipmentShipped,
     StockChanged,
     StockLevelCrossed,
+    SupplierLinksChanged,
 )
 from shared.contracts.orders.events import (
     CustomerErased,
@@ -54,6 +55,7 @@ SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     StockFileImported: ("inventory",),
     VariantsRemoved: ("search",),
     StockChanged: ("search", "sync"),
+    SupplierLinksChanged: ("search",),
     ReservationExpired: ("orders",),
     ReservationFailed: ("orders",),
     ShipmentShipped: ("orders", "sync"),

@@ -24,8 +24,12 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT json_agg(json_build_object('sku', sku, 'barcode', barcode, 'barcodes', barcodes, 'mpn', mpn,
         'options', option_values, 'has_weight', weight_grams IS NOT NULL,
-        'has_price', price_on_request OR EXISTS (SELECT FROM prices WHERE variant_id = v.id)) ORDER BY position, sku)
-        AS variants
+        'has_price', price_on_request OR EXISTS (SELECT FROM prices WHERE variant_id = v.id),
+        'prices', (SELECT json_agg(lowest) FROM (
+            SELECT min(r.price) AS amount, l.currency FROM prices r JOIN price_lists l ON l.id = r.price_list_id
+            WHERE r.variant_id = v.id AND r.price IS NOT NULL AND coalesce(r.ends_at, 'infinity') > now()
+                AND coalesce(l.ends_at, 'infinity') > now() GROUP BY l.currency ORDER BY l.currency) lowest))
+        ORDER BY position, sku) AS variants
     FROM variants v WHERE product_id = p.id) v
 CROSS JOIN LATERAL (
     SELECT EXISTS (SELECT FROM product_categories WHERE product_id = p.id OFFSET 0) AS has_category) c

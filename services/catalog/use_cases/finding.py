@@ -145,6 +145,7 @@ def _variant(variant: dict[str, Any], options: Sequence[str]) -> VariantFound:
         codes=list(dict.fromkeys(code for code in codes if code)),
         size=next((value for name, value in values.items() if name in _SIZES and value), None),
         colour=next((value for name, value in values.items() if name in _COLOURS and value), None),
+        prices=variant["prices"] or [],
     )
 
 

@@ -30,9 +30,11 @@ from shared.contracts.inventory.messages import (
     StockPortion,
     StockStanding,
     StockStandings,
+    SupplyCost,
     UpdateStock,
 )
 from shared.contracts.inventory.shapes import StockLevel, StockMovement, StockUpdated
+from shared.money import Money
 from shared.service import Asked, answers, answers_group
 from shared.unit_of_work import UnitOfWork
 
@@ -44,7 +46,13 @@ async def get_availability(asked: Sequence[Asked[GetAvailability]], uow: UnitOfW
 
 @answers(GetStockStandings, internal=True)
 async def get_stock_standings(message: GetStockStandings, uow: UnitOfWork) -> StockStandings:
-    return StockStandings(items=[StockStanding(**row) for row in await standings.list_standings(uow, message.skus)])
+    return StockStandings(
+        items=[StockStanding(**row) for row in await standings.list_standings(uow, message.skus)],
+        costs=[
+            SupplyCost(sku=row["sku"], cost=Money(amount=row["cost"], currency=row["currency"]))
+            for row in await standings.list_costs(uow, message.skus)
+        ],
+    )
 
 
 @answers(GetCentreStock, internal=True)

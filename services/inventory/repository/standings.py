@@ -33,6 +33,20 @@ CROSS JOIN LATERAL (
 """
 
 
+async def list_costs(uow: UnitOfWork, skus: Sequence[str]) -> list[asyncpg.Record]:
+    """`sku`, `currency`, and in it what the primary supplier takes for one, or where none is the least of them."""
+    return await uow.fetch(_COSTS, list(skus))
+
+
+_COSTS = """
+SELECT asked.sku, l.currency, l.cost FROM unnest($1::text[]) AS asked (sku) CROSS JOIN LATERAL (
+    SELECT currency, min(cost) AS cost FROM (
+        SELECT cost, currency, is_primary, bool_or(is_primary) OVER () AS has_primary FROM supplier_links
+        WHERE sku = asked.sku AND cost IS NOT NULL OFFSET 0
+    ) known WHERE is_primary OR NOT has_primary GROUP BY currency) l
+"""
+
+
 async def list_of_centres(uow: UnitOfWork, skus: Sequence[str]) -> list[tuple[str, str, int, int]]:
     """SKU, centre's code, what can be sold there and what is reserved, looked up one by one."""
     rows = await uow.fetch(

@@ -1,16 +1,18 @@
 """Suppliers and their links, written in sets: one, or a portion of a file."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
+from shared.contracts.inventory.events import SupplierLinksChanged
 from shared.contracts.inventory.suppliers import Supplier, SupplierLink
 from shared.identifiers import new_id
 from shared.money import Money
 from shared.unit_of_work import UnitOfWork
 
+_SKUS_PER_EVENT = 1000
 SUPPLIER_FIELDS = (
     "name",
     "contact_name",
@@ -174,6 +176,13 @@ async def write_links(uow: UnitOfWork, rows: Mapping[LinkKey, Mapping[str, Any]]
         [key.sku for key, _ in ordered],
         *([row[name] for _, row in ordered] for name in LINK_FIELDS),
     )
+    _announce(uow, [key.sku for key, _ in ordered])
+
+
+def _announce(uow: UnitOfWork, skus: Sequence[str]) -> None:
+    each_once = list(dict.fromkeys(skus))
+    for start in range(0, len(each_once), _SKUS_PER_EVENT):
+        uow.record(SupplierLinksChanged(skus=each_once[start : start + _SKUS_PER_EVENT]))
 
 
 _WRITE_LINKS = """
@@ -189,4 +198,7 @@ ON CONFLICT (organization_id, sku, supplier_id) DO UPDATE SET supplier_sku = exc
 
 
 async def remove_link(uow: UnitOfWork, link_id: UUID) -> bool:
-    return await uow.execute("DELETE FROM supplier_links WHERE id = $1", link_id) == "DELETE 1"
+    sku = await uow.fetchval("DELETE FROM supplier_links WHERE id = $1 RETURNING sku", link_id)
+    if sku is not None:
+        _announce(uow, [sku])
+    return sku is not None

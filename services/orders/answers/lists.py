@@ -1,6 +1,6 @@
 """Many orders: listed, counted, written into files."""
 
-from services.orders.use_cases import bulk_actions, exporting, listing
+from services.orders.use_cases import bulk_actions, exporting, listing, suggesting
 from shared.contracts.base import Page
 from shared.contracts.orders.bulk import ActOnOrders, StartedOrderAction
 from shared.contracts.orders.lists import (
@@ -10,9 +10,11 @@ from shared.contracts.orders.lists import (
     OrderCounts,
     OrderExportFile,
     StartOrderExport,
+    SuggestOrderSets,
 )
 from shared.contracts.orders.shapes import OrderSummary
 from shared.contracts.platform.shapes import Job
+from shared.contracts.search.operators import SuggestedSets
 from shared.service import answers
 from shared.unit_of_work import UnitOfWork
 
@@ -25,6 +27,11 @@ async def list_orders(message: ListOrders, uow: UnitOfWork) -> Page[OrderSummary
 @answers(CountOrders, scope=("storefront", "orders:read"))
 async def count_orders(message: CountOrders, uow: UnitOfWork) -> OrderCounts:
     return await listing.count(uow, message)
+
+
+@answers(SuggestOrderSets, scope="orders:read")
+async def suggest_order_sets(message: SuggestOrderSets, uow: UnitOfWork) -> SuggestedSets:
+    return await suggesting.suggest(uow, message)
 
 
 @answers(StartOrderExport, scope="orders:read")

@@ -152,6 +152,12 @@ async def count(uow: UnitOfWork, question: Question) -> list[asyncpg.Record]:
     )
 
 
+async def find_oldest(uow: UnitOfWork) -> datetime | None:
+    """When the first order was placed."""
+    oldest: datetime | None = await uow.fetchval("SELECT placed_at FROM orders ORDER BY placed_at, id LIMIT 1")
+    return oldest
+
+
 async def list_ids(
     uow: UnitOfWork, question: Question, after: tuple[datetime, UUID] | None, most: int
 ) -> list[asyncpg.Record]:

@@ -95,11 +95,12 @@ class ListProducts(Query[Page[Product]]):
     `query` are words, all of which the product has: in its titles, brand, type, tags, SKUs, barcodes and the maker's
     numbers; the last may be a beginning. `sets` intersect: `with:image`, `without:price` (barcode, brand, category,
     description, image, mpn, price, product_type, seo, tags, weight; what is a variant's own, all of them must have),
-    `brand:…`, `type:…`, `tag:…`, `size:…`, `colour:…`, `status:active`, `stock:in`, `stock:low`, `stock:out`; of a
-    platform or the connection with this id `on:shopify`, `published:…`, `unpublished:…`, `in_category:…`,
-    `without_category:…`, `category:shopify:Clothing > Scarves`, `pending_update:…`, `pending_create:…`, `issues:…`; and
-    `with:issues`, `without:issues`. With these, what changed shows within a second, and a page may be shorter than
-    asked for while there is a `next`.
+    `brand:…`, `type:…`, `tag:…`, `size:…`, `colour:…`, `status:active`, `stock:in`, `stock:low`, `stock:out`,
+    `price:low` (less than a supplier takes for it), `price:bad` (none, or zero); of a platform or the connection with
+    this id `on:shopify`, `published:…`, `unpublished:…`, `in_category:…`, `without_category:…`,
+    `category:shopify:Clothing > Scarves`, `pending_update:…`, `pending_create:…`, `issues:…`; and `with:issues`,
+    `without:issues`. With these, what changed shows within a second, and a page may be shorter than asked for while
+    there is a `next`.
     """
 
     query: Words | None = None

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.contracts.base import Query, Shape
 from shared.contracts.sync.shapes import PlatformName
+from shared.money import Money
 
 Words = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00]*$")]
 MOST_PARTS = 200
@@ -48,6 +49,8 @@ SET_VALUES: dict[str, tuple[str, ...] | None] = {
     "without": (*FIELDS, ISSUES),
     "status": _STATUSES,
     "stock": ("in", "low", "out"),
+    # Low: less than a supplier takes for it. Bad: none, or zero.
+    "price": ("low", "bad"),
     "brand": None,
     "type": None,
     "tag": None,
@@ -109,12 +112,13 @@ ProductSets = Annotated[list[ProductSet], Field(max_length=MOST_SETS)]
 
 
 class VariantFound(Shape):
-    """What a variant is found by."""
+    """What a variant is found by. `prices` are the lowest of those that have not ended, one for each currency."""
 
     sku: str
     codes: list[str]
     size: str | None
     colour: str | None
+    prices: list[Money] = []
 
 
 class ProductFound(Shape):

@@ -14,6 +14,12 @@ class StockChanged(Event):
     skus: list[str]
 
 
+class SupplierLinksChanged(Event):
+    """What suppliers take for these SKUs (up to 1,000) may have changed."""
+
+    skus: list[str]
+
+
 class ReservationExpired(Event):
     """A reservation ran out unconfirmed, or late: its stock can be sold again."""
 

@@ -20,6 +20,7 @@ from shared.contracts.inventory.shapes import (
     StockPolicy,
     StockUpdated,
 )
+from shared.money import Money
 from shared.pagination import First
 
 Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", examples=["store"])]
@@ -92,10 +93,18 @@ class StockStanding(Shape):
     is_low: bool
 
 
+class SupplyCost(Shape):
+    """What the primary supplier of a SKU takes for one; where none is, the least that any of them takes."""
+
+    sku: str
+    cost: Money
+
+
 class StockStandings(Shape):
-    """Of those SKUs that there is any stock of."""
+    """Of those SKUs that there is any stock of; and of those that suppliers have told a price of, in each currency."""
 
     items: list[StockStanding]
+    costs: list[SupplyCost] = []
 
 
 class GetStockStandings(Query[StockStandings]):

@@ -12,6 +12,7 @@ from shared.contracts.orders.customers import Email
 from shared.contracts.orders.messages import Moment
 from shared.contracts.orders.shapes import OrderStatus, OrderSummary, PaymentStatus, Sku
 from shared.contracts.platform.shapes import Job
+from shared.contracts.search.operators import SuggestedSets
 from shared.pagination import First
 
 OrderSort = Literal["latest", "oldest", "highest_total", "lowest_total", "last_changed"]
@@ -29,9 +30,14 @@ def is_date_set(name: str) -> bool:
     return name in NAMED_SETS or _YEAR_OR_MONTH.fullmatch(name) is not None
 
 
-def _order_set(name: str) -> str:
+def is_order_set(name: str) -> bool:
+    """Whether there is such a set of orders."""
     is_of_connections = name.partition(":")[0] in CONNECTION_SETS and connection_set(name)
-    if not (is_date_set(name) or is_of_connections or name in (f"with:{ISSUES}", f"without:{ISSUES}")):
+    return is_date_set(name) or is_of_connections or name in (f"with:{ISSUES}", f"without:{ISSUES}")
+
+
+def _order_set(name: str) -> str:
+    if not is_order_set(name):
         raise ValueError(
             f"a set is {', '.join(NAMED_SETS)}, a year like 2026, a month like 2026-03, with:issues, without:issues, or"
             f" {'|'.join(CONNECTION_SETS)}: and a platform or a connection's id"
@@ -112,6 +118,19 @@ class CountOrders(OrderFilter, Query[OrderCounts]):
 
     Refused with words or sets of connections of more than 100,000 orders: `query_too_broad` (422).
     """
+
+
+class SuggestOrderSets(Query[SuggestedSets]):
+    """Sets that somebody who typed so far may mean, among the orders that have the words and are in all of the sets.
+
+    `typed` begins the set or a word of its label, like `2026`, `week` or `on sh`; the larger come first. Of months the
+    latest twelve, unless something was typed. An order counts as it was placed in the time zone of its shop.
+    """
+
+    typed: Annotated[str, Field(max_length=100, pattern=r"^[^\x00]*$")] = ""
+    query: Words | None = None
+    sets: Annotated[list[OrderSet], Field(max_length=MOST_SETS)] = []
+    first: Annotated[int, Field(ge=1, le=100, strict=False)] = 20
 
 
 class StartOrderExport(Command[Job]):

@@ -102,6 +102,31 @@ class SuggestProductSets(Query[SuggestedSets]):
     first: Annotated[int, Field(ge=1, le=100, strict=False)] = 20
 
 
+class OrderSpan(Shape):
+    """From when, inclusive, until before when orders of some shops were placed (or of all), and what set that is."""
+
+    name: str
+    from_time: datetime
+    to_time: datetime
+    shop_ids: list[UUID] | None = None
+
+
+class SuggestOrdersAmong(Query[SuggestedSets]):
+    """Sets that somebody who typed so far may mean: spans, those of the same name together, and sets of connections.
+
+    Counted are the orders that have the words, are in all of the sets, and of one of `within`, if that is not null.
+    Internal: orders asks, which knows what days are meant.
+    """
+
+    typed: Annotated[str, StringConstraints(max_length=100)] = ""
+    query: Words = ""
+    sets: Annotated[list[str], Field(max_length=MOST_SETS)] = []
+    spans: Annotated[list[OrderSpan], Field(max_length=1000)] = []
+    within: Annotated[list[OrderSpan], Field(max_length=1000)] | None = None
+    shop_ids: list[UUID] | None = None
+    first: Annotated[int, Field(ge=1, le=100)] = 20
+
+
 class OperatorDocuments(Shape):
     """How the documents of one kind stand: how many there are, what waits to be built, and what keeps failing."""
 

@@ -12,7 +12,17 @@ from shared.bus.envelope import Caller, service_envelope
 from shared.contracts.catalog.messages import CreateProduct, PauseProduct, SetProductText
 from shared.contracts.catalog.shapes import Image, Product, ProductDraft, ProductText, VariantDraft
 from shared.contracts.inventory.messages import SetStockPolicy
+from shared.contracts.inventory.suppliers import (
+    ChangeSupplierLink,
+    CreateSupplier,
+    CreateSupplierLink,
+    RemoveSupplierLink,
+    SupplierDraft,
+    SupplierLinkChange,
+    SupplierLinkDraft,
+)
 from shared.identifiers import new_id
+from shared.money import Money
 from tests.doors import caller_of, eventually
 from tests.factories.search import Seller
 
@@ -135,6 +145,40 @@ async def test_what_changes_is_found_as_it_is_now(shop: Seller) -> None:
     await finds(shop, ["Wool scarf"], "wollsch")
 
 
+async def test_prices_below_what_suppliers_take_and_none_at_all(shop: Seller) -> None:
+    await stocked_shop(shop)
+    await finds(shop, ["Unfinished mug"], None, "price:bad")
+    await shop.price({"MUG": 0})
+    await finds(shop, ["Unfinished mug"], None, "price:bad", "with:price")
+    await shop.price({"MUG": 500})
+    await finds(shop, [], None, "price:bad")
+    await finds(shop, [], None, "price:low")
+    for code in ("a", "b"):
+        await shop.ask(CreateSupplier(supplier=SupplierDraft(code=code, name=code, currency="USD")))
+    links = {}
+    for code, sku, amount, currency in (
+        ("a", "MUG", 501, "USD"),
+        ("b", "MUG", 400, "USD"),
+        ("a", "KETTLE", 10**6, "EUR"),
+    ):
+        draft = SupplierLinkDraft(supplier=code, sku=sku, cost=Money(amount=amount, currency=currency))
+        links[code, sku] = await shop.ask(CreateSupplierLink(link=draft))
+    # The cheaper one would do, until the other is the one to order from.
+    await finds(shop, [], None, "price:low")
+    primary = ChangeSupplierLink(link_id=links["a", "MUG"].id, change=SupplierLinkChange(is_primary=True))
+    await shop.ask(primary)
+    await finds(shop, ["Unfinished mug"], None, "price:low")
+    (low,) = (await ask(shop, "product-sets", typed="below"))["sets"]
+    assert low == {"set": "price:low", "count": 1, "label": "Priced below cost"}
+    await shop.price({"MUG": 501})
+    await finds(shop, [], None, "price:low")
+    await shop.price({"MUG": 300})
+    await finds(shop, ["Unfinished mug"], None, "price:low")
+    for link in links.values():
+        await shop.ask(RemoveSupplierLink(link_id=link.id))
+    await finds(shop, [], None, "price:low")
+
+
 async def test_sets_are_suggested_and_counted_while_typing(shop: Seller) -> None:
     await stocked_shop(shop)
     await finds(shop, ["Unfinished mug"], None, "without:brand")
@@ -213,7 +257,18 @@ async def test_nobody_finds_what_they_may_not_see(shop: Seller) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["brand", "brand:", "brand: ", "with:soul", "stock:plenty", "owner:me", ":x", "brand:a\x00", f"brand:{'x' * 300}"],
+    [
+        "brand",
+        "brand:",
+        "brand: ",
+        "with:soul",
+        "stock:plenty",
+        "price:high",
+        "owner:me",
+        ":x",
+        "brand:a\x00",
+        f"brand:{'x' * 300}",
+    ],
 )
 async def test_sets_that_there_are_not_are_refused(shop: Seller, wrong: str) -> None:
     assert shop.client is not None

@@ -174,6 +174,14 @@ async def test_orders_by_how_they_stand(listed: Connected, fake: CustomShop) -> 
         return sorted(row["sku"] for row in csv.DictReader(io.StringIO(answer.text))) if answer.is_success else None
 
     assert await eventually(file) == ["SCARF-1", "SCARF-1"]
+    assert await suggested(listed, "on", "order-sets") == {
+        "on:custom": (2, "On Custom HTTP protocol"),
+        f"on:{listed.id}": (2, "On Quay"),
+    }
+    within = await suggested(listed, "without", "order-sets", sets=("2026-11", "on:custom"))
+    assert within == {"without:issues": (2, "Without issues")}
+    assert await suggested(listed, "2026-1", "order-sets", sets=("on:custom",)) == {"2026-11": (2, "2026-11")}
+    assert await suggested(listed, "", "order-sets", sets=("2026-10",)) == {}
     refused = await listed.client.get("/v1/orders", params={"set": "published:custom"}, headers=listed.headers)
     assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
 

@@ -2,16 +2,17 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from services.search.engines.operators import FoundEntries, OperatorQuestion
+from services.search.engines.operators import FoundEntries, OperatorIndex, OperatorQuestion
 from services.search.use_cases.operators import meaning
 from services.search.use_cases.operators.product_entries import moment_of
 from services.search.use_cases.operators.reading import OperatorReaders
-from shared.contracts.catalog.product_sets import CATEGORY, CONNECTION_SETS, FIELDS, ISSUES
+from shared.contracts.catalog.product_sets import FIELDS, ISSUES
 from shared.contracts.search.operators import (
     CountedProducts,
     CountProductSet,
@@ -19,8 +20,10 @@ from shared.contracts.search.operators import (
     FindProducts,
     FoundIds,
     FoundProducts,
+    OrderSpan,
     SuggestedSet,
     SuggestedSets,
+    SuggestOrdersAmong,
     SuggestProductSets,
 )
 from shared.unit_of_work import UnitOfWork
@@ -63,6 +66,37 @@ def _moment(time: datetime | None) -> int | None:
     return None if time is None else (time - _EPOCH) // _MILLISECOND
 
 
+async def suggest_orders(uow: UnitOfWork, message: SuggestOrdersAmong) -> SuggestedSets:
+    meant = await meaning.meaning(uow, message.sets, message.shop_ids)
+    shops = None if message.shop_ids is None else [shop_id.hex for shop_id in message.shop_ids]
+    whole = OperatorQuestion(
+        kind="order", words=message.query, most=1, sets=meant.within, without=meant.without, shops=shops
+    )
+    reader = await uow.resident(OperatorReaders).reader(uow.organization_id)
+    counts = await asyncio.to_thread(_counted, reader.index, whole, message)
+    return await suggested(uow, counts, message.typed, message.sets, message.first)
+
+
+def _counted(index: OperatorIndex, whole: OperatorQuestion, message: SuggestOrdersAmong) -> dict[str, int]:
+    """How many orders are in which set that has any. Blocks."""
+    counts, total = Counter[str](), 0
+    for span in message.spans:
+        counts[span.name] += index.count(_in_span(whole, span))
+    for part in [whole] if message.within is None else [_in_span(whole, span) for span in message.within]:
+        counts.update(index.set_counts(part, _MOST_COUNTED))
+        total += index.count(part)
+    counts[f"without:{ISSUES}"] = total - counts[f"with:{ISSUES}"]
+    return {name: count for name, count in counts.items() if count > 0}
+
+
+def _in_span(whole: OperatorQuestion, span: OrderSpan) -> OperatorQuestion:
+    shops = whole.shops
+    if span.shop_ids is not None:
+        own = [shop_id.hex for shop_id in span.shop_ids]
+        shops = own if shops is None else [shop for shop in own if shop in shops]
+    return replace(whole, shops=shops, from_at=_moment(span.from_time), to_at=_moment(span.to_time - _MILLISECOND))
+
+
 # --- products
 
 
@@ -101,16 +135,18 @@ async def suggested(
 ) -> SuggestedSets:
     """Of these sets those that may be meant, the larger first, with what they are called."""
     confined_to = uow.caller.shop_ids
-    connections = await meaning.connections_of(uow, confined_to) if any(map(_is_of_place, counts)) else []
+    connections = await meaning.connections_of(uow, confined_to) if any(map(meaning.is_of_place, counts)) else []
     places = meaning.place_names(connections)
     found = []
     for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         label = meaning.label_of(name, places)
         if label is None or name in chosen or not meaning.is_shown(name, is_confined=confined_to is not None):
             continue
-        if _is_meant(name, label if _is_of_place(name) else "", typed):
+        if _is_meant(name, label if meaning.is_sentence(name) else "", typed):
             found.append(SuggestedSet(set=name, count=count, label=label))
-    return SuggestedSets(sets=found[:first])
+        if len(found) == first:
+            break
+    return SuggestedSets(sets=found)
 
 
 async def _of_products(
@@ -131,14 +167,12 @@ def _each_once(counts: Mapping[str, int]) -> dict[str, int]:
     return merged
 
 
-def _is_of_place(name: str) -> bool:
-    return name.partition(":")[0] in (*CONNECTION_SETS, CATEGORY)
-
-
 def _is_meant(name: str, label: str, typed: str) -> bool:
     """Whether what was typed begins the whole name of the set, or what is said of its value, there or at a word."""
     wanted, whole = typed.strip().casefold(), name.casefold()
     said = label.casefold() or whole.partition(":")[2]
+    if wanted not in whole and wanted not in said:
+        return False
     return whole.startswith(wanted) or any(
         said[start:].startswith(wanted) for start in (0, *(found.start() for found in _WORD.finditer(said)))
     )

@@ -63,7 +63,13 @@ _OF_CONNECTIONS = {
     "pending_create": "To be made on {}",
     "issues": "Issues on {}",
 }
-_STOCK = {"in": "In stock", "low": "Low in stock", "out": "Out of stock"}
+_SAID = {
+    "stock:in": "In stock",
+    "stock:low": "Low in stock",
+    "stock:out": "Out of stock",
+    "price:low": "Priced below cost",
+    "price:bad": "Without a price, or for nothing",
+}
 
 
 def place_names(connections: Iterable[NamedConnection]) -> dict[str, str]:
@@ -82,11 +88,23 @@ def label_of(name: str, places: Mapping[str, str]) -> str | None:
     if kind == CATEGORY:
         place, _, path = value.partition(":")
         return f"In {path} on {places[place]}" if place in places else None
-    if kind == "stock":
-        return _STOCK[value]
+    if name in _SAID:
+        return _SAID[name]
+    if not value:
+        return name.replace("_", " ").capitalize()
     if kind in ("with", "without"):
         return f"{kind.capitalize()} {value.replace('_', ' ')}"
     return f"{kind.capitalize()}: {value}"
+
+
+def is_of_place(name: str) -> bool:
+    """Whether a set names a platform or a connection."""
+    return name.partition(":")[0] in (*CONNECTION_SETS, CATEGORY)
+
+
+def is_sentence(name: str) -> bool:
+    """Whether people know a set by what it is called, and not by its value."""
+    return is_of_place(name) or name in _SAID or ":" not in name
 
 
 def is_shown(name: str, *, is_confined: bool) -> bool:

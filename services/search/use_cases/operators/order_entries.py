@@ -6,6 +6,7 @@ from uuid import UUID
 from services.search.models import OperatorEntry
 from services.search.use_cases.batches import Units
 from services.search.use_cases.operators import standing_sets
+from shared.contracts.orders.lists import is_order_set
 from shared.contracts.orders.parts import GetOrderParts, ListOrderIds, OrderPart
 
 
@@ -29,7 +30,8 @@ def entry_of(part: OrderPart, sets: Sequence[str]) -> OperatorEntry:
         numbers=_each_once(numbers),
         codes=_each_once(codes),
         words=_each_once([*part.words, *(line.title for line in part.lines)]),
-        sets=list(sets),
+        # An order that is on a platform is published nowhere, and stands in no category.
+        sets=[name for name in sets if is_order_set(name)],
         shop=part.shop_id.hex,
     )
 

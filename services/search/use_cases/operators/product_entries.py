@@ -1,6 +1,6 @@
 """From what catalog, inventory and sync tell of a product to what it is found by."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from services.search.models import OperatorEntry
@@ -8,7 +8,7 @@ from services.search.use_cases.batches import Units
 from services.search.use_cases.operators import standing_sets
 from shared.contracts.catalog.messages import ListProductIds
 from shared.contracts.catalog.product_sets import GetProductsFound, ProductFound
-from shared.contracts.inventory.messages import GetStockStandings, StockStanding
+from shared.contracts.inventory.messages import GetStockStandings, StockStanding, SupplyCost
 
 _SKUS_AT_ONCE = 1000
 
@@ -17,13 +17,18 @@ async def ask(units: Units, product_ids: Sequence[UUID]) -> dict[UUID, OperatorE
     """The entries of those that there are. Raises what asking raises."""
     found = (await units().ask(GetProductsFound(product_ids=list(product_ids)))).products
     skus = [variant.sku for product in found for variant in product.variants]
-    stock: dict[str, StockStanding] = {}
+    stock, costs = dict[str, StockStanding](), list[SupplyCost]()
     for start in range(0, len(skus), _SKUS_AT_ONCE):
         answer = await units().ask(GetStockStandings(skus=skus[start : start + _SKUS_AT_ONCE]))
         stock |= {item.sku: item for item in answer.items}
+        costs += answer.costs
     standings = await standing_sets.ask(units, products=[product.id for product in found])
+    cost_of = {(each.sku, each.cost.currency): each.cost.amount for each in costs}
     return {
-        product.id: entry_of(product, stock, standing_sets.sets_of(standings.get(product.id, ()))) for product in found
+        product.id: entry_of(
+            product, stock, [*_price_sets(product, cost_of), *standing_sets.sets_of(standings.get(product.id, ()))]
+        )
+        for product in found
     }
 
 
@@ -66,3 +71,11 @@ def _sets(product: ProductFound, stock: dict[str, StockStanding]) -> Iterator[st
     yield "stock:in" if any(each.available > 0 for each in known) else "stock:out"
     if any(each.is_low for each in known):
         yield "stock:low"
+
+
+def _price_sets(product: ProductFound, cost_of: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    prices = [(variant.sku, price) for variant in product.variants for price in variant.prices]
+    if "price" not in product.has or any(price.amount == 0 for _, price in prices):
+        yield "price:bad"
+    if any(price.amount < cost_of.get((sku, price.currency), 0) for sku, price in prices):
+        yield "price:low"
