@@ -24,6 +24,7 @@ import orjson
 from shared.impex import sandbox
 from shared.impex.arranging import ArrangedSource
 from shared.impex.converted import ConvertedSource
+from shared.impex.delimiter import choose_delimiter
 from shared.impex.encoding import HEAD_BYTES, choose_encoding, is_printed
 from shared.impex.errors import EmptyFile, InvalidParquet, InvalidWorkbook, NestedArchive, UnknownFormat, UnknownHeaders
 from shared.impex.json_lines import JsonLinesSource
@@ -73,6 +74,15 @@ def check_format(name: str | None) -> None:
         raise UnknownFormat(
             f"'{name[:50]}' is not a format we read; there are {', '.join(FORMATS)}, each also in a zip."
         )
+
+
+def check_reading(form: str | None, encoding: str | None, delimiter: str | None) -> None:
+    """What files are to be read by, before there is one. Raises UnknownFormat, UnknownEncoding, InvalidDelimiter."""
+    check_format(form)
+    if encoding is not None:
+        choose_encoding(b"a", encoding)
+    if delimiter is not None:
+        choose_delimiter("", delimiter)
 
 
 def _opened(path: Path, head: bytes, options: ReadingOptions) -> Source:

@@ -31,6 +31,7 @@ from shared.contracts.platform.imports import GetImport, Import, StartImport, im
 from shared.contracts.search.messages import RebuildSearchIndex
 from shared.errors import CrossdockError
 from shared.identifiers import derived_id
+from shared.impex.opening import check_reading
 from shared.imports.errors import ImportNotFound
 from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
@@ -55,7 +56,9 @@ def shape(organization_id: UUID, folder: Folder) -> DropFolder:
 
 
 async def set_folder(uow: UnitOfWork, message: SetDropFolder) -> DropFolder:
-    """Set a shop's rules. Raises ShopNotFound."""
+    """Set a shop's rules. Raises ShopNotFound, UnknownFormat, UnknownEncoding, InvalidDelimiter."""
+    for rule in message.rules:
+        check_reading(rule.format, rule.encoding, rule.delimiter)
     shop = await shops.get_by_code(uow, message.shop)
     await drop_folders.set_rules(uow, shop.id, message.rules)
     uow.audit("drop_folder.set", "shop", shop.id, after={"rules": [rule.model_dump() for rule in message.rules]})

@@ -14,7 +14,8 @@ _Word = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r
 class DropRule(Shape):
     """What is done with files whose names match `pattern`: `*` stands for anything, `?` for one character.
 
-    With `reindex` the shop's search index is built anew once an import has succeeded.
+    With `reindex` the shop's search index is built anew once an import has succeeded. `format`, `encoding`, `delimiter`
+    and `sheet` say how such files are read, where that is not to be found out.
     """
 
     pattern: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^/\x00]+$")]
@@ -23,6 +24,10 @@ class DropRule(Shape):
     mode: ImportMode = "merge"
     missing: MissingPolicy = "keep"
     on_error: OnError = "skip"
+    format: _Word | None = None
+    encoding: _Word | None = None
+    delimiter: _Word | None = None
+    sheet: _Word | None = None
     guard_percent: GuardPercent | None = None
     reindex: bool = False
 
@@ -50,7 +55,10 @@ class ListDropFolders(Query[Page[DropFolder]]):
 
 
 class SetDropFolder(Command[DropFolder]):
-    """Set the rules of a shop's drop folder, in their order. Without rules nothing is taken. Raises shop_not_found."""
+    """Set the rules of a shop's drop folder, in their order. Without rules nothing is taken.
+
+    Raises shop_not_found, unknown_format, unknown_encoding, invalid_delimiter.
+    """
 
     shop: _Word
     rules: Annotated[list[DropRule], Field(max_length=100)]

@@ -1,5 +1,6 @@
 """Files that are laid into a shop's folder."""
 
+import io
 import os
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from services.catalog.use_cases import drop_folders
 from shared.bus.envelope import envelope_for, service_envelope
 from shared.contracts.accounts.events import ShopChanged
 from shared.contracts.accounts.lists import ListAlerts
+from shared.impex.workbook_file import write_sheets
 from shared.settings import settings
 from tests.doors import Client, caller_of, eventually
 from tests.factories.catalog import Catalog, a_shop, csv_file, shopify_row
@@ -86,6 +88,14 @@ async def test_rules_are_set_and_listed_through_both_doors(keeper: Shopkeeper, c
         ({"shop": "main", "rules": [{"pattern": ""}]}, 422, "validation_failed"),
     ):
         assert await keeper.code("PUT", "drop-folders", status, json=body) == code
+    for odd, code in (
+        ({"format": "ods"}, "unknown_format"),
+        ({"encoding": "klingon"}, "unknown_encoding"),
+        ({"delimiter": "x"}, "invalid_delimiter"),
+    ):
+        body = {"shop": "main", "rules": [{"pattern": "*"}, {"pattern": "*", **odd}]}
+        assert await keeper.code("PUT", "drop-folders", 422, json=body) == code
+    assert (await keeper.ask("GET", "drop-folders", 200))["items"][0]["rules"][0]["pattern"] == "*.txt"
     reader = Shopkeeper(client, keeper.catalog, caller_of(keeper.catalog.organization_id, "catalog:read"))
     assert await reader.code("PUT", "drop-folders", 403, json={"shop": "main", "rules": []}) == "missing_scope"
 
@@ -107,6 +117,35 @@ async def test_a_complete_file_is_taken_by_the_first_rule_that_fits_and_moved_as
     assert (second["group"], second["counters"]["prices_updated"]) == ("prices", 1)
     await look(keeper)
     assert len(await imports(keeper)) == 2
+
+
+async def test_a_rule_says_how_its_files_are_read(keeper: Shopkeeper) -> None:
+    """A file that reads itself otherwise, and a sheet that is not the first."""
+    folder = await keeper.graphql(
+        'mutation { setDropFolder(shop: "main", rules: [{pattern: "*.txt", format: "csv", encoding: "cp850",'
+        ' delimiter: "pipe"}, {pattern: "*.xlsx", sheet: "Goods"}]) { ... on DropFolder {'
+        " rules { format encoding delimiter sheet } } ... on Problem { code detail } } }"
+    )
+    assert folder["setDropFolder"]["rules"] == [
+        {"format": "csv", "encoding": "cp850", "delimiter": "pipe", "sheet": None},
+        {"format": None, "encoding": None, "delimiter": None, "sheet": "Goods"},
+    ]
+    drop(keeper, "1.txt", "Handle|Title|a;b;c;d\na|Größe|1;2;3;4\n".encode("cp850"), age=90)
+    sheets = {"Notes": [["Nothing"], ["here"]], "Goods": [["Handle", "Title"], ["b", "Beanie"]]}
+    workbook = io.BytesIO()
+    write_sheets(sheets, workbook)
+    drop(keeper, "2.xlsx", workbook.getvalue(), age=60)
+    await look(keeper)
+    await imports(keeper)
+    await look(keeper)
+    taken = await imports(keeper)
+    said = [{name: each[name] for name in ("state", "format", "encoding", "delimiter", "sheet")} for each in taken]
+    assert said == [
+        {"state": "succeeded", "format": "csv", "encoding": "cp850", "delimiter": "pipe", "sheet": None},
+        {"state": "succeeded", "format": None, "encoding": None, "delimiter": None, "sheet": "Goods"},
+    ]
+    found = (await keeper.ask("GET", "products", 200))["items"]
+    assert {product["title"] for product in found} == {"Größe", "Beanie"}
 
 
 async def test_stock_goes_to_its_own_service(keeper: Shopkeeper) -> None:
