@@ -91,7 +91,7 @@ class Guide:
         if self._options.has_stock and self._can("import_stock"):
             self._take_stock(connection)
         if self._options.has_orders and self._can("import_orders"):
-            self._run("import_orders", "Orders")
+            self._take_orders(connection)
         self._finish()
         return int(self._has_failed)
 
@@ -147,18 +147,18 @@ class Guide:
         if not locations:
             showing.warned(self._console, "Stock was not imported: no place has a fulfilment centre (--location).")
             return
-        self._keep(locations)
+        self._keep(locations=locations)
         centres = ", ".join(sorted(set(locations.values())))
         if self._asking.agreed(f"Set what is on hand in {centres} to what the platform says?"):
             self._run("import_stock", "Stock imported")
 
-    def _keep(self, locations: dict[str, str]) -> None:
+    def _keep(self, **changed: dict[str, str]) -> None:
         """Refused when somebody else changes the connection in this very moment."""
         path = f"/v1/connections/{self.connection_id}"
         answer = self._http.get(path)
         settings = checked(answer)["settings"]
-        if settings["locations"] != locations:
-            change = {"settings": settings | {"locations": locations}}
+        if settings | changed != settings:
+            change = {"settings": settings | changed}
             checked(self._http.patch(path, json=change, headers={"If-Match": answer.headers["etag"]}))
 
     def _located(self, connection: dict[str, Any], known: dict[str, str]) -> dict[str, str]:
@@ -178,6 +178,19 @@ class Guide:
             if code not in centres:
                 raise WrongOption(f"There is no fulfilment centre '{code}' for {place_id}: {', '.join(centres)}.")
         return known
+
+    # --- orders
+
+    def _take_orders(self, connection: dict[str, Any]) -> None:
+        """What is done with orders of which status is for a person to say, who may agree to what is proposed."""
+        proposed = (connection["greeting"] or {}).get("proposed_statuses") or {}
+        if proposed and not connection["settings"]["order_statuses"]:
+            showing.statuses(self._console, proposed)
+            if self._asking.agreed("Take orders by their statuses like this?"):
+                self._keep(order_statuses=proposed)
+            else:
+                showing.warned(self._console, "Orders wait until `order_statuses` says what is done with them.")
+        self._run("import_orders", "Orders")
 
     # --- the end
 

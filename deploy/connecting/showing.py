@@ -68,6 +68,13 @@ def matches(console: Console, preview: Mapping[str, Any]) -> None:
         line(console, "  …")
 
 
+def statuses(console: Console, proposed: Mapping[str, str]) -> None:
+    """What would be done with orders of each status."""
+    line(console, "What would be done with orders:")
+    for status, action in proposed.items():
+        line(console, f"  {status}: {action.replace('_', ' ')}")
+
+
 def checklist(console: Console, found: Mapping[str, Any]) -> None:
     """What holds of what has to hold before going live."""
     line(console, "Before going live:")

@@ -1,13 +1,17 @@
 """`crossdock connect` against a running system and the reference server, in both topologies."""
 
+import asyncio
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from deploy.bench.system import System, running_system
+from tests.fakes.prestashop import PrestaShop
+from tests.platforms.conftest import order, put_products
 
 pytestmark = pytest.mark.feature("SYN-1", "SYN-6", "SYN-9")
 PRODUCTS = 120
@@ -31,6 +35,23 @@ def server() -> Iterator[dict[str, str]]:
         said = dict(pair.split("=", 1) for pair in process.stdout.readline().split())
         yield said
         process.terminate()
+
+
+@pytest.fixture
+def prestashop() -> Iterator[PrestaShop]:
+    """A PrestaShop shop with two products and an order, served by a thread of its own."""
+    shop, loop = PrestaShop(), asyncio.new_event_loop()
+    serving = threading.Thread(target=loop.run_forever)
+    serving.start()
+    asyncio.run_coroutine_threadsafe(shop.start(), loop).result(30)
+    put_products(shop, 2)
+    shop.put_stock("SCARF-1", "1", 12)
+    shop.put_order(order(501, status="Payment accepted"))
+    yield shop
+    asyncio.run_coroutine_threadsafe(shop.stop(), loop).result(30)
+    loop.call_soon_threadsafe(loop.stop)
+    serving.join()
+    loop.close()
 
 
 def connect(system: System, *words: str, said: str = "") -> tuple[int, str]:
@@ -60,6 +81,30 @@ def test_a_shop_is_connected_without_being_asked(system: System, server: dict[st
     (found,) = [each for each in system.ask("GET", "/v1/connections")["items"] if each["name"] == "By options"]
     assert found["mode"] == "test"
     assert (found["id"] in said, server["token"] in said) == (True, False)
+
+
+def test_a_prestashop_shop_is_connected_as_its_page_says(system: System, prestashop: PrestaShop) -> None:
+    given = ["--platform", "prestashop", "--name", "Presta", "--shop", "main", "--location", "1=main"]
+    url, key = f"url={prestashop.settings['url']}", f"key={prestashop.credentials['key']}"
+    prestashop.forbidden = {"POST order_histories"}
+    code, said = connect(system, *given, "--setting", url, "--credential", key, said="y\ny\ny\n")
+    assert code == 0, said
+    for words in (
+        "Quay shop",
+        "time zone: Europe/Paris",
+        "the credentials lack POST order_histories",
+        "2 would be created here",
+        "✓ matches_seen",
+        "✓ stock_imported",
+        "Payment accepted: import",
+        "Shipped: import and complete",
+    ):
+        assert words in said, said
+    (found,) = [each for each in system.ask("GET", "/v1/connections")["items"] if each["name"] == "Presta"]
+    assert found["settings"]["order_statuses"]["Canceled"] == "import_and_cancel"
+    levels = system.ask("GET", "/v1/stock", params={"sku": "SCARF-1"})["items"]
+    assert [(each["centre"], each["on_hand"]) for each in levels] == [("main", 12)]
+    assert {asked.method for asked in prestashop.requests} == {"GET"}
 
 
 def test_whoever_does_not_agree_goes_on_later(system: System, server: dict[str, str]) -> None:

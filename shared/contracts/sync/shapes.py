@@ -160,7 +160,11 @@ class RemotePlace(Shape):
 
 
 class Greeting(Shape):
-    """What a platform says of itself when the connection is tested. `missing` are rights the credentials lack."""
+    """What a platform says of itself when the connection is tested. `missing` are rights the credentials lack.
+
+    `proposed_statuses` is what could be done with orders of some statuses, by what the platform says of these; nothing
+    is done by it until somebody has put it into the settings as `order_statuses`.
+    """
 
     shop_name: str
     currency: str | None = None
@@ -168,6 +172,7 @@ class Greeting(Shape):
     version: str | None = None
     places: list[RemotePlace] = []
     order_statuses: list[str] = []
+    proposed_statuses: StatusMap = {}
     missing: list[str] = []
 
 

@@ -45,6 +45,25 @@ async def test_greeting_names_the_rights_that_are_missing(prestashop: PrestaShop
     assert (greeting.missing, greeting.version) == (["PUT stock_availables"], "1.7.8.11")
 
 
+async def test_what_is_done_with_orders_is_proposed_by_flags(prestashop: PrestaShop) -> None:
+    """A person confirms it: the names of states are the merchant's own, and ids differ from shop to shop."""
+    prestashop.memory.add("order_states", name="Sent by boat", shipped="1", paid="1")
+    prestashop.memory.tables["order_states"][8]["deleted"] = "1"
+    async with session_with(prestashop) as session:
+        greeting = await session.greet()
+    assert greeting.proposed_statuses == {
+        "Awaiting check payment": "set_aside",
+        "Payment accepted": "import",
+        "Processing in progress": "import",
+        "Shipped": "import_and_complete",
+        "Delivered": "import_and_complete",
+        "Canceled": "import_and_cancel",
+        "Refunded": "set_aside",
+        "Sent by boat": "import_and_complete",
+    }
+    assert greeting.order_statuses == list(greeting.proposed_statuses)
+
+
 async def test_right_that_is_taken_away_is_the_credentials(prestashop: PrestaShop) -> None:
     prestashop.put_product(*product(1))
     prestashop.forbidden = {"GET orders", "PATCH products"}

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from services.sync.errors import AnswerNotUnderstood
 from services.sync.platforms.prestashop import xml
 from services.sync.platforms.prestashop.client import Client, checked
-from services.sync.platforms.prestashop.shop import Shop
+from services.sync.platforms.prestashop.shop import Shop, State
 from services.sync.platforms.prestashop.xml import Element
+from shared.contracts.orders.imported import OrderAction
 from shared.contracts.sync.shapes import Greeting, RemotePlace
 
 _READ = (
@@ -45,6 +46,7 @@ async def greet(shop: Shop) -> Greeting:
             "time_zone": shop.settings.time_zone or told.get("PS_TIMEZONE"),
             "places": [place],
             "order_statuses": [state.name for state in states.values()],
+            "proposed_statuses": {state.name: proposed(state) for state in states.values()},
         }
     )
 
@@ -55,6 +57,15 @@ async def _root(client: Client) -> Element:
     if root is None:
         raise AnswerNotUnderstood("The address answers, but not as PrestaShop's webservice does.")
     return root
+
+
+def proposed(state: State) -> OrderAction:
+    """What could be done with orders in a state, by its flags."""
+    if state.is_cancelled:
+        return "import_and_cancel"
+    if state.is_shipped:
+        return "import_and_complete"
+    return "import" if state.is_paid else "set_aside"
 
 
 def rights(*, can_patch: bool) -> list[tuple[str, str]]:

@@ -204,7 +204,7 @@ class Shop:
 def states_of(rows: Iterable[JsonObject], cancelled: str, language: int) -> dict[str, State]:
     """States that are not deleted, by id. Of two with one name each is named with its id too."""
     alive = [row for row in rows if not flag(row.get("deleted"))]
-    names = [text(row.get("name"), language).strip() for row in alive]
+    names = [" ".join(text(row.get("name"), language).split()) for row in alive]
     found = {}
     for row, name in zip(alive, names, strict=True):
         state_id = key(row["id"])
