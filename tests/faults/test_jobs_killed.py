@@ -1,9 +1,10 @@
-"""A fetch goes on while whoever does it is killed: from the last page that was kept, and nothing is created twice."""
+"""Long work goes on while whoever does it is killed, from the last step that was kept, and nothing is done twice."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -16,8 +17,10 @@ from tests.platforms.conftest import put_products
 from tests.waiting import until
 
 PRODUCTS = 4_000
+ROWS = 200_000
 _PAGE = 10
 _VICTIMS = ("work sync", "work catalog", "redis", "serve sync")
+_VICTIMS_OF_IMPORTS = ("work catalog", "redis", "work catalog", "serve catalog")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,17 @@ class Asking:
         async def look() -> dict[str, Any] | None:
             execution: dict[str, Any] = await self.get(f"/v1/feed-executions/{execution_id}")
             return execution if is_wanted(execution) or execution["finished_at"] else None
+
+        found = await until(look, 300)
+        assert found is not None
+        return found
+
+    async def imported(self, import_id: str, is_wanted: Callable[[int], bool]) -> dict[str, Any]:
+        """An import, once so many of its rows are done as are wanted, or all."""
+
+        async def look() -> dict[str, Any] | None:
+            found: dict[str, Any] = await self.get(f"/v1/imports/{import_id}")
+            return found if is_wanted(found["counters"].get("rows", 0)) or found["finished_at"] else None
 
         found = await until(look, 300)
         assert found is not None
@@ -110,3 +124,48 @@ async def test_a_killed_fetch_goes_on_from_its_last_page(system: System, fake: C
     pages = [asked for asked in fake.requests if asked.startswith("GET /products")]
     # One page per kill may have been asked for and not kept.
     assert len(pages) <= count // _PAGE + len(_VICTIMS) + 1
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+@pytest.mark.feature("CAT-5", "CAT-8", "INV-5")
+async def test_a_killed_import_goes_on_from_its_last_portion(system: System) -> None:
+    """Every row is taken once: as many products, movements of stock and announced ids as there are rows."""
+    count = int(ROWS * scale())
+    victims = _VICTIMS_OF_IMPORTS if scale() == 1 else _VICTIMS_OF_IMPORTS[:2]
+    lines = (f"kept-{n},Kept {n},KEPT-{n},{n % 90 + 1}.50,{n % 50 + 1}" for n in range(count))
+    file = "\n".join(("Handle,Title,Variant SKU,Variant Price,Variant Inventory Qty", *lines, "")).encode()
+    async with httpx.AsyncClient(base_url=str(system.http.base_url), timeout=60) as http:
+        asking = Asking(http, system.headers("admin"))
+        answer = await http.post("/v1/imports?shop=main&profile=shopify", content=file, headers=asking.headers)
+        assert answer.status_code == 202, answer.text
+        import_id = answer.json()["id"]
+        for number, victim in enumerate(victims, 1):
+            mark = number * count // (len(victims) + 1)
+            await asking.imported(import_id, lambda rows, mark=mark: rows >= mark)
+            kill(system, victim)
+
+        done = await asking.imported(import_id, lambda _: False)
+
+        assert (done["state"], done["error"]) == ("succeeded", None)
+        counted = {name: done["counters"].get(name, 0) for name in ("rows", "products_inserted", "prices_inserted")}
+        assert counted == dict.fromkeys(counted, count)
+        again = await http.post("/v1/imports?shop=main&profile=shopify", content=file, headers=asking.headers)
+        repeated = await asking.imported(again.json()["id"], lambda _: False)
+        assert repeated["counters"]["products_unchanged"] == count
+    assert await _rows(system, "SELECT count(*) FROM catalog.variants WHERE sku LIKE 'KEPT-%'") == count
+
+    async def moved() -> bool:
+        """Stock is inventory's, and comes a little later."""
+        moves = "SELECT count(*) FROM inventory.stock_movements WHERE sku LIKE 'KEPT-%'"
+        return bool(await _rows(system, moves) == count)
+
+    await until(moved, 120)
+
+
+async def _rows(system: System, question: str) -> Any:
+    connection = await asyncpg.connect(system.admin_url().rsplit("/", 1)[0] + "/crossdock")
+    try:
+        return await connection.fetchval(question)
+    finally:
+        await connection.close()
