@@ -134,7 +134,9 @@ def import_(
 
 @app.command()
 def connect(
-    platform: Annotated[str | None, typer.Option(help="agent, shopify, files or custom.")] = None,
+    platform: Annotated[
+        str | None, typer.Option(help="agent, shopify, magento, prestashop, woocommerce, files or custom.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What the connection is to be called here.")] = None,
     shop: Annotated[str | None, typer.Option(help="Code of the shop here that it belongs to.")] = None,
     setting: Annotated[

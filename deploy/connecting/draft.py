@@ -36,6 +36,13 @@ QUESTIONS: Mapping[str, Sequence[Question]] = {
         Question("client_id", "Client ID of the app", ("access_token",), is_secret=True),
         Question("client_secret", "Secret of the app", ("access_token",), is_secret=True),
     ),
+    "magento": (
+        Question("url", "The shop's address (https://shop.example)"),
+        Question("consumer_key", "Consumer Key of the integration", ("access_token",), is_secret=True),
+        Question("consumer_secret", "Consumer Secret", ("access_token",), is_secret=True),
+        Question("access_token", "Access Token", is_secret=True),
+        Question("access_token_secret", "Access Token Secret", ("access_token",), is_secret=True),
+    ),
     "prestashop": (
         Question("url", "The shop's address (https://shop.example)"),
         Question("key", "Key of the webservice", is_secret=True),

@@ -20,6 +20,7 @@ from tests.doors import Client
 from tests.fakes.agent import AgentShop
 from tests.fakes.custom import SIGNING_SECRET, CustomShop
 from tests.fakes.files import FilesShop, SftpShop
+from tests.fakes.magento import MagentoShop
 from tests.fakes.platforms import FakeShop
 from tests.fakes.prestashop import PrestaShop
 from tests.fakes.shopify import CLIENT_SECRET, ShopifyShop
@@ -30,6 +31,7 @@ FAKES: dict[str, Callable[[], FakeShop]] = {
     "custom": CustomShop,
     "files": FilesShop,
     "files by SFTP": SftpShop,
+    "magento": MagentoShop,
     "prestashop": PrestaShop,
     "shopify": ShopifyShop,
     "woocommerce": WooShop,

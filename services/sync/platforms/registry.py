@@ -6,6 +6,7 @@ from services.sync.platforms.base import Platform, Webhooks
 from services.sync.platforms.custom import webhooks as custom_webhooks
 from services.sync.platforms.custom.platform import Custom
 from services.sync.platforms.files.platform import Files
+from services.sync.platforms.magento.platform import Magento
 from services.sync.platforms.prestashop.platform import PrestaShop
 from services.sync.platforms.shopify import webhooks as shopify_webhooks
 from services.sync.platforms.shopify.platform import Shopify
@@ -13,7 +14,8 @@ from services.sync.platforms.woocommerce import webhooks as woocommerce_webhooks
 from services.sync.platforms.woocommerce.platform import WooCommerce
 
 PLATFORMS: dict[str, Platform] = {
-    platform.name: platform for platform in (Agent(), Custom(), Files(), PrestaShop(), Shopify(), WooCommerce())
+    platform.name: platform
+    for platform in (Agent(), Custom(), Files(), Magento(), PrestaShop(), Shopify(), WooCommerce())
 }
 # Those that tell us by themselves when something changed.
 WEBHOOKS: dict[str, Webhooks] = {

@@ -14,7 +14,7 @@ from shared.contracts.orders.messages import Moment
 from shared.money import EXPONENTS
 from shared.security import SecretText
 
-PlatformName = Literal["agent", "shopify", "prestashop", "woocommerce", "files", "custom"]
+PlatformName = Literal["agent", "shopify", "magento", "prestashop", "woocommerce", "files", "custom"]
 ConnectionMode = Literal["test", "production"]
 Entity = Literal["product", "variant", "stock", "order", "supplier", "supplier_link"]
 FeedKind = Literal[

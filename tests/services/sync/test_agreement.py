@@ -13,6 +13,7 @@ from tests.conftest import scale
 from tests.factories.sync import Connected
 from tests.fakes.agent import AgentShop
 from tests.fakes.custom import CustomShop
+from tests.fakes.magento import MagentoShop
 from tests.fakes.platforms import FakeShop
 from tests.fakes.prestashop import PrestaShop
 from tests.fakes.shopify import ShopifyShop
@@ -29,7 +30,7 @@ SEEDS = range(max(1, int(20 * scale())))
 # Each seed with the custom protocol, every other one with the platforms, every fourth with an agent.
 STORIES = [
     *((CustomShop, seed) for seed in SEEDS),
-    *((shop, seed) for shop in (PrestaShop, ShopifyShop, WooShop) for seed in SEEDS[::2]),
+    *((shop, seed) for shop in (MagentoShop, PrestaShop, ShopifyShop, WooShop) for seed in SEEDS[::2]),
     *((AgentShop, seed) for seed in SEEDS[::4]),
 ]
 FAULTS = ("throttle", "html", "half", "lost", "away")
