@@ -165,11 +165,11 @@ class OperatorIndex:
         result: Any = searcher.search(self._query(searcher, question), 1)
         return int(result.count)
 
-    def set_counts(self, question: OperatorQuestion, most: int) -> dict[str, int]:
-        """How many of what is meant are in which set."""
+    def set_counts(self, question: OperatorQuestion, most: int, among: str | None = None) -> dict[str, int]:
+        """How many of what is meant are in which set: of the largest so many, those that match a regular expression."""
         searcher = self._state[0]
-        terms = {"sets": {"terms": {"field": "labels", "size": most}}}
-        counted: Any = searcher.aggregate(self._query(searcher, question), terms)
+        terms = {"field": "labels", "size": most} | ({} if among is None else {"include": among})
+        counted: Any = searcher.aggregate(self._query(searcher, question), {"sets": {"terms": terms}})
         return {bucket["key"]: bucket["doc_count"] for bucket in counted["sets"]["buckets"]}
 
     # --- queries

@@ -10,6 +10,7 @@ import pytest
 
 from services.search.engines.operators import OperatorIndex, OperatorQuestion, open_operator_index
 from services.search.models import OperatorEntry, StoredEntry
+from services.search.use_cases.operators.meaning import pattern
 from tests.conftest import scale
 
 pytestmark = [pytest.mark.feature("SYN-13"), pytest.mark.timeout(1800)]
@@ -90,6 +91,11 @@ def test_sets_that_intersect_are_counted_listed_and_suggested(index: OperatorInd
     assert timed("counted an intersection of three large sets", lambda: index.count(large)) == len(meant)
     page = timed("listed a thousand of it", lambda: index.find(large))
     assert [each.int >> 80 for each in page.ids] == sorted(meant, reverse=True)[:1000]
+    typed = timed(
+        "counted the sets in it that may be meant", lambda: index.set_counts(large, 10_000, pattern("leaf 4"))
+    )
+    assert typed["category:shopify:Branch 2 > Leaf 402"] == len([n for n in meant if n % 1000 == 402])
+    assert not any(name.startswith("brand:") for name in typed)
     counts = timed("counted every set within it", lambda: index.set_counts(large, 10_000))
     assert counts["on:shopify"] == len(meant)
     assert counts["with:image"] == sum(1 for number in meant if number % 3)

@@ -8,6 +8,7 @@ import pytest
 
 from services.search.engines.operators import FoundEntries, OperatorIndex, OperatorQuestion, open_operator_index
 from services.search.models import OperatorEntry, StoredEntry
+from services.search.use_cases.operators import meaning
 
 pytestmark = pytest.mark.feature("ORD-7", "SYN-13")
 
@@ -155,3 +156,40 @@ def test_a_spoilt_folder_is_begun_anew(tmp_path: Path, spoilt: str) -> None:
     assert again.sequence == 0
     again.apply([an_entry(1, words=["Ada"])], 1)
     assert ints(ask(again, "ada")) == [1]
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("north", "brand:NORTHWIND"),
+        ("BRAND:N", "brand:NORTHWIND"),
+        ("größe (", "tag:Größe (x)"),
+        ("GRÖSSE", "tag:Größe (x)"),
+        ("gros", "tag:Grosse"),
+        ("groß", "tag:Grosse"),
+        ("a\\b", "tag:a\\b"),
+        ("line\nb", "tag:line\nbreak"),
+        (".*", None),
+        ("[", None),
+        ("x" * 100, None),
+        ("日本" * 50, None),
+        ("日本", "brand:日本茶"),
+        ("İ", "colour:İstanbul"),
+        ("in winter", "category:shopify:Winter > Scarves"),
+        ("scarves on sh", "category:shopify:Winter > Scarves"),
+        ("s", "brand:NORTHWIND"),
+        ("", "brand:NORTHWIND"),
+    ],
+)
+def test_sets_are_counted_among_those_that_may_be_meant(index: OperatorIndex, typed: str, found: str | None) -> None:
+    """Whatever was typed; few that are known by what they are called are always among them."""
+    few = {"on:shopify", "with:image", "stock:low"}
+    others = {
+        *("brand:NORTHWIND", "tag:Größe (x)", "tag:Grosse", "tag:a\\b", "tag:line\nbreak", "brand:日本茶"),
+        *("colour:İstanbul", "category:shopify:Winter > Scarves"),
+    }
+    index.apply([an_entry(9, "product", sets=sorted(few | others))], 9)
+    question = OperatorQuestion(kind="product", words="", most=1)
+    counts = index.set_counts(question, 100, meaning.pattern(typed))
+    assert few <= counts.keys()
+    assert found in counts if found else counts.keys() == few

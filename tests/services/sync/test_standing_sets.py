@@ -204,6 +204,24 @@ async def test_nobody_sees_connections_that_are_not_theirs(listed: Connected) ->
         assert await suggested(listed, "on:", headers=headers) == labels
 
 
+async def test_a_rebuild_finds_them_again(listed: Connected, process: topology.Surrounded) -> None:
+    """And what was touched by whoever did not tell is told by the clock."""
+    await finds(listed, {"Scarf 2"}, "unpublished:custom")
+    uow = process.surroundings.unit_of_work("search", service_envelope("search", listed.organization_id))
+    await uow.execute("DELETE FROM operator_documents WHERE kind = 'product'")
+    await uow.execute("UPDATE operator_indexes SET generation = generation + 1")
+    await uow.commit()
+    await finds(listed, set(), "on:custom")
+    begun = await listed.client.post("/v1/operator-index/rebuild", json={"kind": "product"}, headers=listed.headers)
+    assert begun.status_code == 202
+    await finds(listed, {"Scarf 2"}, "unpublished:custom")
+    await finds(listed, {"Scarf 3"}, f"without_category:{listed.id}", "with:issues")
+    uow = process.surroundings.unit_of_work("sync", service_envelope("sync", listed.organization_id))
+    await uow.execute("UPDATE issues SET resolved_at = now() WHERE resolved_at IS NULL")
+    await uow.commit()
+    await finds(listed, set(), "with:issues")
+
+
 async def test_with_a_connection_go_its_sets(listed: Connected) -> None:
     await finds(listed, {"Scarf 3"}, "with:issues")
     await listed.heard_all()

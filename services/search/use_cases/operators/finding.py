@@ -83,7 +83,7 @@ def _counted(index: OperatorIndex, whole: OperatorQuestion, message: SuggestOrde
     for span in message.spans:
         counts[span.name] += index.count(_in_span(whole, span))
     for part in [whole] if message.within is None else [_in_span(whole, span) for span in message.within]:
-        counts.update(index.set_counts(part, _MOST_COUNTED))
+        counts.update(index.set_counts(part, _MOST_COUNTED, meaning.pattern(message.typed)))
         total += index.count(part)
     counts[f"without:{ISSUES}"] = total - counts[f"with:{ISSUES}"]
     return {name: count for name, count in counts.items() if count > 0}
@@ -123,7 +123,7 @@ async def count_products(uow: UnitOfWork, message: CountProductSet) -> CountedPr
 async def suggest_sets(uow: UnitOfWork, message: SuggestProductSets) -> SuggestedSets:
     question = await _of_products(uow, message.query or "", message.sets, 1, uow.caller.shop_ids)
     reader = await uow.resident(OperatorReaders).reader(uow.organization_id)
-    counts = await asyncio.to_thread(reader.index.set_counts, question, _MOST_COUNTED)
+    counts = await asyncio.to_thread(reader.index.set_counts, question, _MOST_COUNTED, meaning.pattern(message.typed))
     total = reader.index.count(question)
     missing = {f"without:{field}": total - counts.get(f"with:{field}", 0) for field in (*FIELDS, ISSUES)}
     known = _each_once(counts) | {name: count for name, count in missing.items() if count > 0}

@@ -3,6 +3,7 @@
 Who is confined to some shops sees of connections those of these shops: a platform is their connections to it.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -105,6 +106,41 @@ def is_of_place(name: str) -> bool:
 def is_sentence(name: str) -> bool:
     """Whether people know a set by what it is called, and not by its value."""
     return is_of_place(name) or name in _SAID or ":" not in name
+
+
+# Few, whatever there is of everything else; people know them by what they are called.
+_FEW = "|".join(sorted({*CONNECTION_SETS, *(name.partition(":")[0] for name in _SAID), "with", "status"}))
+
+
+# Of what was typed so many characters narrow enough; automata of more grow large.
+_NARROWING = 6
+
+
+def pattern(typed: str) -> str | None:
+    """A regular expression of at least those sets that may be meant by what was typed; None: any.
+
+    Of millions of products there are more sets than can be looked through one by one.
+    """
+    wanted = typed.strip()
+    if not wanted:
+        return None
+    # In a category, by what that is called.
+    path = wanted[3:] if wanted.lower().startswith("in ") else wanted
+    # What ends with an s may go on with another one, which is one letter with it.
+    parts = dict.fromkeys(text[:_NARROWING].rstrip("sS") for text in (wanted, path.partition(" on ")[0]))
+    if "" in parts:
+        return None
+    return "|".join((f"({_FEW}):.*", *(f"(?is:.*{_literally(part)}.*)" for part in parts)))
+
+
+def _literally(text: str) -> str:
+    return "".join(
+        _SHARP_S if len(each) == 2 or each == "ß" else f"\\x{{{ord(each):x}}}" for each in _LETTER.findall(text)
+    )
+
+
+_LETTER = re.compile("(?is)ss|.")
+_SHARP_S = "(ss|ß|ẞ)"
 
 
 def is_shown(name: str, *, is_confined: bool) -> bool:
