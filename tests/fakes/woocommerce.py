@@ -66,13 +66,17 @@ class WooShop(Doors):
     def put_product(self, external_id: str, fields: JsonObject, variants: dict[str, JsonObject]) -> None:
         product_id, options = int(external_id), list(fields.get("options") or ())
         is_simple = not options and len(variants) == 1
+        said = fields.get("attributes") or {}
         payload = {
             "name": fields.get("title", ""),
             "slug": fields.get("handle") or f"product-{external_id}",
             "description": fields.get("description_html", ""),
             "status": "publish" if fields.get("status", "active") == "active" else "draft",
             "type": "simple" if is_simple else "variable",
-            "attributes": [] if is_simple else [self._option(name, variants) for name in options],
+            "attributes": [
+                *([] if is_simple else [self._option(name, variants) for name in options]),
+                *({"name": name, "visible": True, "options": [value]} for name, value in said.items()),
+            ],
             "categories": [{"id": self.put_category(path)} for path in fields.get("categories", ())],
             "tags": [{"id": self._term("tags", name)} for name in fields.get("tags", ())],
             "brands": [{"id": self._term("brands", fields["brand"])}] if fields.get("brand") else [],
@@ -116,6 +120,9 @@ class WooShop(Doors):
             "options": [each["name"] for each in node["attributes"] if each["variation"]],
             "categories": sorted(self._path(each["id"]) for each in node["categories"] if each["id"] != 15),
             "images": [{"url": each["src"], "alt": each["alt"]} for each in node["images"]],
+            "attributes": {
+                each["name"]: ", ".join(each["options"]) for each in node["attributes"] if not each["variation"]
+            },
         }
         if node["type"] == "simple":
             return words, {self._aliases.get(node["id"], str(node["id"])): part_words(node)}

@@ -144,6 +144,13 @@ def test_kinds_of_products() -> None:
     assert (part.external_id, part.fields["options"], part.references) == ("5", {"Size & fit": "S"}, {"product": "1"})
 
 
+def test_attributes_that_are_shown_and_make_no_variations_are_said_of_the_product() -> None:
+    shown = {"id": 1, "name": "Wool &amp; co", "visible": True, "variation": False, "options": ["Merino", "Silk"]}
+    nodes = [shown, shown | {"name": "Hidden", "visible": False}, shown | {"name": "Size", "variation": True}]
+    fields = mapping.product(simple(attributes=nodes), [], {}, SHOP).fields
+    assert (fields["attributes"], fields["options"]) == ({"Wool & co": "Merino, Silk"}, ["Size"])
+
+
 def test_attributes_that_are_shared_go_by_their_id() -> None:
     known = [{"id": 3, "name": "Colour"}, {"id": 0, "name": "Size"}]
     assert mapping.chosen_options({"Colour": "Red", "Size": "S"}, known) == [
@@ -271,6 +278,22 @@ def test_goods_go_to_the_buyer_where_no_other_address_is_given() -> None:
 
 def test_line_without_a_sku_is_known_by_its_id() -> None:
     assert read(sold(line_items=[line(1, "1.00", "1.00", sku="")], total="1.00")).lines[0].sku == "woocommerce-line-9"
+
+
+@pytest.mark.parametrize(
+    ("status", "paid", "is_paid"),
+    [
+        ("processing", None, True),
+        ("completed", None, True),
+        ("on-hold", None, False),
+        ("pending", None, False),
+        ("pending", "2026-11-30T10:00:00", True),
+        ("cancelled", "2026-11-30T10:00:00", True),
+    ],
+)
+def test_what_is_to_be_sent_counts_as_paid(status: str, paid: str | None, is_paid: bool) -> None:
+    """Goods paid on delivery are `processing` without a date of payment."""
+    assert read(sold(status=status, date_paid_gmt=paid)).is_paid is is_paid
 
 
 def test_status_of_a_plug_in_comes_as_it_is() -> None:

@@ -133,6 +133,15 @@ async def test_nothing_is_sent_that_deletes(woo: WooShop) -> None:
     await everything(woo)
     assert {method for method, _, _, _ in woo.requests} == {"GET", "POST", "PUT"}
     assert all(set(body) <= {"create", "update"} for _, path, _, body in woo.requests if path.endswith("/batch"))
+    # `set_paid` would complete an order that is paid on delivery, and is ignored on one that is on hold.
+    assert {
+        name for _, path, _, body in woo.requests if body and path.startswith("/wc/v3/orders/") for name in body
+    } == {
+        "meta_data",
+        "status",
+        "note",
+        "customer_note",
+    }
     assert "force" not in {name for _, _, query, _ in woo.requests for name in query}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.sync.platforms.base import ShipmentWrite, Written
 from tests.fakes.woocommerce import WooShop
-from tests.platforms.conftest import order, session_with
+from tests.platforms.conftest import order, product, session_with
 
 pytestmark = pytest.mark.feature("SYN-2", "SYN-5")
 PLUGINS = ("wc-shipment-tracking/v3", "wc/v3")
@@ -111,6 +111,16 @@ async def test_units_that_were_given_back_are_not_left_to_ship(woo: WooShop) -> 
     woo.refunds[5001] = [{"id": 9, "line_items": [{"id": 10, "quantity": -1, "meta_data": [of]}]}]
     (written,) = await told(woo, shipment("k1", 2, "A"))
     assert (written.outcome, node["status"]) == ("ok", "completed")
+
+
+@pytest.mark.parametrize(("is_virtual", "status"), [(True, "completed"), (False, "processing")])
+async def test_virtual_goods_are_not_waited_for(woo: WooShop, is_virtual: bool, status: str) -> None:
+    woo.put_product(*product(2))
+    woo.products[2]["virtual"] = is_virtual
+    node = sold(woo, quantity=1)
+    node["line_items"].append({**node["line_items"][0], "id": 77, "sku": "SCARF-2", "product_id": 2})
+    (written,) = await told(woo, shipment("k1", 1, "A"))
+    assert (written.outcome, node["status"]) == ("ok", status)
 
 
 @pytest.mark.parametrize("status", ["cancelled", "refunded", "failed"])

@@ -31,7 +31,7 @@ def written(fake: WooShop) -> list[str]:
 
 def furnish(fake: WooShop) -> None:
     """A product with variations in two categories, and a picture."""
-    _, fields, variants = product(3, options=["Size"], categories=[["Warm", "Necks"]])
+    _, fields, variants = product(3, options=["Size"], categories=[["Warm", "Necks"]], attributes={"Wool": "Merino"})
     fields["images"] = [{"url": f"{fake.settings['url']}/pictures/scarf.png", "alt": "A scarf"}]
     variant = variants["30"]
     sizes = {
@@ -80,6 +80,7 @@ async def test_from_connecting_to_production_and_a_second_run_sends_nothing(
     await run_all(connected)
     varied = await connected.get(f"/v1/products/{ours['scarf-3']['id']}")
     assert [image["url"] for image in varied["images"]] == [fake.product("3")[0]["images"][0]["url"]]
+    assert varied["attributes"] == {"Wool": "Merino"}
     assert {each["sku"]: each["options"] for each in varied["variants"]} == {
         "SCARF-S": {"Size": "S"},
         "SCARF-L": {"Size": "L"},

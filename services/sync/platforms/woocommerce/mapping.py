@@ -55,6 +55,7 @@ def product(node: JsonObject, variations: Sequence[JsonObject], paths: Paths, sh
         "options": [text(each["name"]) for each in node["attributes"] if each["variation"]],
         "categories": sorted(_paths(node["categories"], paths)),
         "images": [image(each) for each in node["images"]],
+        "attributes": _said(node["attributes"]),
     }
     if "brands" in node:
         fields["brand"] = text(node["brands"][0]["name"]) if node["brands"] else ""
@@ -165,6 +166,15 @@ def _path(category: int, by_id: Mapping[int, JsonObject]) -> list[str]:
 
 def _paths(categories: Sequence[JsonObject], paths: Paths) -> list[list[str]]:
     return [list(paths.get(each["id"]) or [text(each["name"])]) for each in categories if each["slug"] != _NO_CATEGORY]
+
+
+def _said(attributes: Sequence[JsonObject]) -> dict[str, str]:
+    """What a product's page says of it besides: attributes that make no variations, and are shown."""
+    return {
+        text(each["name"]): ", ".join(map(text, each["options"]))
+        for each in attributes
+        if each["visible"] and not each["variation"] and each["options"]
+    }
 
 
 def _references(node: JsonObject) -> dict[str, str]:

@@ -19,6 +19,8 @@ JsonObject = dict[str, Any]
 # What stands where an order says nothing: goods that are downloaded have no address, guests of the counter no e-mail.
 NO_LINE, NO_COUNTRY, NO_EMAIL_DOMAIN = "-", "ZZ", "no-email.invalid"
 MOST_NAMES, MOST_LINES = 20, 1000
+# What WooCommerce itself takes for paid (`wc_get_is_paid_statuses`): goods paid on delivery are to be sent before.
+_PAID = frozenset(("processing", "completed"))
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _NOT_CODE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -39,7 +41,7 @@ def order(node: JsonObject) -> Record:
         "external_id": str(node["id"]),
         "number": _words(str(node["number"])) or None,
         "status": node["status"],
-        "is_paid": node["date_paid_gmt"] is not None,
+        "is_paid": node["date_paid_gmt"] is not None or node["status"] in _PAID,
         "placed_at": _iso(placed),
         "updated_at": _iso(updated or placed),
         **_Sums(node, lines).fields(),

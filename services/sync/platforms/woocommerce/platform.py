@@ -32,7 +32,7 @@ class WooSession:
         self._products = ProductWriter(self._reader)
         self._images = Images(self._client)
         self._stock = StockWriter(self._reader)
-        self._shipper = Shipper(self._client)
+        self._shipper = Shipper(self._reader)
 
     async def greet(self) -> Greeting:
         shop = await self._reader.shop()

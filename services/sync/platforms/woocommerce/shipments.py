@@ -15,9 +15,9 @@ from typing import Any
 
 from services.sync.errors import PlatformRefused
 from services.sync.platforms.base import ShipmentWrite, Written
-from services.sync.platforms.woocommerce.client import Client, Refused
+from services.sync.platforms.woocommerce.client import Refused
 from services.sync.platforms.woocommerce.orders import line_sku, quantity_of
-from services.sync.platforms.woocommerce.reading import AT_ONCE
+from services.sync.platforms.woocommerce.reading import AT_ONCE, Reader
 from services.sync.platforms.writing import settle
 
 JsonObject = dict[str, Any]
@@ -31,8 +31,9 @@ _FIELDS = "id,status,line_items,refunds,meta_data"
 class Shipper:
     """Tells one site of shipments."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._client = reader.client
         self._namespaces: list[str] | None = None
         self._has_route = True
 
@@ -67,7 +68,7 @@ class Shipper:
         await self._tell(write)
         # By its key a value is replaced as a whole.
         meta = {"key": SHIPMENTS_KEY, "value": [*shipped, _kept(write)]}
-        is_all = not left - wanted and order["status"] != "completed"
+        is_all = order["status"] != "completed" and not await self._is_waited_for(order, left - wanted)
         await self._client.put(
             f"orders/{order_id}", {"meta_data": [meta], **({"status": "completed"} if is_all else {})}
         )
@@ -86,6 +87,13 @@ class Shipper:
         for each in shipped:
             left.subtract(_counted([(sku, quantity) for sku, quantity in each["lines"]]))
         return +left
+
+    async def _is_waited_for(self, order: JsonObject, rest: Counter[str]) -> bool:
+        """Whether anything of what is left has to be sent: what is virtual never leaves."""
+        lines = [line for line in order["line_items"] if rest[line_sku(line)]]
+        ids = {str(line["variation_id"] or line["product_id"]) for line in lines}
+        nodes = await self._reader.posts({"_fields": "id,parent_id,virtual", "status": "any"}, sorted(ids))
+        return bool(ids - {str(node["id"]) for node in nodes if node["virtual"]})
 
     async def _tell(self, write: ShipmentWrite) -> None:
         """Say it to the plug-in for tracking, or else in a note; what is there already is not said again."""
