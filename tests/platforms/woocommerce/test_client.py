@@ -176,7 +176,8 @@ async def test_key_that_may_only_read_is_told_and_nothing_is_tried(woo: WooShop)
     async with session_with(woo) as session:
         greeting = await session.greet()
     assert (greeting.missing, greeting.currency, woo.writes) == ([], "EUR", [])
-    assert "processing" in greeting.order_statuses
+    assert greeting.order_statuses == list(greeting.proposed_statuses)
+    assert greeting.proposed_statuses["processing"] == "import"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ pytestmark = [
 LACKING = ("import_suppliers", "import_supplier_links")
 FEEDS = [kind for kind in FeedKind.__args__ if kind not in ("import_stock", *LACKING)]  # type: ignore[attr-defined]
 OURS = {"title": {"policy": "ours"}, "brand": {"policy": "ours"}, "variant.price": {"policy": "ours"}}
-STATUSES = {"processing": "import", "completed": "import_and_complete", "cancelled": "import_and_cancel"}
 
 
 def written(fake: WooShop) -> list[str]:
@@ -70,7 +69,7 @@ async def test_from_connecting_to_production_and_a_second_run_sends_nothing(
     preview = await connected.get(f"/v1/connections/{connected.id}/matches")
     assert preview["counts"]["create"] == 1
     await set_up(connected, fake, levels=4)
-    await configure(connected, order_statuses=STATUSES)
+    await configure(connected, order_statuses=greeting["proposed_statuses"])
     ours = await connected.products()
     assert sorted(ours) == ["scarf-1", "scarf-2", "scarf-3"]
     levels = {each["sku"]: each["available"] for each in (await connected.get("/v1/stock"))["items"]}

@@ -15,10 +15,22 @@ from services.sync.platforms.woocommerce.scanning import Scanner
 from services.sync.platforms.woocommerce.settings import woo_settings
 from services.sync.platforms.woocommerce.shipments import Shipper
 from services.sync.platforms.woocommerce.stock import StockWriter
+from shared.contracts.orders.imported import StatusMap
 from shared.contracts.sync.shapes import Entity, FeedKind, Greeting, RemotePlace
 from shared.money import EXPONENTS
 
 _SUPPLIERS = "WooCommerce knows no suppliers: a product has a brand, which comes as its brand."
+# What could be done with orders of WooCommerce's own statuses; those of plug-ins mean what their makers say.
+_PROPOSED: StatusMap = {
+    "pending": "set_aside",
+    "on-hold": "set_aside",
+    "processing": "import",
+    "completed": "import_and_complete",
+    "cancelled": "import_and_cancel",
+    "refunded": "import_and_cancel",
+    "failed": "do_not_import",
+    "checkout-draft": "do_not_import",
+}
 _PERSONAL = frozenset(("customer", "shipping_address"))
 
 
@@ -37,7 +49,7 @@ class WooSession:
     async def greet(self) -> Greeting:
         shop = await self._reader.shop()
         site = await self._client.site("name,timezone_string")
-        statuses = await self._client.get("reports/orders/totals", {"_fields": "slug"})
+        slugs = [each["slug"] for each in await self._client.get("reports/orders/totals", {"_fields": "slug"})]
         name = mapping.text(str(site.get("name") or "")).strip() or "WooCommerce"
         return Greeting(
             shop_name=name,
@@ -45,7 +57,8 @@ class WooSession:
             time_zone=site.get("timezone_string") or None,
             version="wc/v3",
             places=[RemotePlace(external_id=mapping.PLACE, name=name)],
-            order_statuses=[each["slug"] for each in statuses],
+            order_statuses=slugs,
+            proposed_statuses={slug: _PROPOSED[slug] for slug in slugs if slug in _PROPOSED},
             missing=[] if await self._client.may_write() else ["write"],
         )
 
