@@ -46,6 +46,7 @@ _RIGHTS = {
     "shipments": "Magento_Sales::shipment",
     "inventory": "Magento_InventoryApi::stock_source_item_assign",
 }
+_OPEN = ("new", "processing", "holded")
 _OURS = {1: "active", 2: "draft"}
 _TEXTS = {
     "handle": "url_key",
@@ -142,23 +143,41 @@ class MagentoShop:
         return fields, {each: self._sold(kept, self.state.products[number]) for each, number in members.items()}
 
     def put_stock(self, sku: str, location: str, quantity: int) -> None:
+        """What can be sold; what is reserved is there besides, in the first source."""
         self.state.sources.setdefault(location, f"Place {location}")
-        level = {"sku": sku, "source_code": location, "quantity": quantity, "status": int(quantity > 0)}
+        there = quantity + self._held(sku, location)
+        level = {"sku": sku, "source_code": location, "quantity": there, "status": int(there > 0)}
         self.state.levels[location, sku.lower()] = level
 
     def stock(self, sku: str, location: str) -> int:
-        return int(self.state.levels[location, sku.lower()]["quantity"])
+        return int(self.state.levels[location, sku.lower()]["quantity"]) - self._held(sku, location)
 
     def put_order(self, order: JsonObject) -> None:
+        """An order whose goods `put_stock` has taken off already, as of every fake: what can be sold stays."""
+        skus = {line["sku"] for line in order["lines"]}
+        keys = [
+            (sku, place) for sku in skus for place in self.state.sources if (place, sku.lower()) in self.state.levels
+        ]
+        before = {key: self.stock(*key) for key in keys}
+        self.take_order(order)
+        for (sku, place), quantity in before.items():
+            self.put_stock(sku, place, quantity)
+
+    def take_order(self, order: JsonObject) -> None:
+        """An order as a buyer makes it: its goods are reserved, and still in their source."""
         number = int(order["external_id"])
         before = {item["sku"]: item for item in self.state.orders.get(number, {}).get("items", ())}
-        ids = [
-            before[line["sku"]]["item_id"] if line["sku"] in before else self.state.new_id() for line in order["lines"]
-        ]
+        skus = [line["sku"] for line in order["lines"]]
+        ids = [before[sku]["item_id"] if sku in before else self.state.new_id() for sku in skus]
         node = words.order(order, ids, _moment())
         for item in node["items"]:
             item["qty_shipped"] = before.get(item["sku"], item)["qty_shipped"]
         self.state.orders[number] = node
+
+    def _held(self, sku: str, location: str) -> int:
+        items = [item for order in self.state.orders.values() if order["state"] in _OPEN for item in order["items"]]
+        held = sum(item["qty_ordered"] - item["qty_shipped"] for item in items if item["sku"].lower() == sku.lower())
+        return held if location == next(iter(self.state.sources)) else 0
 
     def shipments(self, order_external_id: str) -> list[JsonObject]:
         return [
@@ -357,6 +376,9 @@ class MagentoShop:
             case ["inventory", "sources"]:
                 rows = [{"source_code": code, "name": name, "enabled": True} for code, name in state.sources.items()]
                 return self._search(rows, query)
+            case ["inventory", "stock-source-links"]:
+                codes = enumerate(state.sources, 1)
+                return self._search([{"stock_id": 1, "source_code": code, "priority": n} for n, code in codes], query)
             case ["inventory", "source-items"]:
                 return self._search(list(state.levels.values()), query)
             case ["bulk"]:

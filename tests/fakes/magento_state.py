@@ -276,6 +276,12 @@ class MagentoState:
             self.note(RemoteWrite("stock", "/".join(key), item, before != after))
         return []
 
+    def _take(self, sku: str, source: str, quantity: int) -> None:
+        """What ships leaves its source: only now."""
+        level = self.levels.get((source, sku.lower()))
+        if level is not None:
+            level["quantity"] -= quantity
+
     # --- shipments
 
     def ship(self, order_id: int, body: JsonObject) -> str:
@@ -296,6 +302,7 @@ class MagentoState:
             quantity = min(wanted["qty"], item["qty_ordered"] - item["qty_shipped"]) if item else 0
             if item and quantity > 0:
                 item["qty_shipped"] += quantity
+                self._take(item["sku"], more.get("source_code") or next(iter(self.sources)), quantity)
                 lines.append({"sku": item["sku"], "order_item_id": item["item_id"], "qty": quantity})
         if not lines:
             raise Refused(400, f"{_SHIPMENT}You can't create a shipment without products.")

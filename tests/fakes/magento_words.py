@@ -24,7 +24,14 @@ ATTRIBUTES: list[tuple[int, str, str, str, tuple[str, ...]]] = [
 ]
 SET_ID = 4
 STOCK_ITEM: JsonObject = {"stock_id": 1, "is_in_stock": True, "is_qty_decimal": False, "manage_stock": True}
-STATE_OF = {"pending": "new", "processing": "processing", "complete": "complete", "canceled": "canceled"}
+STATE_OF = {
+    "pending": "new",
+    "processing": "processing",
+    "complete": "complete",
+    "holded": "holded",
+    "canceled": "canceled",
+    "cancelled": "canceled",
+}
 NOWHERE = "no_selection"
 
 

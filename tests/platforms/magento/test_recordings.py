@@ -144,20 +144,20 @@ def test_status_without_state_is_not_believed_to_be_paid() -> None:
 
 
 def test_every_level_is_read() -> None:
-    records = [mapping.level(row) for row in rows(r"/V1/inventory/source-items", "sku")]
+    records = [mapping.level(row, {}) for row in rows(r"/V1/inventory/source-items", "sku")]
     assert len(records) > 30
     by_sku = {record.fields["sku"]: record for record in records}
     # Surprise 7: a ghost is listed, a fraction and less than nothing are kept, and status 0 hides what is there.
     assert by_sku["GHOST-1"].fields["quantity"] == 7
     assert {record.fields["quantity"] for record in records if record.fields["sku"] == "CHAIN-08B"} >= {5}
-    negative = mapping.level(one("10", 19).body["items"][0])
-    hidden = mapping.level(one("10", 11).body["items"][0])
+    negative = mapping.level(one("10", 19).body["items"][0], {})
+    hidden = mapping.level(one("10", 11).body["items"][0], {})
     assert (negative.fields["quantity"], hidden.fields["quantity"]) == (0, 0)
 
 
 def test_lower_case_sku_is_the_same_level() -> None:
     """Surprise 6."""
-    assert mapping.level(one("10", 27).body["items"][0]).external_id == mapping.level_id("default", "wash-m8")
+    assert mapping.level(one("10", 27).body["items"][0], {}).external_id == mapping.level_id("default", "wash-m8")
 
 
 def test_categories_are_paths_below_the_stores_root() -> None:

@@ -34,6 +34,8 @@ class Told:
             "categories/list": found(),
             "products/attribute-sets/4/attributes": [],
             "products": found(),
+            "orders": found(),
+            "inventory/stock-source-links": one("09", 2).body,
             "shipments": found(),
         } | {name.replace("__", "-").replace("_", "/"): body for name, body in reads.items()}
         self.written: list[Any] = []

@@ -128,9 +128,14 @@ def level_id(source: str, sku: str) -> str:
     return f"{source}/{sku.lower()}"
 
 
-def level(item: JsonObject) -> Record:
-    """What can be sold of a SKU in a source: whole pieces, and none of what is marked as out of stock."""
-    quantity = max(floor(Decimal(str(item["quantity"]))), 0) if item.get("status") == IN_STOCK else 0
+def pieces(item: JsonObject) -> int:
+    """What a source has of a SKU: whole pieces, and none of what is marked as out of stock."""
+    return max(floor(Decimal(str(item["quantity"]))), 0) if item.get("status") == IN_STOCK else 0
+
+
+def level(item: JsonObject, reserved: Mapping[tuple[str, str], int]) -> Record:
+    """What can be sold of a SKU in a source, less what is `reserved` of it there, by source and SKU in lower case."""
+    quantity = max(pieces(item) - reserved.get((item["source_code"], item["sku"].lower()), 0), 0)
     fields: Fields = {"sku": item["sku"], "location": item["source_code"], "quantity": quantity}
     return Record(level_id(item["source_code"], item["sku"]), fields)
 

@@ -50,6 +50,8 @@ class MagentoSession:
         return await self._scanner.page(scan)
 
     async def read(self, entity: Entity, external_ids: Sequence[str]) -> Sequence[Record]:
+        if entity == "stock":
+            return await self._stock.read(external_ids)
         return await self._reader.read(entity, external_ids)
 
     async def write_products(self, writes: Sequence[ProductWrite]) -> Sequence[Written]:

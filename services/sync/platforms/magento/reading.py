@@ -18,6 +18,8 @@ from shared.errors import CrossdockError
 JsonObject = dict[str, Any]
 
 PRODUCTS, ORDERS, LEVELS = "/products", "/orders", "/inventory/source-items"
+# A stock level by its source and its SKU in lower case.
+Key = tuple[str, str]
 SOLD = Filter("type_id", "in", ",".join(mapping.TYPES))
 
 
@@ -49,8 +51,6 @@ class Reader:
         if entity == "product":
             entities = await self.entities(external_ids)
             return (await self.products(list(entities.values()))).records
-        if entity == "stock":
-            return [mapping.level(each) for each in (await self.levels(map(_level, external_ids))).values()]
         if entity == "order":
             return (await self.orders(await self._all(ORDERS, "entity_id", "entity_id", external_ids))).records
         raise PlatformRefused(f"Magento has no {entity} of its own.")
@@ -127,12 +127,12 @@ class Reader:
 
     # --- stock
 
-    async def levels(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], JsonObject]:
+    async def levels(self, wanted: Iterable[Key]) -> dict[Key, JsonObject]:
         """Source items by source and SKU in lower case, of those asked for that there are."""
         by_source: dict[str, set[str]] = {}
         for source, sku in wanted:
             by_source.setdefault(source, set()).add(sku.lower())
-        found: dict[tuple[str, str], JsonObject] = {}
+        found: dict[Key, JsonObject] = {}
         for source, skus in by_source.items():
             here = [Filter("source_code", "eq", source)]
             for group in any_of("sku", sorted(skus)):
@@ -141,6 +141,7 @@ class Reader:
         return found
 
 
-def _level(external_id: str) -> tuple[str, str]:
+def level_key(external_id: str) -> Key:
+    """Which level an external id is of."""
     source, _, sku = external_id.partition("/")
     return source, sku

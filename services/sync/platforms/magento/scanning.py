@@ -15,6 +15,7 @@ from services.sync.platforms.base import Page, Scan
 from services.sync.platforms.magento import mapping
 from services.sync.platforms.magento.client import Filter, Found
 from services.sync.platforms.magento.reading import LEVELS, ORDERS, PRODUCTS, SOLD, Reader
+from services.sync.platforms.magento.reservations import Reserved, read_reserved
 
 JsonObject = dict[str, Any]
 
@@ -28,6 +29,7 @@ class Scanner:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._client = reader.client
+        self._reserved: Reserved | None = None
 
     async def page(self, scan: Scan) -> Page:
         """The next page. Raises as `Session`."""
@@ -70,7 +72,9 @@ class Scanner:
         groups = [[Filter("source_code", "eq", source)], *([[Filter("sku", "gt", str(last))]] if is_going_on else [])]
         found = await self._client.search(LEVELS, *groups, sort="sku", size=LEVELS_AT_ONCE)
         _check_levels(found, source, str(last) if is_going_on else None)
-        records = [mapping.level(each) for each in found.items]
+        if self._reserved is None:
+            self._reserved = await read_reserved(self._reader)
+        records = [mapping.level(each, self._reserved) for each in found.items]
         if not found.is_all:
             return Page(records, orjson.dumps({"source": source, "sku": found.items[-1]["sku"]}).decode())
         return Page(records, None if source == codes[-1] else orjson.dumps({"source": source}).decode())

@@ -164,6 +164,24 @@ class Shop:
             self._sources = found
         return self._sources
 
+    async def priorities(self) -> Sequence[str]:
+        """Codes of the sources, in the order in which they are shipped from."""
+        sources = await self.sources()
+        links: list[JsonObject] = []
+        if len(sources) > 1:
+            async for some in self.client.walk("/inventory/stock-source-links", by="source_code"):
+                links += some
+        return by_priority(links, sources)
+
+
+def by_priority(links: Sequence[JsonObject], sources: Sequence[Source]) -> list[str]:
+    """Codes of sources: those first that a stock ships from first."""
+    ranks: dict[str, int] = {}
+    for link in links:
+        code, rank = str(link["source_code"]), int(link.get("priority") or 0)
+        ranks[code] = min(rank, ranks.get(code, rank))
+    return sorted((source.code for source in sources), key=lambda code: (code not in ranks, ranks.get(code, 0), code))
+
 
 def facts_of(configs: Any) -> Facts:
     """What the store views have in common. Raises AnswerNotUnderstood."""

@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.sync.errors import AnswerLost, PlatformRefused
-from services.sync.platforms.base import StockWrite, Written
+from services.sync.platforms.base import Record, StockWrite, Written
 from services.sync.platforms.magento import mapping
 from services.sync.platforms.magento.client import Client
 from services.sync.platforms.magento.mapping import IN_STOCK, OUT_OF_STOCK, JsonObject
-from services.sync.platforms.magento.reading import LEVELS, Reader
+from services.sync.platforms.magento.reading import LEVELS, Key, Reader, level_key
+from services.sync.platforms.magento.reservations import Reserved, read_reserved
 from services.sync.platforms.writing import failed
 from shared.errors import CrossdockError
 
 # As many rows a request may have where Magento's input limits are on.
 MOST_IN_BODY = 20
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,14 @@ class Wanted:
     def key(self) -> Key:
         return self.write.location, self.write.sku.lower()
 
-    def row(self) -> JsonObject:
-        """A level of nothing is out of stock; without `status` Magento takes none."""
+    def row(self, reserved: Reserved) -> JsonObject:
+        """What can be sold and what is reserved. Nothing is out of stock; without `status` Magento takes none."""
+        quantity = self.write.quantity + reserved.get(self.key, 0)
         return {
             "sku": self.write.sku,
             "source_code": self.write.location,
-            "quantity": self.write.quantity,
-            "status": IN_STOCK if self.write.quantity > 0 else OUT_OF_STOCK,
+            "quantity": quantity,
+            "status": IN_STOCK if quantity > 0 else OUT_OF_STOCK,
         }
 
 
@@ -48,6 +49,12 @@ class StockWriter:
 
     def __init__(self, client: Client, reader: Reader) -> None:
         self._client, self._reader = client, reader
+
+    async def read(self, external_ids: Sequence[str]) -> list[Record]:
+        """These levels as they are now; what is gone is not among them."""
+        rows = await self._reader.levels(map(level_key, external_ids))
+        reserved = await read_reserved(self._reader) if rows else {}
+        return [mapping.level(row, reserved) for row in rows.values()]
 
     async def write(self, writes: Sequence[StockWrite]) -> list[Written]:
         """What came of each write, in their order. Raises only when none was sent."""
@@ -63,7 +70,8 @@ class StockWriter:
         return [done[index] for index in range(len(writes))]
 
     async def _settle(self, group: Sequence[Wanted], done: dict[int, Written]) -> None:
-        there = await self._levels([each.key for each in group])
+        reserved = await read_reserved(self._reader)
+        there = await self._levels([each.key for each in group], reserved)
         sources = {source.code for source in await self._reader.shop.sources()}
         unknown = [each.write.sku for each in group if each.key not in there]
         products = await self._reader.by_sku(unknown, "id,sku") if unknown else {}
@@ -75,18 +83,18 @@ class StockWriter:
             else:
                 done[each.index] = answer
         for start in range(0, len(to_set), MOST_IN_BODY):
-            await self._set(to_set[start : start + MOST_IN_BODY], done)
+            await self._set(to_set[start : start + MOST_IN_BODY], reserved, done)
 
-    async def _set(self, some: Sequence[Wanted], done: dict[int, Written]) -> None:
+    async def _set(self, some: Sequence[Wanted], reserved: Reserved, done: dict[int, Written]) -> None:
         """Set some levels; when they are refused together, each by itself. Raises only when none was sent."""
         try:
-            await self._client.post(LEVELS, {"sourceItems": [each.row() for each in some]})
+            await self._client.post(LEVELS, {"sourceItems": [each.row(reserved) for each in some]})
         except PlatformRefused as error:
             if len(some) == 1:
                 done[some[0].index] = failed(error)
                 return
             for each in some:
-                await self._set([each], done)
+                await self._set([each], reserved, done)
             return
         except CrossdockError as error:
             if not done and not isinstance(error, AnswerLost):
@@ -94,13 +102,13 @@ class StockWriter:
             done |= {each.index: failed(error) for each in some}
             return
         try:
-            done |= await self._checked(some)
+            done |= await self._checked(some, reserved)
         except CrossdockError as error:
             done |= {each.index: Written("retry", error.detail) for each in some}
 
-    async def _checked(self, some: Sequence[Wanted]) -> dict[int, Written]:
+    async def _checked(self, some: Sequence[Wanted], reserved: Reserved) -> dict[int, Written]:
         """What is there now. What is not as it was set is looked at anew: it was not taken, or sold from already."""
-        there = await self._levels([each.key for each in some])
+        there = await self._levels([each.key for each in some], reserved)
         checked = {}
         for each in some:
             quantity, fields = there.get(each.key), {"quantity": each.write.quantity}
@@ -112,9 +120,9 @@ class StockWriter:
                 checked[each.index] = Written("retry", words, external_id)
         return checked
 
-    async def _levels(self, keys: Sequence[Key]) -> dict[Key, int]:
+    async def _levels(self, keys: Sequence[Key], reserved: Reserved) -> dict[Key, int]:
         rows = await self._reader.levels(keys)
-        return {key: mapping.level(row).fields["quantity"] for key, row in rows.items()}
+        return {key: mapping.level(row, reserved).fields["quantity"] for key, row in rows.items()}
 
 
 def decided(each: Wanted, there: int | None, sources: set[str], products: Mapping[str, JsonObject]) -> Written | None:
