@@ -55,6 +55,13 @@ async def test_picture_whose_answer_was_lost_is_uploaded_once(prestashop: Presta
     assert len(prestashop.product("1")[0]["images"]) == 2
 
 
+async def test_picture_of_the_same_size_is_not_ours_where_nobody_missed_it(prestashop: PrestaShop) -> None:
+    prestashop.put_product(*product(1))
+    prestashop.add_picture("1", png(len("new.png"), 64))
+    done = await put(prestashop, ours(prestashop, "new.png"))
+    assert (done.outcome, uploads(prestashop), len(done.fields["images"])) == ("ok", 1, 2)
+
+
 async def test_picture_that_can_not_be_fetched_is_for_a_person(prestashop: PrestaShop) -> None:
     prestashop.put_product(*product(1))
     for url in (f"{prestashop.settings['url']}/nowhere.png", "ftp://quay/a.png", f"{prestashop.settings['url']}/api/x"):

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from services.sync.errors import AnswerNotUnderstood, CredentialsRefused, PlatformRefused
-from services.sync.platforms import http
+from services.sync.errors import AnswerNotUnderstood
 from services.sync.platforms.base import Written
+from services.sync.platforms.pictures import fetch, kind_of
 from services.sync.platforms.prestashop import mapping
 from services.sync.platforms.prestashop.client import Client, checked, errors_of, record_of
 
@@ -21,12 +21,6 @@ Size = tuple[int, int]
 
 MOST_BYTES = 20 << 20
 _UNKNOWN_IMAGE = 57
-_KINDS = (
-    (b"\x89PNG\r\n\x1a\n", "png", "image/png"),
-    (b"\xff\xd8\xff", "jpg", "image/jpeg"),
-    (b"GIF8", "gif", "image/gif"),
-    (b"RIFF", "webp", "image/webp"),
-)
 
 
 class Images:
@@ -57,7 +51,7 @@ class Images:
 
     async def _added(self, product_id: str, url: str, sizes: dict[str, Size | None]) -> str:
         """The id of a picture of ours: one that an earlier try has left among `sizes`, or a new one."""
-        content = await self._fetch(url)
+        content = await fetch(self._client.http, url, MOST_BYTES)
         size = dimensions(content)
         same = next((known for known, other in sizes.items() if size is not None and other == size), None)
         if same is None:
@@ -92,17 +86,6 @@ class Images:
         answer = await self._client.ask("GET", f"/api/images/products/{product_id}/{image_id}")
         return dimensions(answer.body) if answer.status == 200 else None
 
-    async def _fetch(self, url: str) -> bytes:
-        if not url.startswith(("http://", "https://")):
-            raise PlatformRefused(f"A picture has no address that can be fetched: {url[:200]}")
-        answer = await self._client.http.send("GET", url, points=0, most_bytes=MOST_BYTES)
-        if 400 <= answer.status < 500:
-            raise PlatformRefused(f"A picture is not at its address ({answer.status}): {url[:200]}")
-        try:
-            return http.checked(answer).body
-        except CredentialsRefused as error:
-            raise PlatformRefused(error.detail) from error
-
 
 def dimensions(content: bytes) -> Size | None:
     """Width and height of a PNG, GIF, JPEG or WebP (simple or extended); None for anything else."""
@@ -136,12 +119,10 @@ def _of_jpeg(content: bytes) -> Size | None:
 
 def _form(content: bytes) -> tuple[bytes, str]:
     """A form with one file under the name that PrestaShop looks for (RFC 7578), and its content type."""
-    known = next((each for each in _KINDS if content.startswith(each[0])), None)
-    if known is None:
-        raise PlatformRefused("A picture is neither PNG, JPEG, GIF nor WebP.")
+    extension, kind = kind_of(content)
     digest = sha256(content).hexdigest()
     boundary = f"crossdock-{digest[:32]}"
-    named = f'Content-Disposition: form-data; name="image"; filename="{digest[:16]}.{known[1]}"'
-    head = f"--{boundary}\r\n{named}\r\nContent-Type: {known[2]}\r\n\r\n"
+    named = f'Content-Disposition: form-data; name="image"; filename="{digest[:16]}.{extension}"'
+    head = f"--{boundary}\r\n{named}\r\nContent-Type: {kind}\r\n\r\n"
     body = b"".join([head.encode(), content, f"\r\n--{boundary}--\r\n".encode()])
     return body, f"multipart/form-data; boundary={boundary}"

@@ -89,7 +89,8 @@ class ProductWriter:
         await self._variants.write(parts, row)
         has_changed = False
         if plan.answer is None and plan.images is not None:
-            expected = write.expected.get("images") or ()
+            # Where nobody said what was expected, nothing that is there is taken for a lost upload of ours.
+            expected = write.expected.get("images", record.fields["images"]) or ()
             has_changed, plan.images = await self._images.put(
                 record.external_id, record.fields["images"], plan.images, expected
             )

@@ -1,28 +1,26 @@
 """Shipments: the tracking number first, because the shop's letter to the buyer names it, and then the shipped state.
 
 PrestaShop keeps no parcels: an order has rows with a carrier and one tracking number, and a state. A number that is in
-a row was told. The state is set when nothing of the order is left to ship, as far as it was told from here: quantities
-by the keys of shipments are kept with the order (`references["shipped"]`). The same state again would be a second row
+a row was told. The state is set when nothing of the order is left to ship, as far as it was told from here: what each
+shipment has is kept with the order (`references["shipped"]`). The same state again would be a second row
 of its history and a second letter; so it is looked at first, and again when an answer was lost.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
-
-import orjson
+from urllib.parse import quote, unquote
 
 from services.sync.errors import AnswerNotUnderstood, PlatformAway, PlatformRefused
-from services.sync.platforms.base import ShipmentWrite, Written
+from services.sync.platforms.base import Outcome, ShipmentWrite, Written
 from services.sync.platforms.prestashop import xml
 from services.sync.platforms.prestashop.client import AT_ONCE
 from services.sync.platforms.prestashop.mapping import key, text, whole
 from services.sync.platforms.prestashop.orders import line_sku, lines_of
 from services.sync.platforms.prestashop.shop import Shop, state_of
-from services.sync.platforms.writing import settle
+from services.sync.platforms.shipping import in_turns, wanted
 
 JsonObject = dict[str, Any]
-Shipped = dict[str, dict[str, int]]
 
 
 class Shipper:
@@ -33,22 +31,10 @@ class Shipper:
 
     async def confirm(self, writes: Sequence[ShipmentWrite]) -> list[Written]:
         """What came of each write, in their order; those of one order one after the other."""
-        by_order: dict[str, list[int]] = {}
-        for index, write in enumerate(writes):
-            by_order.setdefault(write.order_external_id, []).append(index)
-        done: dict[int, Written] = {}
-        told: dict[str, Shipped] = {}
-        for turn in range(max((len(indexes) for indexes in by_order.values()), default=0)):
-            chosen = [indexes[turn] for indexes in by_order.values() if len(indexes) > turn]
-            works = [self._confirm(writes[index], told.get(writes[index].order_external_id, {})) for index in chosen]
-            answers = await settle(works, may_raise=not done, at_once=AT_ONCE)
-            for index, written in zip(chosen, answers, strict=True):
-                done[index] = written
-                told.setdefault(writes[index].order_external_id, {}).update(_shipped(written.references))
-        return [done[index] for index in range(len(writes))]
+        return await in_turns(writes, self._confirm, at_once=AT_ONCE)
 
-    async def _confirm(self, write: ShipmentWrite, told: Shipped) -> Written:
-        """Tell of one shipment; `told` are others of the same order."""
+    async def _confirm(self, write: ShipmentWrite, told: Collection[str]) -> Written:
+        """Tell of one shipment; `told` are what others of the same order have, and what this one has."""
         rows = await self._client.by_ids("orders", [write.order_external_id])
         if not rows:
             return Written("person", "The shop does not have the order.")
@@ -56,14 +42,13 @@ class Shipper:
         state = state_of(await self._shop.states(), key(order.get("current_state")))
         if state.is_cancelled:
             return Written("person", f"The order is '{state.name}' in the shop.", write.order_external_id)
-        shipped = {**_shipped(write.references), **told, write.operation_key: dict(_counted(write.lines))}
+        shipped = sorted({*told, _entry(write)})
         has_told = await self._tell_numbers(write, order)
         if not _left(order, shipped) and not state.is_shipped:
             await self._set_shipped(key(order["id"]))
             has_told = True
-        references = {"shipped": orjson.dumps(shipped, option=orjson.OPT_SORT_KEYS).decode()}
-        outcome = "ok" if has_told else "unchanged"
-        return Written(outcome, external_id=write.order_external_id, references=references)  # type: ignore[arg-type]
+        outcome: Outcome = "ok" if has_told else "unchanged"
+        return Written(outcome, external_id=write.order_external_id, references={"shipped": ",".join(shipped)})
 
     async def _tell_numbers(self, write: ShipmentWrite, order: JsonObject) -> bool:
         """Have the tracking numbers in rows of the order. Whether any was not."""
@@ -83,32 +68,30 @@ class Shipper:
 
     async def _set_shipped(self, order_id: str) -> None:
         """Give the order its shipped state. A shop that can not send its letter says no, and has done it."""
-        wanted = await self._shop.shipped_state()
-        history = xml.row("order_history", {"id_order": order_id, "id_order_state": wanted.id})
+        target = await self._shop.shipped_state()
+        history = xml.row("order_history", {"id_order": order_id, "id_order_state": target.id})
         params = {"sendemail": "1"} if self._shop.settings.notify_customer else {}
         try:
             await self._client.make("order_histories", history, params)
         except (PlatformAway, PlatformRefused, AnswerNotUnderstood):
             rows = await self._client.by_ids("orders", [order_id], "[id,current_state]")
-            if not rows or key(rows[0].get("current_state")) != wanted.id:
+            if not rows or key(rows[0].get("current_state")) != target.id:
                 raise
 
 
-def _shipped(references: Mapping[str, str]) -> Shipped:
-    found: Shipped = orjson.loads(references.get("shipped") or "{}")
-    return found
+def _entry(write: ShipmentWrite) -> str:
+    """A shipment as it is kept with its order: `key:SKU*2;SKU*1`, the words without any signs."""
+    lines = (f"{quote(sku, safe='')}*{quantity}" for sku, quantity in sorted(wanted(write).items()))
+    return f"{quote(write.operation_key, safe='')}:{';'.join(lines)}"
 
 
-def _counted(lines: Sequence[tuple[str, int]]) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for sku, quantity in lines:
-        counted[sku] += quantity
-    return counted
-
-
-def _left(order: JsonObject, shipped: Shipped) -> Counter[str]:
+def _left(order: JsonObject, shipped: Sequence[str]) -> Counter[str]:
     """What of an order has not left yet."""
-    left = _counted([(line_sku(line), whole(line.get("product_quantity"))) for line in lines_of(order)])
-    for lines in shipped.values():
-        left.subtract(lines)
+    left: Counter[str] = Counter()
+    for line in lines_of(order):
+        left[line_sku(line)] += whole(line.get("product_quantity"))
+    for entry in shipped:
+        for pair in filter(None, entry.partition(":")[2].split(";")):
+            sku, _, quantity = pair.partition("*")
+            left[unquote(sku)] -= int(quantity)
     return +left
