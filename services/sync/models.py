@@ -92,9 +92,14 @@ _RULES: dict[str, FieldRule] = {
 }
 
 
+def rule_name(entity: str, field: str) -> str:
+    """What settings call a field of a record."""
+    return field if entity == "product" else f"{entity}.{field}"
+
+
 def rule_of(settings: ConnectionSettings, entity: str, field: str) -> FieldRule:
     """Whose a field of a record is."""
-    name = field if entity == "product" else f"{entity}.{field}"
+    name = rule_name(entity, field)
     return settings.fields.get(name) or _RULES.get(name, _REMOTE)
 
 

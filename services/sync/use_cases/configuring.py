@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.sync.errors import InvalidConnectionSettings
+from services.sync.repository import connections
+from services.sync.repository.shops import SHOPS
 from shared.contracts.base import Change
 from shared.contracts.catalog.tree import FindRootCategories
 from shared.contracts.inventory.messages import FindCentres
@@ -38,6 +40,8 @@ async def check_names(
             for place, name in enumerate(after.default_categories)
             if name not in known
         ]
+    if after.passes_on != before.passes_on:
+        wrong += await _unknown_receivers(uow, after)
     if wrong:
         raise InvalidConnectionSettings("; ".join(each["message"] for each in wrong[:5]) + ".", wrong)
 
@@ -57,6 +61,17 @@ async def _unknown_centres(uow: UnitOfWork, locations: Mapping[str, str]) -> lis
         for place, code in locations.items()
         if code not in known
     ]
+
+
+async def _unknown_receivers(uow: UnitOfWork, settings: ConnectionSettings) -> list[dict[str, Any]]:
+    wrong = []
+    async with uow.beforehand() as earlier:
+        for place, each in enumerate(settings.passes_on):
+            if each.connection_id and await connections.find(earlier, each.connection_id) is None:
+                wrong.append(_entry("unknown_connection", "There is no such connection", "passes_on", place))
+            if each.shop and await SHOPS.find_by_code(earlier, each.shop) is None:
+                wrong.append(_entry("unknown_shop", f"There is no shop '{each.shop}'", "passes_on", place))
+    return wrong
 
 
 def _entry(code: str, message: str, *path: object) -> dict[str, Any]:

@@ -168,6 +168,8 @@ async def change(
         uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
         await _turn_creations(uow, connection_id, known, wanted)
         await _compare_anew(uow, connection_id, known, wanted)
+        if known.passes_on != wanted.passes_on or known.fields != wanted.fields:
+            await _compare_others(uow, connection_id)
         if orders_from(wanted, row["created_at"]) < orders_from(known, row["created_at"]):
             # What was left alone until now is asked for.
             await connections.reset_clock(uow, connection_id, "order")
@@ -309,6 +311,15 @@ def shape(row: asyncpg.Record) -> Connection:
         lacks=dict(get_platform(row["platform"]).lacks),
         webhook_url=f"{settings().base_url.rstrip('/')}/v1/platform-webhooks/{row['id']}",
     )
+
+
+async def _compare_others(uow: UnitOfWork, connection_id: UUID) -> None:
+    """What others receive of this connection is different by the new rules."""
+    for row in await connections.list_of_shops(uow, None):
+        if row["id"] != connection_id:
+            await listings.mark_all(uow, row["id"], "product")
+    if await creations.is_any_wanted(uow):
+        uow.defer(FIND_CANDIDATES, {"category_ids": None, "after": None})
 
 
 def _greeting(told: str | None) -> Greeting | None:

@@ -23,9 +23,11 @@ from services.sync.repository.changes import WHOLE, Found
 from services.sync.repository.creations import Made, Wanted
 from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import WrittenValues
+from services.sync.use_cases import passing_on
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.outgoing_images import paired
 from services.sync.use_cases.outgoing_product import is_priced, is_sold, whole_product, whole_variant
+from services.sync.use_cases.passing_on import Origins
 from services.sync.use_cases.sending import Queued
 from shared.contracts.catalog.messages import GetOfferParts, ListProductIds
 from shared.contracts.catalog.offers import ProductPart
@@ -118,7 +120,9 @@ async def _look_at_some(run: Run) -> bool:
 
 
 async def _decided(run: Run, uow: UnitOfWork, ids: Sequence[UUID], sold: Mapping[UUID, ProductPart]) -> _Decisions:
-    there = await _there(run, uow, [variant for part in sold.values() for variant in part.variants])
+    variants = [variant for part in sold.values() for variant in part.variants]
+    there = await _there(run, uow, variants)
+    origins = await passing_on.load(uow, run.connection, list(sold), sorted({variant.sku for variant in variants}))
     listed = await creations.find_listed(uow, run.connection_id, ids)
     decisions = _Decisions()
     for product_id in ids:
@@ -126,6 +130,10 @@ async def _decided(run: Run, uow: UnitOfWork, ids: Sequence[UUID], sold: Mapping
             decisions.over.append(product_id)
         else:
             _decide(run, decisions, sold[product_id], there)
+            if product_id in decisions.wanted and origins.keeps_product(sold[product_id]):
+                del decisions.wanted[product_id]
+                decisions.over.append(product_id)
+                run.job.count("not_passed_on")
     return decisions
 
 
@@ -190,7 +198,7 @@ async def want(run: Run, uow: UnitOfWork, wanted: Sequence[Wanted]) -> None:
 
 
 async def want_variants(
-    run: Run, uow: UnitOfWork, rows: Sequence[asyncpg.Record], parts: Mapping[UUID, ProductPart]
+    run: Run, uow: UnitOfWork, rows: Sequence[asyncpg.Record], parts: Mapping[UUID, ProductPart], origins: Origins
 ) -> None:
     """Have the variants wait that linked products have here and not there."""
     if not run.settings.create_products:
@@ -199,7 +207,18 @@ async def want_variants(
     known: dict[str, list[asyncpg.Record]] = {}
     for each in await listings.list_known_variants(uow, run.connection_id, [row["external_id"] for row, _ in pairs]):
         known.setdefault(each["parent_external_id"], []).append(each)
-    missing = [(row, part, _missing(part, known.get(row["external_id"], ()))) for row, part in pairs]
+    missing = [
+        (
+            row,
+            part,
+            [
+                variant
+                for variant in _missing(part, known.get(row["external_id"], ()))
+                if not origins.keeps_variant(part.id, variant.sku)
+            ],
+        )
+        for row, part in pairs
+    ]
     there = await _there(run, uow, [each for _, _, variants in missing for each in variants])
     taken = {row["sku"]: row for row in there}
     wanted, troubles = [], []

@@ -15,15 +15,18 @@ from services.sync.models import rule_of
 from services.sync.platforms.base import ProductWrite, VariantWrite, Written
 from services.sync.repository import changes, listings
 from services.sync.repository.changes import Found
-from services.sync.use_cases import creating, images_out
+from services.sync.use_cases import creating, images_out, passing_on
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.outgoing_images import are_same, beside
 from services.sync.use_cases.outgoing_product import product_fields, variant_fields
+from services.sync.use_cases.passing_on import Origins
 from services.sync.use_cases.sending import Queued, send
 from shared.contracts.catalog.messages import GetOfferParts
 from shared.contracts.sync.shapes import ConnectionSettings, FieldRule
 
 _COMPARED_AT_ONCE = 200
+# Prices as they are here.
+_AS_HERE = ConnectionSettings()
 
 
 async def export_products(run: Run) -> None:
@@ -55,6 +58,12 @@ async def _compare_some(run: Run) -> bool:
         parents = [row["external_id"] for row in rows if row["product_id"]]
         variants = await listings.list_variants(uow, run.connection_id, parents)
         incoming = await changes.list_open(uow, [row["id"] for row in (*rows, *variants)], "in")
+        origins = await passing_on.load(
+            uow,
+            run.connection,
+            sorted({row["product_id"] for row in (*rows, *variants) if row["product_id"]}),
+            sorted({row["sku"] for row in variants if row["sku"]}),
+        )
     finally:
         await uow.rollback()
     if not rows:
@@ -64,7 +73,7 @@ async def _compare_some(run: Run) -> bool:
         GetOfferParts(shop_id=run.connection["shop_id"], product_ids=product_ids), timeout_seconds=60
     )
     by_id = {part.id: part for part in parts.products}
-    comparison = _Comparison(run.settings, {(each["listing_id"], each["field"]) for each in incoming})
+    comparison = _Comparison(run.settings, {(each["listing_id"], each["field"]) for each in incoming}, origins)
     of_parent: dict[str, list[asyncpg.Record]] = {}
     for row in variants:
         of_parent.setdefault(row["parent_external_id"], []).append(row)
@@ -72,35 +81,42 @@ async def _compare_some(run: Run) -> bool:
         part = by_id.get(row["product_id"])
         if part is None:
             continue
-        comparison.add(row, product_fields(part))
+        own = product_fields(part)
+        comparison.add(row, own, own)
         skus = {variant.sku: variant for variant in part.variants}
         for each in of_parent.get(row["external_id"], ()):
             if each["sku"] in skus:
-                comparison.add(each, variant_fields(skus[each["sku"]], run.settings))
+                variant = skus[each["sku"]]
+                comparison.add(each, variant_fields(variant, run.settings), variant_fields(variant, _AS_HERE))
     async with run.job.step() as uow:
         if comparison.over:
             await changes.call_off(uow, "out", comparison.over, "agreed")
         if comparison.found or comparison.proposals:
             await changes.queue(uow, run.connection_id, [*comparison.found, *comparison.proposals])
         await images_out.settle_proposals(uow, rows, comparison.proposals, comparison.pictures)
-        await creating.want_variants(run, uow, rows, by_id)
+        await creating.want_variants(run, uow, rows, by_id, origins)
         await listings.unmark(uow, rows)
         run.job.count("compared", len(rows))
+        if comparison.kept_back:
+            run.job.count("not_passed_on", comparison.kept_back)
     return len(rows) == _COMPARED_AT_ONCE
 
 
 class _Comparison:
     """What is to be written of some records, and what no longer is. `incoming` waits to be taken over here."""
 
-    def __init__(self, settings: ConnectionSettings, incoming: set[tuple[UUID, str]]) -> None:
-        self._settings, self._incoming = settings, incoming
+    def __init__(self, settings: ConnectionSettings, incoming: set[tuple[UUID, str]], origins: Origins) -> None:
+        self._settings, self._incoming, self._origins = settings, incoming, origins
+        # How many values are another connection's, which does not pass them on.
+        self.kept_back = 0
         self.found: list[Found] = []
         self.over: list[tuple[UUID, str]] = []
         # Which picture of ours is which there, and which of them are to be taken away.
         self.pictures: dict[UUID, dict[str, str]] = {}
         self.proposals: list[Found] = []
 
-    def add(self, row: asyncpg.Record, wanted: Mapping[str, Any]) -> None:
+    def add(self, row: asyncpg.Record, wanted: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+        """`wanted` is what a record is to have there, `here` the same as it is here."""
         known: dict[str, Any] = orjson.loads(row["acknowledged"] or "{}")
         sent, became = orjson.loads(row["sent"]), orjson.loads(row["became"])
         for name, value in wanted.items():
@@ -108,6 +124,10 @@ class _Comparison:
                 continue
             rule = rule_of(self._settings, row["entity"], name)
             waits = (row["id"], name) in self._incoming
+            if _is_written(rule, waits=waits) and self._is_kept_back(row, name, here[name]):
+                self.kept_back += known[name] != value
+                self.over.append((row["id"], name))
+                continue
             if name == images_out.IMAGES:
                 value = self._pictures(row, value, known[name] or [], is_written=_is_written(rule, waits=waits))
             # What the platform made of a value is as near as it comes: written again it would become the same.
@@ -120,6 +140,9 @@ class _Comparison:
             self.found.append(
                 Found(row["id"], row["entity"], "out", "update", name, known[name], value, state, reason)  # type: ignore[arg-type]
             )
+
+    def _is_kept_back(self, row: asyncpg.Record, name: str, value: Any) -> bool:
+        return self._origins.keeps_value(row["entity"], row["product_id"], row["sku"], name, value)
 
     def _pictures(self, row: asyncpg.Record, wanted: Any, there: list[Any], *, is_written: bool) -> list[Any]:
         """What is to be there of pictures: what is there itself, where that is the same."""

@@ -106,6 +106,25 @@ class PriceRule(Shape):
         return self
 
 
+class PassedOn(Shape):
+    """Who receives what a connection brings in: another connection, or all others of a shop.
+
+    `products` that came here by it are made there, where that connection makes products. `fields` whose values came by
+    it are written there, where that connection's rules say so: those that are named, or without a list all.
+    """
+
+    connection_id: UUID | None = None
+    shop: Annotated[_Word, Field(examples=["main"])] | None = None
+    products: bool = True
+    fields: Annotated[list[FieldName], Field(max_length=100)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "PassedOn":
+        if (self.connection_id is None) == (self.shop is None):
+            raise ValueError("name a connection or a shop")
+        return self
+
+
 class ConnectionSettings(Shape):
     """How a connection works. What is not said is as the platform's template has it.
 
@@ -115,7 +134,8 @@ class ConnectionSettings(Shape):
     `orders_from`: orders placed over there before that are left alone; without it, those from before the connection was
     made. An earlier time brings them in with the next fetch. `stock_buffer` units are kept back. `guard_percent` of its
     records may vanish or be emptied by one run; more asks.
-    `platform` are settings of the platform alone.
+    `passes_on`: who receives the products and fields that come in here; nobody, unless it is said. `platform` are
+    settings of the platform alone.
     """
 
     fields: Annotated[dict[FieldName, FieldRule], Field(max_length=100)] = {}
@@ -132,6 +152,7 @@ class ConnectionSettings(Shape):
     locations: Annotated[dict[_Word, _Word], Field(max_length=100)] = {}
     stock_buffer: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     guard_percent: Annotated[int, Field(ge=0, le=100)] = 20
+    passes_on: Annotated[list[PassedOn], Field(max_length=100)] = []
     platform: Annotated[dict[_Word, Any], Field(max_length=50)] = {}
 
 

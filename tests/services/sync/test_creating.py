@@ -437,7 +437,7 @@ async def test_two_runs_and_a_scan_at_once_make_it_once(connected: Connected, fa
     assert await connected.changes(direction="in", state="queued") == []
 
 
-@pytest.mark.parametrize("said", ["yes please", 2, None])
+@pytest.mark.parametrize("said", ["yes please", 2, "null"])
 async def test_the_setting_is_a_truth_value(connected: Connected, said: Any) -> None:
     now = await connected.get(f"/v1/connections/{connected.id}")
     assert now["settings"]["create_products"] is False

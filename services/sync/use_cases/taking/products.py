@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from services.sync.repository import changes, issues, listings, relinks
+from services.sync.repository import changes, creations, issues, listings, origins, relinks
 from services.sync.repository.changes import Which
 from services.sync.repository.issues import Trouble
 from services.sync.use_cases import matching
@@ -417,6 +417,7 @@ async def _settle(
     by_match = {UUID(listing_id): UUID(product_id) for listing_id, product_id in told["linked"].items()}
     await listings.link(uow, links | by_match)
     await listings.acknowledge(uow, {id_: fields for item in taken for id_, fields in item.acknowledged.items()})
+    await _note_origins(run, uow, taken, list(by_match.values()))
     await listings.note_pictures(uow, _pictures(taken), is_whole=False)
     await listings.look_again(uow, list(by_match))
     applied = [change_id for item in taken for change_id in item.change_ids]
@@ -432,6 +433,18 @@ async def _settle(
     notes = [_read(said) for said in told["notes"]]
     if troubles or notes:
         await run.tell(uow, *troubles, *notes)
+
+
+async def _note_origins(run: Run, uow: UnitOfWork, taken: Sequence[Item], matched: Sequence[UUID]) -> None:
+    """Say what came here by this connection; what turned out to be ours may be made, and written, elsewhere."""
+    if run.kind == "import_products":
+        await origins.note_sources(uow, [listing_id for item in taken for listing_id in item.acknowledged])
+    else:
+        fields = [(id_, name) for item in taken for id_, said in item.acknowledged.items() for name in said]
+        await origins.forget_sent(uow, fields)
+    if matched:
+        await creations.note_candidates(uow, matched)
+        await listings.mark_products(uow, matched)
 
 
 def _pictures(taken: Sequence[Item]) -> dict[UUID, dict[str, str]]:
