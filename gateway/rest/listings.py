@@ -9,6 +9,7 @@ from starlette.responses import StreamingResponse
 
 from gateway import sheets
 from gateway.request import Ask
+from gateway.rest.catalog import ProductSetFilter, ProductWords
 from shared.contracts.base import Page, Shape
 from shared.contracts.orders.messages import Reason
 from shared.contracts.sync.messages import (
@@ -94,14 +95,17 @@ async def download_listing_report(
     ask: Ask,
     shop: Annotated[str | None, Query(description="Code of the shop that is here, whose connections are told.")] = None,
     connection_id: Annotated[UUID | None, Query(description="Only this connection.")] = None,
+    query: ProductWords = None,
+    sets: ProductSetFilter = [],  # noqa: B006
 ) -> StreamingResponse:
     """Every variant of every product as CSV: what it is here, and a block of columns for each connection.
 
     Price and stock here are those of `shop`; where that is not said, of the shop of the connection, or of the oldest
     one. A block has the platform's ids, status, price and quantity as they were last read, and how many changes and
-    issues are open; it is empty where the product is not on that platform.
+    issues are open; it is empty where the product is not on that platform. With words or sets there are the products
+    that are found.
     """
-    wanted = GetListingReportSheet(shop=shop, connection_id=connection_id)
+    wanted = GetListingReportSheet(shop=shop, connection_id=connection_id, query=query, sets=sets)
     return await sheets.download(ask, wanted, "listings.csv")
 
 

@@ -92,15 +92,11 @@ async def _next(job: RunningJob, message: ActOnProducts) -> tuple[list[UUID], UU
     sought = _sought(message, None if limit is None else [UUID(each) for each in limit])
     named = None if message.product_ids is None else set(message.product_ids)
     if sought is None:
-        ids, reaches_to = sorted(named or ()), None
-    else:
-        found = await sought.look(job.unit_of_work(), after, _AT_ONCE)
-        ids, reaches_to = [each for each in found.ids if named is None or each in named], found.reaches_to
-    # A moment is told whole, and may have more than a step takes.
-    left = [each for each in ids if after < each <= last]
-    if len(left) > _AT_ONCE:
-        return left[:_AT_ONCE], left[_AT_ONCE - 1]
-    return left, reaches_to if reaches_to is not None and reaches_to < last else None
+        left = sorted(each for each in named or () if after < each <= last)
+        return left[:_AT_ONCE], left[_AT_ONCE - 1] if len(left) > _AT_ONCE else None
+    found = await sought.look(job.unit_of_work(), after, _AT_ONCE)
+    ids = [each for each in found.ids if each <= last and (named is None or each in named)]
+    return ids, found.reaches_to if found.reaches_to is not None and found.reaches_to < last else None
 
 
 async def _act(uow: UnitOfWork, message: ActOnProducts, product_ids: Sequence[UUID]) -> _Outcome:

@@ -62,12 +62,21 @@ def tell_soon(uow: UnitOfWork) -> None:
 
 async def leave_telling(uow: UnitOfWork) -> None:
     """Leave a task for each organization of which something is yet to be told. Across tenants."""
-    await uow.execute(
-        "INSERT INTO tasks (organization_id, id, kind, payload, due_at, unique_key)"
-        " SELECT DISTINCT ON (organization_id) organization_id, gen_random_uuid(), $1, '{}'::json, now(), 'touched'"
-        " FROM touched ON CONFLICT DO NOTHING",
-        TELL,
-    )
+    await uow.execute(_LEAVE, TELL)
+
+
+# From one organization to the next along the key, however many rows each has.
+_LEAVE = """
+WITH RECURSIVE o AS (
+    (SELECT organization_id FROM touched ORDER BY organization_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.organization_id FROM touched t WHERE t.organization_id > o.organization_id
+        ORDER BY t.organization_id LIMIT 1) FROM o WHERE o.organization_id IS NOT NULL
+)
+INSERT INTO tasks (organization_id, id, kind, payload, due_at, unique_key)
+SELECT organization_id, gen_random_uuid(), $1, '{}'::json, now(), 'touched' FROM o WHERE organization_id IS NOT NULL
+ON CONFLICT DO NOTHING
+"""
 
 
 async def take_touched(uow: UnitOfWork, most: int) -> list[asyncpg.Record]:

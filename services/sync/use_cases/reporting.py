@@ -20,6 +20,7 @@ from shared.bus.envelope import ShopNotFound
 from shared.contracts.catalog.messages import GetOfferParts, ListProductIds
 from shared.contracts.catalog.offers import ProductPart, VariantPart
 from shared.contracts.inventory.messages import GetAvailability
+from shared.contracts.search.operators import FindProducts
 from shared.contracts.sync.report import GetListingReportSheet, ListingReportSheet
 from shared.impex.writing_guard import guarded
 from shared.money import EXPONENTS, Money
@@ -62,7 +63,7 @@ async def sheet(uow: UnitOfWork, message: GetListingReportSheet) -> ListingRepor
     position = cursor_values(message.after, 3)
     columns = await (_first_columns(uow, message) if position is None else _known_columns(uow, position))
     after = None if position is None else cursor_id(position[0])
-    products, following = await _products(uow, columns.shop_id, after)
+    products, following = await _products(uow, message, columns.shop_id, after)
     skus = sorted({variant.sku for product in products for variant in product.variants})
     available = await _available(uow, columns.shop_id, skus)
     there = await _there(uow, columns.readable, [product.id for product in products], skus)
@@ -130,18 +131,37 @@ def _named(rows: Sequence[asyncpg.Record]) -> dict[UUID, str]:
 
 
 async def _products(
-    uow: UnitOfWork, shop_id: UUID | None, after: UUID | None
+    uow: UnitOfWork, message: GetListingReportSheet, shop_id: UUID | None, after: UUID | None
 ) -> tuple[Sequence[ProductPart], UUID | None]:
     """Some products as the shop shows them, and where the next ones begin."""
     if shop_id is None:
         return (), None
-    found = await uow.ask(ListProductIds(after=after, first=SHEET_PRODUCTS))
-    if not found.ids:
-        return (), None
-    parts = await uow.ask(GetOfferParts(shop_id=shop_id, product_ids=found.ids))
+    ids, following = await _ids(uow, message, after)
+    if not ids:
+        return (), following
+    parts = await uow.ask(GetOfferParts(shop_id=shop_id, product_ids=ids))
     by_id = {part.id: part for part in parts.products}
-    products = [by_id[each] for each in found.ids if each in by_id]
-    return products, found.ids[-1] if len(found.ids) == SHEET_PRODUCTS else None
+    return [by_id[each] for each in ids if each in by_id], following
+
+
+async def _ids(
+    uow: UnitOfWork, message: GetListingReportSheet, after: UUID | None
+) -> tuple[Sequence[UUID], UUID | None]:
+    """Some products by id: all that there are, or those that search finds."""
+    if not (message.sets or (message.query or "").strip()):
+        every = (await uow.ask(ListProductIds(after=after, first=SHEET_PRODUCTS))).ids
+        return every, every[-1] if len(every) == SHEET_PRODUCTS else None
+    limit = uow.caller.shop_ids
+    found = await uow.ask(
+        FindProducts(
+            query=message.query or "",
+            sets=message.sets,
+            shop_ids=None if limit is None else sorted(limit),
+            after=after or UUID(int=0),
+            most=SHEET_PRODUCTS,
+        )
+    )
+    return found.ids, found.reaches_to
 
 
 async def _available(uow: UnitOfWork, shop_id: UUID | None, skus: Sequence[str]) -> dict[str, int]:

@@ -52,8 +52,8 @@ class FindProducts(Query[FoundProducts]):
     """The products that have the words and are in all of the sets, newest first. Internal: catalog asks.
 
     All words must be there, the last one also as a beginning: in titles, brand, type, tags, SKUs, barcodes and the
-    maker's numbers. `before` leaves out those whose ids are not less; `after` those whose are not greater, and the
-    oldest come first. With `shop_ids` only connections of these shops count.
+    maker's numbers. `before` leaves out those whose ids are not less; `after` those whose are not greater, and
+    then they come by id, and are no more than asked for. With `shop_ids` only connections of these shops count.
     """
 
     query: Words = ""

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.base import Query, Shape
+from shared.contracts.catalog.product_sets import ProductSets, Words
 
 
 class ListingReportSheet(Shape):
@@ -22,7 +23,8 @@ class GetListingReportSheet(Query[ListingReportSheet]):
     connection, or of the oldest one. Each block, after the connection's name: `external_id variant_id status price
     currency quantity open_changes issues`, as the platform was last read, empty where the product is not on it. Changes
     and issues are those of the product, of the variant and of its stock. With `shop` the blocks are those of its
-    connections, with `connection_id` there is that one. Some hundred products at a time.
+    connections, with `connection_id` there is that one. With `query` and `sets`, as in lists of products, there are the
+    rows of those that are found. Some hundred products at a time.
 
     Refused: `shop_not_found`, `connection_not_found` (404).
     """
@@ -30,4 +32,6 @@ class GetListingReportSheet(Query[ListingReportSheet]):
     timeout_seconds = 30.0
     shop: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] | None = None
     connection_id: UUID | None = None
+    query: Words | None = None
+    sets: ProductSets = []
     after: Annotated[str, Field(max_length=20_000)] | None = None

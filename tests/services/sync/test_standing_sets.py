@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from deploy import topology
 from services.sync.repository.standings import TELL
-from services.sync.use_cases import telling
+from services.sync.use_cases import reporting, telling
 from shared.bus.envelope import service_envelope
 from shared.contracts.sync.events import ListingsChanged
 from shared.identifiers import new_id
@@ -202,6 +202,28 @@ async def test_nobody_sees_connections_that_are_not_theirs(listed: Connected) ->
         await finds(listed, every - ({"Scarf 3"} & titles), "without:issues", headers=headers)
         labels = {f"on:{listed.id}": (3, "On Quay")} if titles else {}
         assert await suggested(listed, "on:", headers=headers) == labels
+
+
+@pytest.mark.feature("SYN-15")
+async def test_the_report_has_what_is_found(listed: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "SHEET_PRODUCTS", 1)
+    await finds(listed, {"Scarf 1", "Scarf 2"}, "in_category:custom")
+    for query, skus in (
+        ("", ["SCARF-1", "SCARF-2", "SCARF-3"]),
+        ("?set=in_category:custom", ["SCARF-1", "SCARF-2"]),
+        (f"?set=in_category:{listed.id}&set=published:custom&q=scarf", ["SCARF-1"]),
+        ("?q=3", ["SCARF-3"]),
+        ("?set=on:shopify", []),
+    ):
+        answer = await listed.client.get(f"/v1/listing-report{query}", headers=listed.headers)
+        assert answer.status_code == 200, answer.text
+        assert [row["sku"] for row in csv.DictReader(io.StringIO(answer.text))] == skus, query
+    asked_for = '{listingReportSheet(sets: ["with:issues"]) {csv next}}'
+    answer = await listed.client.post("/graphql", json={"query": asked_for}, headers=listed.headers)
+    told = answer.json()["data"]["listingReportSheet"]
+    assert ("SCARF-3" in told["csv"], "SCARF-1" in told["csv"]) == (True, False)
+    refused = await listed.client.get("/v1/listing-report?set=x:y", headers=listed.headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
 
 
 async def test_a_rebuild_finds_them_again(listed: Connected, process: topology.Surrounded) -> None:

@@ -107,11 +107,20 @@ async def find_products(uow: UnitOfWork, message: FindProducts) -> FoundProducts
     if message.after is not None:
         question = replace(question, from_at=moment_of(UUID(int=message.after.int + 1)), oldest_first=True)
     found = await _found(uow, question)
-    reaches_to = None
-    if found.reaches_to is not None:
-        # The last id that this moment could have, or the first.
-        reaches_to = UUID(int=(found.reaches_to + 1 << 80) - 1 if question.oldest_first else found.reaches_to << 80)
+    if message.after is not None:
+        return _behind(found, message.after, message.most)
+    reaches_to = None if found.reaches_to is None else UUID(int=found.reaches_to << 80)
     return FoundProducts(ids=found.ids, total=found.total, reaches_to=reaches_to)
+
+
+def _behind(found: FoundEntries, after: UUID, most: int) -> FoundProducts:
+    """By id, and no more than asked for: of the moments of `found`, which are told whole, those behind `after`."""
+    ids = sorted(each for each in found.ids if each > after)
+    # The last id that the last moment could have.
+    reaches_to = None if found.reaches_to is None else UUID(int=(found.reaches_to + 1 << 80) - 1)
+    if len(ids) > most:
+        ids, reaches_to = ids[:most], ids[most - 1]
+    return FoundProducts(ids=ids, total=found.total, reaches_to=reaches_to)
 
 
 async def count_products(uow: UnitOfWork, message: CountProductSet) -> CountedProducts:
