@@ -1,7 +1,7 @@
 """Runs an import: the file in chunks, each chunk one step that commits its rows, counters, events and place together.
 
-    turn        after those of its kind that came before it
     fetch       only where the file is somewhere else: into the blob store
+    turn        after those of its kind that came before it
     weigh       what would be taken away; too much of it holds the import, before anything is written
     check       a dry run, and the first pass of one that takes all rows or none: every chunk is written and taken back
     write       chunk by chunk
@@ -66,11 +66,11 @@ async def run(job: RunningJob, importing: Importing) -> None:
     """Import the file of a job. Raises UnreadableFile, FileNotFetched, NothingImported, ImportAborted."""
     row = await _row(job)
     job.cause = Cause(kind="import", id=row["id"], actor=Actor.model_validate_json(row["requested_by"]))
-    if not row["dry_run"]:
-        await _take_turn(job, importing, importing.groups[row["item_group"]].turn)
     if row["key"] is None:
         await _fetch(job, row)
         row = await _row(job)
+    if not row["dry_run"]:
+        await _take_turn(job, importing, importing.groups[row["item_group"]].turn)
     prepared = await _prepared(job, importing, row)
     async with spooled_stream(blobs.get_stream(job.organization_id, row["key"])) as path:
         source = await asyncio.to_thread(_source, path, row)

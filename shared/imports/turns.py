@@ -1,7 +1,7 @@
 """Files that write the same things are written in the order in which they came, whole, one after the other.
 
 Two at once would write chunk by chunk in turn, and the older file might have the last word. A dry run writes nothing
-and waits for nobody.
+and waits for nobody; nobody waits for a file that is still being fetched.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,8 @@ async def hand_on(uow: UnitOfWork, job_id: UUID, groups: Sequence[str]) -> None:
 
 _OPEN = """
 FROM imports i JOIN jobs j ON j.id = i.job_id
-WHERE i.item_group = ANY($2) AND NOT i.dry_run AND j.kind = $3 AND j.state IN ('queued', 'running') AND j.id <> $1
+WHERE i.item_group = ANY($2) AND NOT i.dry_run AND i.key IS NOT NULL AND j.kind = $3 AND j.id <> $1
+    AND j.state IN ('queued', 'running')
 """
 _BEHIND = f"SELECT EXISTS (SELECT {_OPEN} AND (j.id < $1 OR j.checkpoint::text <> '{{}}'))"
 _NEXT = f"SELECT j.id {_OPEN} ORDER BY j.id LIMIT 1"

@@ -16,7 +16,7 @@ from services.catalog.use_cases import product_chunks
 from shared import blobs
 from shared.blobs import BlobStoreUnavailable
 from shared.bus.envelope import service_envelope
-from shared.contracts.platform.imports import GetImport, Import
+from shared.contracts.platform.imports import GetImport, Import, ImportFromUrl
 from shared.contracts.platform.messages import CancelJob
 from shared.imports import keeping, running
 from shared.imports import rows as import_rows
@@ -184,6 +184,13 @@ async def test_of_two_files_the_one_that_came_later_has_the_last_word(
         "SELECT price FROM prices p JOIN variants v ON v.id = p.variant_id WHERE v.sku = $1", last.upper()
     )
     assert price["price"] == 999
+
+
+@pytest.mark.feature("CAT-5")
+async def test_nobody_waits_for_a_file_that_is_still_being_fetched(shop_catalog: Catalog) -> None:
+    await shop_catalog.ask(ImportFromUrl(url="https://files.example/products.csv", shop="main"))
+    done = await shop_catalog.bring_in(csv_file([shopify_row("p")]))
+    assert done.state == "succeeded"
 
 
 @pytest.mark.feature("CAT-5", "CAT-6")
