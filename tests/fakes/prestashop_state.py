@@ -152,6 +152,13 @@ class Memory:
         if order is not None and first and first[0] is row:
             order["shipping_number"] = row["tracking_number"]
 
+    def keep_combinations(self, row: Row) -> None:
+        """A product's list of combinations was written: those that are not in it are gone for good."""
+        listed = {each["id"] for each in row["combinations"]}
+        for each in self.rows("combinations", id_product=str(row["id"])):
+            if str(each["id"]) not in listed:
+                del self.tables["combinations"][each["id"]]
+
     def remove_product(self, product: int) -> None:
         del self.tables["products"][product]
         for resource in ("combinations", "stock_availables"):

@@ -80,14 +80,16 @@ def changed(memory: Memory, resource: str, method: str, element: Element) -> tup
     _check(resource, element, wanted if method == "PATCH" else None)
     is_other = wanted != row
     row.update(wanted)
+    if resource == "products" and element.find("associations/combinations") is not None:
+        memory.keep_combinations(row)
     return row, is_other
 
 
 def _emptied(resource: str, row: Row) -> Row:
-    """What PUT leaves of what it does not name: translated texts, and what the shop keeps by itself."""
+    """What PUT leaves of what it does not name: translated texts, lists, and what the shop keeps by itself."""
     kept = ("id", "date_add", "date_upd", *_READ_ONLY, *prestashop_rows.translated(resource))
-    own = ("images", "combinations", "stock_availables")
-    return {**prestashop_rows.blank(resource), **{name: row[name] for name in (*kept, *own) if name in row}}
+    lists = prestashop_rows.lists(resource)
+    return {**prestashop_rows.blank(resource), **{name: row[name] for name in (*kept, *lists) if name in row}}
 
 
 def _take(resource: str, row: Row, element: Element) -> None:

@@ -123,6 +123,21 @@ async def test_one_field_is_changed_and_the_rest_of_the_record_stays(prestashop:
     assert sent(prestashop) == [f"{'PUT' if version.startswith('1') else 'PATCH'} /api/products/1"]
 
 
+async def test_what_was_made_since_the_read_is_not_removed_by_putting_back(prestashop: PrestaShop) -> None:
+    """A list of combinations in a PUT removes those that are not in it."""
+    prestashop.version = "1.7.8.11"
+    put_combined(prestashop)
+    row = prestashop.memory.tables["products"][3]
+    row["combinations"] = row["combinations"][:1]
+    async with session_with(prestashop) as session:
+        done = await one(session, ProductWrite("k1", "3", {"title": "Shawl", "tags": ["new"]}))
+    assert (done.outcome, sorted(prestashop.product("3")[1])) == ("ok", ["31", "32"])
+    (asked,) = [each for each in prestashop.requests if each.method == "PUT"]
+    associations = xml.parsed(asked.body).find("product/associations")
+    assert associations is not None
+    assert [each.tag for each in associations] == ["tags"]
+
+
 async def test_part_of_a_record_is_never_put_back() -> None:
     """Only what was read whole may take a record's place."""
 

@@ -126,7 +126,11 @@ class Client:
         return record_of(checked(answer), written.node)
 
     async def _merged(self, resource: str, external_id: str, written: xml.Row) -> bytes:
-        """All of a record as it is now, with what is to be different: PUT empties whatever is not in it."""
+        """All of a record as it is now, with what is to be different: PUT empties whatever field is not in it.
+
+        Of its lists only those that are written: a list that is not there is left alone, and one that is there takes
+        the place of what the shop has, which removes combinations that were made since the record was read.
+        """
         record = await self.whole(resource, external_id)
         if record is None:
             raise PlatformRefused("The shop no longer has it.")
@@ -134,6 +138,8 @@ class Client:
         for name in _READ_ONLY.get(resource, ()):
             for each in record.findall(name):
                 record.remove(each)
+        for each in record.findall("associations"):
+            each.clear()
         xml.put(record, written)
         root = xml.ElementTree.Element("prestashop")
         root.append(record)

@@ -100,13 +100,7 @@ def _put_language(child: Element, value: Translated) -> None:
 
 
 def _put_ids(listed: Element, entry: str, ids: Sequence[str]) -> None:
-    """Exactly these entries; those that are there already stay as they are."""
-    there = {each.findtext("id"): each for each in listed}
-    for each in list(listed):
-        listed.remove(each)
+    """Exactly these entries."""
+    listed.clear()
     for external_id in ids:
-        kept = there.get(external_id)
-        if kept is None:
-            kept = ElementTree.Element(entry)
-            ElementTree.SubElement(kept, "id").text = external_id
-        listed.append(kept)
+        ElementTree.SubElement(ElementTree.SubElement(listed, entry), "id").text = external_id
