@@ -25,7 +25,8 @@ class Doors(Saving):
 
     `has_flat_variations`: since 10.3 they are all listed at once, before that product by product, and say less.
     `plugin`: the namespace of a plug-in for shipment tracking (`wc-shipment-tracking/v3`, or `wc/v3`). `has_brands`:
-    versions before 9.6 have none. `keeps_totals`: a proxy takes `X-WP-Total` away.
+    versions before 9.6 have none. `keeps_totals`: a proxy takes `X-WP-Total` away. `hidden`: products that the key may
+    not see, which are counted all the same.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class Doors(Saving):
         self.has_brands, self.has_flat_variations, self.keeps_totals = True, True, False
         self.currency, self.weight_unit = CURRENCY, "kg"
         self.carriers: tuple[str, ...] = ("DHL", "UPS")
+        self.hidden: set[int] = set()
         self.doorman = Doorman()
         self.orders: dict[int, JsonObject] = {}
         self.refunds: dict[int, list[JsonObject]] = {}
@@ -129,7 +131,7 @@ class Doors(Saving):
     # --- products
 
     def _list_products(self, request: Request, _: Any) -> JSONResponse:
-        return listing(request, [self._seen(node, request) for node in self.products.values()])
+        return listing(request, [self._seen(node, request) for node in self.products.values()], self.hidden)
 
     def _get_product(self, request: Request, _: Any, product_id: int) -> JsonObject:
         if product_id in self.variations:

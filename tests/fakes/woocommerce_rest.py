@@ -3,8 +3,8 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -80,8 +80,8 @@ def _unauthenticated(message: str) -> Refusal:
     return Refusal(401, "woocommerce_rest_authentication_error", message)
 
 
-def listing(request: Request, nodes: Iterable[JsonObject]) -> JSONResponse:
-    """A page of these, filtered, sorted and counted as the query says."""
+def listing(request: Request, nodes: Iterable[JsonObject], hidden: Collection[int] = ()) -> JSONResponse:
+    """A page of these, filtered, sorted and counted as the query says; what is hidden is counted and left out."""
     query = request.query_params
     found = [node for node in nodes if _is_asked(node, query)]
     by = query.get("orderby", "date")
@@ -97,13 +97,16 @@ def listing(request: Request, nodes: Iterable[JsonObject]) -> JSONResponse:
         message = "per_page must be between 1 (inclusive) and 100 (inclusive)"
         raise Refusal(400, "rest_invalid_param", "Invalid parameter(s): per_page", params={"per_page": message})
     start = int(query.get("offset", (page - 1) * size))
-    rows = [trimmed(request, node) for node in found[start : start + size]]
+    rows = [trimmed(request, node) for node in found[start : start + size] if node["id"] not in hidden]
     totals = {"X-WP-Total": str(len(found)), "X-WP-TotalPages": str(-(-len(found) // size))}
     return JSONResponse(rows, headers=totals)
 
 
 def _is_asked(node: JsonObject, query: Any) -> bool:
     changed = _second(node.get("date_modified_gmt"))
+    if query.get("dates_are_gmt") != "true" and changed.year > 1:
+        # The shop's own time, which is another.
+        changed += timedelta(hours=2)
     tests: list[tuple[str, Callable[[str], bool]]] = [
         ("include", lambda value: str(node["id"]) in value.split(",")),
         ("parent", lambda value: str(node["parent_id"]) in value.split(",")),

@@ -1,6 +1,7 @@
 """What is read of a site: nothing is lost to its clock of seconds, its pages by number, or its texts (SYN-4)."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -88,6 +89,56 @@ async def test_list_without_its_total_is_read_to_its_end(woo: WooShop) -> None:
     async with session_with(woo) as session:
         assert set(ids(await all_pages(session, Scan("product")))) == set(there)
     assert set(await changed(woo, datetime.now(UTC) - timedelta(hours=1))) == set(there)
+
+
+@pytest.mark.parametrize("hidden", [{3, 4, 5}, {1, 2, 3, 4, 5, 6}, {2, 5, 8}, {9}, {4, 5, 6, 7, 8, 9}])
+@pytest.mark.parametrize("page_size", [2, 3])
+async def test_what_the_key_may_not_see_hides_nothing_else(woo: WooShop, page_size: int, hidden: set[int]) -> None:
+    """WooCommerce counts it in its totals and its pages, and leaves it out."""
+    woo.settings["page_size"] = page_size
+    there = put_products(woo, 9)
+    woo.hidden = hidden
+    async with session_with(woo) as session:
+        pages = await all_pages(session, Scan("product"))
+    assert ids(pages) == [each for each in there if int(each) not in hidden]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_happens_meanwhile_nothing_that_stays_is_lost(woo: WooShop, seed: int) -> None:
+    """Records come, go and change between any two pages; the next scan of changes has what this one has not."""
+    luck = random.Random(seed)
+    woo.settings["page_size"] = luck.randint(1, 4)
+    moment = NOON
+
+    def tick() -> None:
+        nonlocal moment
+        moment += timedelta(seconds=luck.choice((0, 0, 0, 1)))
+        woo.clock = at(moment)
+
+    for number in range(1, 16):
+        tick()
+        woo.put_product(*product(number))
+    start, numbers = moment, iter(range(100, 200))
+
+    def meddle(page: Page) -> None:
+        tick()
+        for _ in range(luck.randint(0, 6)):
+            number = luck.choice(list(woo.products) or [1])
+            what = luck.choice(("edit", "remove", "remove", "add"))
+            if what == "edit":
+                woo.put_product(*product(number, title=f"Changed at {moment}"))
+            elif what == "add":
+                woo.put_product(*product(next(numbers)))
+            elif len(woo.products) > 3:
+                woo.remove_product(str(number))
+
+    first = Scan("product") if seed % 2 else Scan("product", NOON, start)
+    async with session_with(woo) as session:
+        given = {each.external_id: each for page in await all_pages(session, first, meddle) for each in page.records}
+        pages = await all_pages(session, Scan("product", start))
+        given |= {each.external_id: each for page in pages for each in page.records}
+    for external_id in woo.product_ids():
+        assert given[external_id].fields["title"] == woo.product(external_id)[0]["title"]
 
 
 async def test_list_in_another_order_is_not_believed(woo: WooShop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,29 +35,31 @@ async def rows_after(client: Client, path: str, params: Mapping[str, str], place
     """The next rows of a list. Raises as `Client`."""
     size = max(client.settings.page_size, 2)
     offset = max(place.offset - 1, 0)
+    is_anchored = offset == 0
     while True:
         page = {**params, "orderby": "id", "order": "asc", "per_page": str(size), "offset": str(offset)}
         listed = await client.list_rows(path, page)
         ids = [row["id"] for row in listed.rows]
         if ids != sorted(ids):
             raise AnswerNotUnderstood("WooCommerce gives a list in another order than it was asked for.")
-        if offset and (not ids or ids[0] > place.last):
+        if not is_anchored and (not ids or ids[0] > place.last):
             offset = max(offset - size, 0)
+            is_anchored = offset == 0
             continue
+        is_anchored = True
         new = [row for row in listed.rows if row["id"] > place.last]
-        end = offset + len(ids)
         if not is_more(listed, offset, size):
             return Rows(new, None, listed.total)
         if new:
-            return Rows(new, Place(end, new[-1]["id"]), listed.total)
-        offset = end - 1
+            return Rows(new, Place(offset + len(ids), new[-1]["id"]), listed.total)
+        offset += max(len(ids) - 1, 1) if ids else size
 
 
 def is_more(listed: Listed, offset: int, size: int) -> bool:
-    """Whether a list goes on after these rows."""
+    """Whether a list goes on after these rows, of which those that the key may not see are left out but counted."""
     if listed.total is None:
         return len(listed.rows) >= size
-    return bool(listed.rows) and offset + len(listed.rows) < listed.total
+    return offset + max(len(listed.rows), 1) < listed.total
 
 
 async def all_rows(client: Client, path: str, params: Mapping[str, str]) -> list[JsonObject]:

@@ -71,7 +71,7 @@ class Scanner:
         }
         listed = await self._client.list_rows(token["of"], params)
         token.setdefault("until", _text(clock.now() + self._client.http.ahead))
-        if not is_more(listed, 0, size):
+        if not listed.rows or not is_more(listed, 0, size):
             return listed.rows, None, None
         newest = listed.rows[-1]["date_modified_gmt"]
         if newest == token["from"]:
