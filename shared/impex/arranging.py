@@ -41,13 +41,13 @@ TOO_MANY_ROWS = Misplaced("too_many_rows", f"A product has at most {PRODUCT_ROWS
 
 
 class Arrangement(ABC):
-    """How the rows of one file belong together. `added` are the headings of the columns it adds.
+    """How the rows of one file belong together. `added` are the headings of the columns it adds, once it has learnt.
 
     `most_rows` of a group are held at once, and what it is made of; each row beyond them is `beyond`, an error. By
     default these are as many as gathering takes for one product.
     """
 
-    added: ClassVar[Sequence[str]]
+    added: Sequence[str]
     most_rows: ClassVar[int] = PRODUCT_ROWS
     beyond: ClassVar[Misplaced] = TOO_MANY_ROWS
 
@@ -75,12 +75,12 @@ class ArrangedSource(Source):
         self.original = original
         self.format = original.format  # type: ignore[misc]
         self.encoding, self.delimiter = original.encoding, original.delimiter
-        self.header = (*original.header, *arrangement.added)
         for record in original.records():
             if isinstance(record, tuple):
                 arrangement.learn(*record)
             else:
                 arrangement.pass_over(record)
+        self.header = (*original.header, *arrangement.added)
         with tempfile.NamedTemporaryFile(prefix="crossdock-", dir=folder, delete=False) as file:
             spool = Path(file.name)
             weakref.finalize(self, spool.unlink, missing_ok=True)

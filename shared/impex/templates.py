@@ -195,7 +195,7 @@ Name * ¦ What the product is called; its handle is made of it ¦ Wool scarf
 Published ¦ 1 active, 0 paused, -1 draft ¦ 1
 Short description ¦ The description, where Description is empty ¦ A warm scarf of wool.
 Description ¦ The description, HTML ¦ <p>Woven on a hand loom.</p>
-Date sale price starts ¦ A sale with dates is not taken ¦
+Date sale price starts ¦ A sale with dates is not taken: it belongs into a file of prices ¦
 Date sale price ends ¦ A sale with dates is not taken ¦
 Tax status ¦ taxable, shipping or none ¦ taxable
 Tax class ¦ The tax code ¦
@@ -203,6 +203,9 @@ In stock? ¦ 0 is none on hand; 1 says nothing without Stock ¦ 1
 Stock ¦ How many are on hand ¦
 Backorders allowed? ¦ 1 or notify goes on selling at zero; 0 stops ¦ 0
 Weight (kg) ¦ The weight; also (g), (lbs), (oz) ¦
+Length (cm) ¦ A size of the parcel; also (mm), (m), (in) ¦
+Width (cm) ¦ Another ¦
+Height (cm) ¦ The third ¦
 Sale price ¦ The price during a sale ¦
 Regular price ¦ The price; beside a sale price the one before it ¦
 Categories ¦ Paths, separated by commas, their steps by > ¦ Home > Textiles, Gifts
@@ -217,7 +220,7 @@ Attribute 2 value(s) ¦ As Attribute 1 value(s) ¦ wool
 """
 _MAGENTO = """
 sku * ¦ The key ¦ SCARF-RED
-store_view_code ¦ Leave it empty: rows of single store views are refused ¦
+store_view_code ¦ Empty; in a row with texts in another language its tag, as de or de_DE ¦
 product_type ¦ simple, virtual, downloadable or configurable ¦ simple
 categories ¦ Paths with their root, separated by commas, their steps by / ¦ Default Category/Home/Textiles
 name * ¦ What the product is called ¦ Wool scarf, red
@@ -253,7 +256,7 @@ name * ¦ What it is called ¦ Wool scarf
 brand ¦ The brand ¦ Skerry Looms
 msrp ¦ The recommended price ¦ 29.90
 defaultCost ¦ What it costs the merchant ¦ 12.00
-language ¦ Of the texts ¦ en
+language ¦ Of the texts: told to whoever reads the file, and not kept ¦ en
 isVisible ¦ true or false; empty leaves it as it is ¦ true
 images ¦ Web addresses, separated by spaces ¦ https://images.example/scarf-1.jpg
 UPC ¦ A barcode of 12 digits ¦
@@ -265,10 +268,10 @@ colour ¦ What tells the items of a group apart ¦ Red
 size ¦ What tells them apart besides ¦
 description ¦ The description ¦ Woven on a hand loom.
 attributes ¦ Names and values, separated by semicolons ¦ fibre=wool; care=hand wash
-weight ¦ In grams ¦ 180
-height ¦ An attribute ¦
-width ¦ An attribute ¦
-length ¦ An attribute ¦
+weight ¦ In grams, or with g, kg, oz or lb behind it ¦ 180
+height ¦ A size with mm, cm, m, in or ft behind it; a number alone is an attribute ¦ 4.5 cm
+width ¦ A size, as the height ¦ 20 cm
+length ¦ A size, as the height ¦ 30 cm
 categories ¦ Paths, separated by semicolons, their steps by > ¦ Home > Textiles; Gifts
 """
 

@@ -99,7 +99,7 @@ class OrderArrangement(Arrangement):
     file where every other row is such a one, for every order.
     """
 
-    added: ClassVar[Sequence[str]] = ()
+    added: Sequence[str] = ()
     # One more than is taken, so that the order is seen to have too many.
     most_rows: ClassVar[int] = MOST_LINES + 1
     beyond: ClassVar[Misplaced] = _TOO_MANY_LINES

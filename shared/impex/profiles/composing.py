@@ -14,11 +14,13 @@ from shared.measures import Dimensions, Weight
 from shared.validation import first_sentence
 
 MEDIA_KINDS = ("video", "audio", "document", "model_3d", "other")
-_SIDES = ("length", "width", "height")
+SIDES = ("length", "width", "height")
 _LIMITS = ("minimum", "maximum", "step")
+# What `measure` makes dimensions of.
+MEASURED = frozenset((*SIDES, "dimension_unit"))
 COMPOSED = frozenset(
     (
-        *("weight_value", "weight_unit", *_SIDES, "dimension_unit", "barcodes", "variant_attributes"),
+        *("weight_value", "weight_unit", *MEASURED, "barcodes", "variant_attributes"),
         *(f"order_{name}" for name in _LIMITS),
     )
 )
@@ -28,13 +30,14 @@ def finish_variant(values: dict[str, Any]) -> None:
     """Raises InvalidCell for columns that contradict each other."""
     if "variant_attributes" in values:
         values["attributes"] = values.pop("variant_attributes")
-    _weigh(values)
-    _measure(values)
+    weigh(values)
+    measure(values)
     _limit(values)
     _check_barcodes(values)
 
 
-def _weigh(values: dict[str, Any]) -> None:
+def weigh(values: dict[str, Any]) -> None:
+    """Make a weight and its grams of a value and its unit. Raises InvalidCell."""
     value, unit = values.pop("weight_value", None), values.pop("weight_unit", None)
     if value is None:
         return
@@ -46,8 +49,9 @@ def _weigh(values: dict[str, Any]) -> None:
     values["weight"] = weight
 
 
-def _measure(values: dict[str, Any]) -> None:
-    sides: dict[str, Decimal] = {name: values.pop(name) for name in _SIDES if name in values}
+def measure(values: dict[str, Any]) -> None:
+    """Make dimensions of the sizes that a row gives. Raises InvalidCell."""
+    sides: dict[str, Decimal] = {name: values.pop(name) for name in SIDES if name in values}
     unit = values.pop("dimension_unit", None)
     if sides:
         values["dimensions"] = _made(Dimensions, {**sides, "unit": unit}, "dimensions")
@@ -89,12 +93,28 @@ def _number(barcode: str) -> str:
 def finish_product(values: dict[str, Any]) -> None:
     """Media, and everything that is said in a language; pictures are made already."""
     values["media"] = tuple(_media(values))
+    languages = _by_language(values)
+    values["alts"] = tuple({alt[:2]: alt for alt in _alts(values, languages)}.values())
+    values["texts"] = _texts(languages)
+
+
+def finish_texts(values: dict[str, Any]) -> None:
+    """What is said in a language, and nothing else."""
+    if languages := _by_language(values):
+        values["texts"] = _texts(languages)
+
+
+def _by_language(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The fields whose names say a language, by that; they are taken out of `values`."""
     languages: dict[str, dict[str, Any]] = {}
     for name in [name for name in values if name.endswith("]")]:
         field, _, locale = name.removesuffix("]").partition("[")
         languages.setdefault(locale, {})[field] = values.pop(name)
-    values["alts"] = tuple({alt[:2]: alt for alt in _alts(values, languages)}.values())
-    values["texts"] = tuple(TextRecord(locale, **said) for locale, said in sorted(languages.items()) if said)
+    return languages
+
+
+def _texts(languages: Mapping[str, dict[str, Any]]) -> tuple[TextRecord, ...]:
+    return tuple(TextRecord(locale, **said) for locale, said in sorted(languages.items()) if said)
 
 
 def _media(values: dict[str, Any]) -> Iterator[MediumRecord]:

@@ -19,20 +19,26 @@ data-attributes-product.html.
 | `base_image`, `additional_images` with labels | images, those that are web addresses |
 | `tax_class_name`, `meta_title`, `meta_description`, `country_of_manufacture` | tax code, SEO texts, an attribute |
 
-Rows of single store views are refused, because only one language is kept. Weights are not kept: the file does not say
-their unit. Paths of images lead into Magento's own folder and are not taken. What configures Magento is not kept.
+A row of a single store view (`store_view_code`) gives texts of its product in another language, where the code is that
+of a language, as `de`, `de_DE` or `pt-br`; a notice says which was taken for which. What else it says is one store's
+own, and not looked at. Rows of other store views, as `default` or `outlet`, are refused.
+
+Weights are not kept: the file does not say their unit. Paths of images lead into Magento's own folder, whose address
+the file does not say, and are not taken. A special price with dates is not the one price of a variant that such a file
+gives: it belongs into a file of prices. What configures Magento is not kept.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from shared.impex import cells
 from shared.impex.arranging import Arrangement, Misplaced
 from shared.impex.cells import InvalidCell, Remembered
 from shared.impex.keys import KeyIndex, slug
+from shared.impex.profiles import composing, magento_views
 from shared.impex.profiles.base import (
     IGNORED,
     NOT_KEPT,
@@ -42,6 +48,7 @@ from shared.impex.profiles.base import (
     common_variant_converters,
     folded,
 )
+from shared.impex.profiles.magento_views import CODE, StoreViews
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import ImageRecord, Notice, ProductStatus, StockPolicy
 
@@ -137,8 +144,19 @@ class MagentoProfile(ProductProfile):
         self.require_needed(header)
         return _Magento(header)
 
+    def field_of(self, heading: str) -> str | None:
+        """As the table says; of the columns that hold what store views say, the field in their language."""
+        return magento_views.field_of(heading) or super().field_of(heading)
+
+    def further_converters(self, fields: Iterable[str]) -> dict[str, Convert]:
+        return {name: cells.text for name in fields if name.endswith("]")}
+
     def notices(self, header: Sequence[str]) -> list[Notice]:
         said = super().notices(header)
+        if views := magento_views.codes_in(header):
+            named = ", ".join(f"'{code}' in {locale}" for code, locale in views.items())
+            message = f"Rows of these store views are taken as texts of their products: {named}."
+            said.append(Notice(1, None, None, "store_views_taken", message))
         if not {"base image", "additional images"}.isdisjoint(map(folded, header)):
             message = "Images that are paths in Magento's own folder are not taken, only web addresses."
             said.append(Notice(1, None, None, "paths_not_kept", message))
@@ -160,17 +178,20 @@ class MagentoProfile(ProductProfile):
         }
 
     def finish(self, values: dict[str, Any]) -> None:
-        """Nothing: every value is a field of ProductRecord already."""
+        """Every value is a field of ProductRecord already, but for those in a language."""
+        composing.finish_texts(values)
 
 
 class _Magento(Arrangement):
-    added: ClassVar[Sequence[str]] = tuple(_ADDED)
+    added: Sequence[str] = tuple(_ADDED)
 
     def __init__(self, header: Sequence[str]) -> None:
         self._columns = {folded(heading): column for column, heading in reversed(list(enumerate(header)))}
         self._owners = KeyIndex()
         self._handles = KeyIndex()
         self._shared: dict[int, str] = {}
+        self._rows = KeyIndex()
+        self._views = StoreViews(self._cell)
 
     def _cell(self, fields: Sequence[str], name: str) -> str:
         column = self._columns.get(folded(name))
@@ -180,8 +201,10 @@ class _Magento(Arrangement):
         return self._cell(fields, "product_type").casefold() == "configurable"
 
     def learn(self, row: int, fields: Sequence[str]) -> None:
-        if self._cell(fields, "store_view_code"):
+        if view := self._cell(fields, CODE):
+            self.added = (*self.added, *self._views.learn(view))
             return
+        self._rows.add(self._cell(fields, "sku").casefold(), row)
         if self._is_configurable(fields):
             for sku in self._variations(fields):
                 if self._owners.add(sku, row) not in (None, row):
@@ -203,8 +226,9 @@ class _Magento(Arrangement):
 
     def place(self, row: int, fields: Sequence[str]) -> tuple[int, int]:
         kind = self._cell(fields, "product_type").casefold()
-        if self._cell(fields, "store_view_code"):
-            raise Misplaced("store_view_row", "The row is for one store view; only those for all of them are taken.")
+        if view := self._cell(fields, CODE):
+            self._views.check(view)
+            return self._place_view(fields)
         if kind == "configurable":
             if row in self._shared:
                 message = f"Its variant '{self._shared[row][:100]}' is also one of another product in the file."
@@ -218,7 +242,29 @@ class _Magento(Arrangement):
             raise Misplaced("missing_handle", "The row has neither url_key nor name.")
         return (owner, 1) if owner else (row, 0)
 
+    def _place_view(self, fields: Sequence[str]) -> tuple[int, int]:
+        """Behind everything else of the product whose texts, or whose variant's, the row gives."""
+        sku = self._cell(fields, "sku").casefold()
+        row = self._owners.find(sku) or self._rows.find(sku)
+        if row is None:
+            raise Misplaced("unknown_product", f"The row is of '{sku[:100]}', which is no product of this file.")
+        return row, 2
+
     def complete(self, group: Sequence[Record]) -> Iterator[tuple[int, dict[str, str]] | BrokenRecord]:
+        views = [record for record in group if self._cell(record[1], CODE)]
+        own = group[: len(group) - len(views)]
+        if not own:
+            message = "The product whose texts the row gives was refused."
+            yield from (BrokenRecord(row, list(fields), "product_refused", message) for row, fields in views)
+            return
+        texts, doubled = self._views.texts(self._cell(own[0][1], "sku"), views)
+        completed = iter(self._completed(own))
+        head = next(completed)
+        yield (head[0], head[1] | texts) if isinstance(head, tuple) else head
+        yield from magento_views.told(views, head, _HANDLE, doubled)
+        yield from completed
+
+    def _completed(self, group: Sequence[Record]) -> Iterator[tuple[int, dict[str, str]] | BrokenRecord]:
         head_row, head = group[0]
         if not self._is_configurable(head):
             if self._owners.add(self._cell(head, "sku").casefold(), 0):

@@ -7,7 +7,7 @@
 | `brand` | the brand |
 | `msrp` | the price, until the merchant has one of their own |
 | `defaultCost` | what the item costs the merchant; kept with the supplier's link, not with the product |
-| `language` | of the texts, such as `en`; one file has one language |
+| `language` | of the texts: not kept; they are taken as the product's own, in the language of its shop |
 | `isVisible` | true is active, false paused; nothing leaves a product as it is, and makes a new one active |
 | `images` | web addresses, separated by spaces |
 | `UPC`, `EAN`, `ISBN`, `ITF-14` | the barcode: the first that is there |
@@ -15,20 +15,23 @@
 | `colour`, `size` | what tells the variants of a group apart |
 | `description` | the description |
 | `attributes` | `material=wool; care=hand wash` |
-| `weight` | grams; `height`, `width`, `length` are attributes, as they stand |
+| `weight` | grams, or with a unit: `1.5 kg`, `3 oz`, `2 lb` |
+| `height`, `width`, `length` | dimensions, with their unit: `30 cm`; without one attributes, as they stand |
 | `categories` | paths: `Home > Kitchen; Gifts` |
 
 Nothing is ever the last to win silently: a vendorSku that comes twice is an error on both rows.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from shared.impex import cells
 from shared.impex.arranging import Arrangement, Misplaced
 from shared.impex.cells import InvalidCell, Remembered
 from shared.impex.keys import KeyIndex, slug
+from shared.impex.profiles import composing
 from shared.impex.profiles.base import (
     ATTRIBUTE,
     IGNORED,
@@ -56,7 +59,7 @@ _READ = {
     "description": "description_html",
     "attributes": "pairs",
     "weight": "weight_grams",
-    **{measure: f"{ATTRIBUTE}{measure}" for measure in ("height", "width", "length")},
+    **dict.fromkeys(composing.SIDES, IGNORED),
     "categories": "categories",
 }
 _HANDLE = "handle (of groupId, else name and vendorSku)"
@@ -71,17 +74,29 @@ _ADDED = {
     **{heading: f"option_{n}_name" for n, heading in enumerate(_NAMES, 1)},
     **{heading: f"option_{n}_value" for n, heading in enumerate(_VALUES, 1)},
 }
+# Added where the file has such a column: what is said with a unit, and without.
+_UNIT = "unit (of height, width and length)"
+_SIDES = {side: f"{side} (with a unit)" for side in composing.SIDES}
+_BARE = {side: f"{side} (without a unit)" for side in composing.SIDES}
+_MEASURES = {
+    **{heading: side for side, heading in _SIDES.items()},
+    **{heading: f"{ATTRIBUTE}{side}" for side, heading in _BARE.items()},
+    _UNIT: "dimension_unit",
+}
+_MEASURE = re.compile(r"([0-9]+(?:[.,][0-9]+)?) *(mm|cm|m|in|ft|g|kg|oz|lb)s?", re.IGNORECASE)
+_WEIGHTS = ("g", "kg", "oz", "lb")
 _CODES = ("upc", "ean", "isbn", "itf-14", "itf14")
 
 
 class SupplierProfile(ProductProfile):
     name = "supplier"
-    headings = MappingProxyType({**_READ, **_ADDED})
+    headings = MappingProxyType({**_READ, **_ADDED, **_MEASURES})
     keys = ("handle",)
     variant_marks = ("sku",)
     needed = (("vendorSku",), ("name",))
     first_row_is_variant = True
     anchors = ("vendorSku",)
+    composed = composing.MEASURED
     separators = MappingProxyType({"images": " ", "categories": "; ", "pairs": "; "})
 
     def arrangement(self, header: Sequence[str]) -> Arrangement | None:
@@ -98,7 +113,15 @@ class SupplierProfile(ProductProfile):
         }
 
     def variant_converters(self, currency: str) -> dict[str, Convert]:
-        return common_variant_converters(currency)
+        return {
+            **common_variant_converters(currency),
+            "weight_grams": Remembered(_grams).__getitem__,
+            **dict.fromkeys(composing.SIDES, Remembered(cells.decimal).__getitem__),
+            "dimension_unit": str,
+        }
+
+    def finish_variant(self, values: dict[str, Any]) -> None:
+        composing.measure(values)
 
     def finish(self, values: dict[str, Any]) -> None:
         is_visible = values.pop("is_visible", None)
@@ -109,10 +132,11 @@ class SupplierProfile(ProductProfile):
 
 
 class _Groups(Arrangement):
-    added: ClassVar[Sequence[str]] = tuple(_ADDED)
-
     def __init__(self, header: Sequence[str]) -> None:
         self._columns = {folded(heading): column for column, heading in reversed(list(enumerate(header)))}
+        self._sides = [side for side in composing.SIDES if side in self._columns]
+        measured = [heading for side in self._sides for heading in (_SIDES[side], _BARE[side])]
+        self.added = (*_ADDED, *measured, *([_UNIT] if measured else []))
         self._groups = KeyIndex()
         self._handles = KeyIndex()
 
@@ -147,8 +171,23 @@ class _Groups(Arrangement):
                     _BARCODE: self._cell(fields, *_CODES),
                     **dict(zip(_NAMES, names, strict=False)),
                     **dict(zip(_VALUES, values, strict=False)),
+                    **self._sizes(fields),
                 },
             )
+
+    def _sizes(self, fields: Sequence[str]) -> dict[str, str]:
+        """Sizes with their unit; what has none is left as it stands. Of several units none is right."""
+        found: dict[str, str] = {}
+        units: dict[str, None] = {}
+        for side in self._sides:
+            cell = self._cell(fields, side)
+            match = _MEASURE.fullmatch(cell)
+            if match is None or match[2].lower() in _WEIGHTS:
+                found[_BARE[side]] = cell
+            else:
+                found[_SIDES[side]] = match[1]
+                units[match[2].lower()] = None
+        return {**found, _UNIT: " and ".join(units)}
 
     def _options(self, group: Sequence[Record]) -> list[str]:
         """Colour and size, where any of the group has it."""
@@ -165,6 +204,17 @@ class _Groups(Arrangement):
         group = self._cell(fields, "groupid")
         own = self._cell(fields, "vendorsku")
         return slug(f"{self._cell(fields, 'name')} {group or own}") or slug(own)
+
+
+def _grams(cell: str) -> int:
+    """Grams, or a weight with its unit. Raises InvalidCell."""
+    match = _MEASURE.fullmatch(cell)
+    if match is None or match[2].lower() not in _WEIGHTS:
+        return cells.grams(cell)
+    weight: dict[str, Any] = {"weight_value": cells.decimal(match[1]), "weight_unit": match[2].lower()}
+    composing.weigh(weight)
+    grams: int = weight["weight_grams"]
+    return grams
 
 
 _SPELLINGS = {"Colour": ("colour", "color"), "Size": ("size",)}

@@ -9,17 +9,18 @@ anywhere in the file. Source: https://woocommerce.com/document/product-csv-impor
 | `Name` | the title; the product's handle is made of it, with the SKU where two products of a file have the same name |
 | `Description`, else `Short description` | the description |
 | `Published` | 1 is active, 0 (private) paused, -1 draft |
-| `Sale price`, `Regular price` | price and list price; a sale with dates is not taken, its price is the regular one |
+| `Sale price`, `Regular price` | price and list price; a sale with dates belongs into a file of prices: not taken |
 | `Stock`, `In stock?` | the quantity; without a figure nothing is said of it, unless it is out of stock |
 | `Backorders allowed?` | 1 and notify: backorder |
 | `Tax status`, `Tax class` | taxable or not; the tax code |
 | `Weight (kg)`, also in g, lbs and oz | grams |
+| `Length (cm)`, `Width (cm)`, `Height (cm)`, also in mm, m, in | dimensions, those in the first one's unit |
 | `GTIN, UPC, EAN, or ISBN` | the barcode |
 | `Categories` | paths: `A > B, C` |
 | `Tags`, `Images`, `Brands` | the first brand; the first image of a variation is its own |
 | `Attribute N name`, `value(s)` | options where the variations of a product have values for them, else attributes |
 
-Dimensions, shipping class, linked products, downloads, reviews, notes and the order in lists are known and not kept;
+Shipping class, linked products, downloads, reviews, notes and the order in lists are known and not kept;
 columns of plugins (`Meta: …`) are not known.
 """
 
@@ -28,12 +29,13 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from shared.impex import cells
 from shared.impex.arranging import Arrangement, Misplaced
 from shared.impex.cells import InvalidCell, Remembered
 from shared.impex.keys import KeyIndex, slug
+from shared.impex.profiles import composing
 from shared.impex.profiles.base import (
     IGNORED,
     NOT_KEPT,
@@ -105,8 +107,13 @@ _ADDED = {
     **{heading: f"option_{n}_name" for n, heading in enumerate(_NAMES, 1)},
     **{heading: f"option_{n}_value" for n, heading in enumerate(_VALUES, 1)},
 }
+# Added where the file has such columns.
+_SIDES = {side: f"{side.capitalize()} (of the variant)" for side in composing.SIDES}
+_UNIT = "Dimension unit (of the headings)"
+_MEASURES = {**{heading: side for side, heading in _SIDES.items()}, _UNIT: "dimension_unit"}
 _ATTRIBUTE = re.compile(r"attribute (\d{1,3}) (name|value\(s\)|visible|global|default)")
 _WEIGHT = re.compile(r"weight \((kg|g|lbs|oz)\)")
+_SIDE = re.compile(r"(length|width|height) \((mm|cm|m|in)\)")
 _UNKEPT_PATTERN = re.compile(r"(?:length|width|height) \(\w+\)|download \d+ (?:id|name|url)")
 _GRAMS_OF = {"kg": Decimal(1000), "g": Decimal(1), "lbs": Decimal("453.59237"), "oz": Decimal("28.349523125")}
 _KINDS = frozenset(("simple", "variable", "variation", "virtual", "downloadable"))
@@ -124,7 +131,7 @@ _POLICIES = {
 
 class WooCommerceProfile(ProductProfile):
     name = "woocommerce"
-    headings = MappingProxyType({**_READ, **dict.fromkeys(_UNKEPT, NOT_KEPT), **_ADDED})
+    headings = MappingProxyType({**_READ, **dict.fromkeys(_UNKEPT, NOT_KEPT), **_ADDED, **_MEASURES})
     keys = ("handle",)
     variant_marks = ("mark",)
     needed = (("Name",),)
@@ -133,12 +140,13 @@ class WooCommerceProfile(ProductProfile):
         *("Regular price", "Published", "In stock?", "Attribute 1 name", "Attribute 1 value(s)"),
         *("Visibility in catalog", "Short description", "Is featured?"),
     )
+    composed = composing.MEASURED
     separators = MappingProxyType(dict.fromkeys(("categories", "tags", "images", "brand"), ", "))
 
     def field_of(self, heading: str) -> str | None:
         """As the table says; those of attributes and measures by their pattern."""
         plain = folded(heading)
-        if _ATTRIBUTE.fullmatch(plain) or _WEIGHT.fullmatch(plain):
+        if _ATTRIBUTE.fullmatch(plain) or _WEIGHT.fullmatch(plain) or _SIDE.fullmatch(plain):
             return IGNORED
         return NOT_KEPT if _UNKEPT_PATTERN.fullmatch(plain) else super().field_of(heading)
 
@@ -161,22 +169,29 @@ class WooCommerceProfile(ProductProfile):
     def variant_converters(self, currency: str) -> dict[str, Convert]:
         return {
             **common_variant_converters(currency),
+            **dict.fromkeys(composing.SIDES, Remembered(cells.decimal).__getitem__),
+            "dimension_unit": str,
             "taxable": Remembered(_taxable).__getitem__,
             "stock_policy": Remembered(partial(_one_of, choices=_POLICIES, code="invalid_stock_policy")).__getitem__,
         }
+
+    def finish_variant(self, values: dict[str, Any]) -> None:
+        composing.measure(values)
 
     def finish(self, values: dict[str, Any]) -> None:
         """Nothing: every value is a field of ProductRecord already."""
 
 
 class _Woo(Arrangement):
-    added: ClassVar[Sequence[str]] = tuple(_ADDED)
-
     def __init__(self, header: Sequence[str]) -> None:
         plain = [folded(heading) for heading in header]
         self._columns = {heading: column for column, heading in reversed(list(enumerate(plain)))}
         self._attributes = self._attribute_columns(plain)
         self._weight = next(((n, match[1]) for n, h in enumerate(plain) if (match := _WEIGHT.fullmatch(h))), None)
+        sides = [(n, match) for n, h in enumerate(plain) if (match := _SIDE.fullmatch(h))]
+        self._unit = sides[0][1][2] if sides else ""
+        self._sides = {_SIDES[match[1]]: column for column, match in sides if match[2] == self._unit}
+        self.added = (*_ADDED, *self._sides, *([_UNIT] if sides else []))
         self._products = KeyIndex()
         self._handles = KeyIndex()
 
@@ -291,7 +306,12 @@ class _Woo(Arrangement):
             _QUANTITY: self._quantity(fields),
             _GRAMS: self._grams(fields),
             _SHIPS: "false" if self._kinds(fields) & {"virtual"} else "",
+            **self._sizes(fields),
         }
+
+    def _sizes(self, fields: Sequence[str]) -> dict[str, str]:
+        said = {heading: cell for heading, column in self._sides.items() if (cell := fields[column].strip())}
+        return {**said, _UNIT: self._unit} if said else {}
 
     def _prices(self, fields: Sequence[str]) -> tuple[str, str]:
         regular, sale = self._cell(fields, "regular price"), self._cell(fields, "sale price")

@@ -144,6 +144,39 @@ async def test_files_of_other_systems_come_in_and_again_change_nothing(shop_cata
     assert second.counters.get("products_updated", 0) == 0
 
 
+@pytest.mark.feature("CAT-1", "CAT-5", "CAT-8")
+async def test_store_views_of_a_magento_file_are_texts_in_other_languages(shop_catalog: Catalog) -> None:
+    german = {"sku": "BAG1", "store_view_code": "de", "name": "Reisetasche", "meta_title": "Tasche"}
+    content = table(MAGENTO, german, BAG)
+    first = await shop_catalog.bring_in(content)
+    assert (first.state, first.counters["errors"], first.counters["rows"]) == ("succeeded", 0, 2)
+    stored = "SELECT locale, title, seo_title, description_html FROM product_texts"
+    assert [tuple(row) for row in await shop_catalog.rows(stored)] == [("de", "Reisetasche", "Tasche", None)]
+    again = await shop_catalog.bring_in(content)
+    assert (again.counters["products_unchanged"], again.counters.get("products_updated", 0)) == (1, 0)
+    other = table(MAGENTO, BAG, {**german, "name": "Tasche"})
+    assert (await shop_catalog.bring_in(other)).counters["products_updated"] == 1
+    assert [row["title"] for row in await shop_catalog.rows(stored)] == ["Tasche"]
+    assert (await shop_catalog.ask(ListProducts())).items[0].title == "Duffle"
+
+
+@pytest.mark.feature("CAT-1", "CAT-5", "CAT-8")
+async def test_measures_of_other_systems_are_dimensions(shop_catalog: Catalog) -> None:
+    files = (
+        table(WOO, {**CAP, "Length (cm)": "30", "Height (cm)": "4,5"}),
+        table(SUPPLIER, item("A", "Mug", height="9.5 cm", weight="0.4 kg")),
+    )
+    for content, sku, expected in zip(files, ("cap", "A"), (("30", None, "4.5"), (None, None, "9.5")), strict=True):
+        first = await shop_catalog.bring_in(content)
+        assert (first.state, first.counters["errors"]) == ("succeeded", 0)
+        [product] = (await shop_catalog.ask(ListProducts(sku=sku))).items
+        sizes = product.variants[0].dimensions
+        assert tuple(side and str(side) for side in (sizes.length, sizes.width, sizes.height)) == expected
+        assert sizes.unit == "cm"
+        again = await shop_catalog.bring_in(content)
+        assert (again.counters["variants_unchanged"], again.counters["products_unchanged"]) == (1, 1)
+
+
 @pytest.mark.feature("CAT-5", "CAT-7")
 async def test_a_named_profile_needs_its_columns(shop_catalog: Catalog) -> None:
     imported = await shop_catalog.bring_in(b"sku,qty\nA,1\n", profile="magento")

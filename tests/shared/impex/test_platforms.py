@@ -4,6 +4,7 @@ them. The files have the structure of those systems' own exports."""
 import csv
 import io
 import tracemalloc
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from shared.impex.error_file import write_error_file
 from shared.impex.opening import ReadingOptions, open_source
 from shared.impex.products import ProductFile
 from shared.impex.refusals import Refusals
-from shared.impex.rows import Notice, ProductRecord, RowError, VariantRecord
+from shared.impex.rows import Notice, ProductRecord, RowError, TextRecord, VariantRecord
+from shared.measures import Dimensions
 
 pytestmark = pytest.mark.feature("CAT-5")
 
@@ -34,7 +36,7 @@ special_price_to_date url_key meta_title meta_keywords meta_description base_ima
 additional_images additional_image_labels created_at additional_attributes qty is_in_stock manage_stock allow_backorders
 use_config_backorders website_id configurable_variations configurable_variation_labels"""
 SUPPLIER = """vendorSku name brand msrp defaultCost language isVisible images UPC EAN ISBN ITF-14 groupId colour size
-attributes weight height categories"""
+attributes weight height width categories"""
 
 
 def headings(text: str) -> list[str]:
@@ -101,6 +103,8 @@ CAP = {
     "Stock": "12",
     "Backorders allowed?": "notify",
     "Weight (kg)": "0,25",
+    "Length (cm)": "28,5",
+    "Height (cm)": "12",
     "Tags": "sun, head",
     "Images": "https://shop.example/a.jpg, https://shop.example/b.jpg",
     "Brands": "Sunco, Two",
@@ -132,6 +136,8 @@ def test_a_woocommerce_file_is_read_as_its_system_means_it(tmp_path: Path) -> No
     [variant] = cap.variants
     assert (variant.price.amount, variant.list_price.amount, variant.quantity) == (1600, 1800, 12)  # type: ignore[union-attr]
     assert (variant.stock_policy, variant.weight_grams, variant.requires_shipping) == ("backorder", 250, False)
+    assert variant.dimensions == Dimensions(length=Decimal("28.5"), height=Decimal(12), unit="cm")
+    assert read.variant("s").dimensions is None
     assert (variant.barcode, variant.taxable) == ("4006381333931", True)
 
     pullover = read.products["pullover"]
@@ -269,12 +275,46 @@ def test_a_magento_file_is_read_as_its_system_means_it(tmp_path: Path) -> None:
     assert "own folder" in read.notices["paths_not_kept"]
 
 
+def test_store_views_of_magento_are_texts_in_their_languages(tmp_path: Path) -> None:
+    """Wherever their rows stand; variants have no texts."""
+    rows = [
+        {
+            "sku": "MH",
+            "store_view_code": "de_DE",
+            "name": "Kapuzenpullover",
+            "short_description": "Warm.",
+            "price": "9",
+        },
+        child("MH-S", price="52.00"),
+        HOODIE,
+        {"sku": "bag1", "store_view_code": "pt-br", "name": "Mala", "meta_title": "Mala!"},
+        {"sku": "MH-S", "store_view_code": "de_DE", "name": "Kapuzenpullover S"},
+        BAG,
+        {"sku": "MH", "store_view_code": "de_DE", "name": "Noch einmal"},
+        {"sku": "MH", "store_view_code": "outlet", "name": "Cheap"},
+        {"sku": "none", "store_view_code": "de_DE", "name": "Keiner"},
+        {"sku": "SET", "product_type": "bundle", "name": "Set"},
+        {"sku": "SET", "store_view_code": "de_DE", "name": "Satz"},
+    ]
+    read = Read(tmp_path / "a.csv", table(MAGENTO, *rows))
+    assert sorted(read.errors) == [
+        *((8, "duplicate_key"), (9, "store_view_row"), (10, "unknown_product"), (11, "unsupported_type")),
+        (12, "product_refused"),
+    ]
+    hoodie, bag = read.products["hoodie"], read.products["duffle"]
+    assert hoodie.texts == (TextRecord("de-DE", title="Kapuzenpullover", description_html="Warm."),)
+    assert bag.texts == (TextRecord("pt-BR", title="Mala", seo_title="Mala!"),)
+    assert (hoodie.title, [v.sku for v in hoodie.variants], bag.title) == ("Hoodie", ["MH-S"], "Duffle")
+    assert "'de_DE' in de-DE, 'pt-br' in pt-BR" in read.notices["store_views_taken"]
+    assert [row["error_code"] for row in read.error_file() if row["sku"] == "none"] == ["unknown_product"]
+
+
 @pytest.mark.feature("CAT-7")
 def test_what_magento_has_and_we_have_not_is_refused_by_row(tmp_path: Path) -> None:
     rows = [
         HOODIE,
         child("MH-S", price="x"),
-        {**HOODIE, "store_view_code": "en"},
+        {**HOODIE, "store_view_code": "outlet"},
         {"sku": "SET", "product_type": "bundle", "name": "Set"},
         {**HOODIE, "sku": "OTHER", "url_key": "other"},
         {"sku": "nameless", "product_type": "simple"},
@@ -305,14 +345,16 @@ def item(sku: str, name: str = "Scarf", **cells: str) -> dict[str, str]:
 def test_a_supplier_file_is_read_as_its_system_means_it(tmp_path: Path) -> None:
     red = item("A-1", groupId="G1", colour="Red", EAN="4006381333931", attributes="fibre=wool; care=hand wash")
     red |= {"images": "https://x.example/1.jpg https://x.example/2.jpg", "categories": "Home > Textile; Gifts"}
-    red |= {"weight": "180", "height": "20 cm", "language": "en"}
+    red |= {"weight": "1.5 kg", "height": "20 cm", "width": "7", "language": "en"}
     rows = [red, item("B-1", "Mug", isVisible="false"), item("A-2", groupId="G1", colour="Blue"), item("00C", "Pot")]
     read = Read(tmp_path / "a.csv", table(SUPPLIER, *rows))
     assert (read.file.profile.name, read.errors) == ("supplier", [])
     scarf = read.products["scarf-g1"]
     assert (scarf.rows, scarf.brand, scarf.option_names, scarf.status) == ((2, 4), "Skerry", ("Colour",), None)
     assert scarf.categories == (("Home", "Textile"), ("Gifts",))
-    assert scarf.attributes == (("height", "20 cm"), ("fibre", "wool"), ("care", "hand wash"))
+    assert scarf.attributes == (("width", "7"), ("fibre", "wool"), ("care", "hand wash"))
+    assert (read.variant("A-1").weight_grams, read.variant("B-1").dimensions) == (1500, None)
+    assert read.variant("A-1").dimensions == Dimensions(height=Decimal(20), unit="cm")
     assert [(v.sku, v.option_values, v.barcode) for v in scarf.variants] == [
         ("A-1", ("Red",), "4006381333931"),
         ("A-2", ("Blue",), None),
@@ -334,6 +376,7 @@ def test_bad_rows_of_a_supplier_are_refused_by_row(tmp_path: Path) -> None:
             item("D", isVisible="perhaps"),
         ),
         *(item("E", groupId="g", size="S"), item("F", groupId="g", size="s"), item("G", attributes="wool")),
+        *(item("W", weight="2 stone"), item("X", height="2 cm", width="1 in"), item("Y", height="99999 m")),
         *(item("H", msrp="-1"), item("I", images="file:///etc/passwd"), item("J")),
     ]
     read = Read(tmp_path / "a.csv", table(SUPPLIER, *rows))
@@ -341,7 +384,8 @@ def test_bad_rows_of_a_supplier_are_refused_by_row(tmp_path: Path) -> None:
     assert sorted(error for error in read.errors if error[0] > 3) == [
         *((4, "missing_sku"), (5, "missing_name"), (6, "invalid_gtin")),
         *((7, "invalid_boolean"), (8, "duplicate_variant"), (9, "duplicate_variant"), (10, "invalid_attribute")),
-        *((11, "negative_price"), (12, "invalid_url")),
+        *((11, "invalid_weight"), (12, "invalid_dimensions"), (13, "invalid_dimensions")),
+        *((14, "negative_price"), (15, "invalid_url")),
     ]
     assert list(read.products) == ["scarf-j"]
 
