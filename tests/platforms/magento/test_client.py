@@ -166,4 +166,5 @@ async def test_greeting_says_what_the_shop_is(magento: MagentoShop) -> None:
         greeting = await session.greet()
     assert (greeting.shop_name, greeting.currency, greeting.time_zone) == ("127.0.0.1", "EUR", "UTC")
     assert [(place.external_id, place.name) for place in greeting.places] == [("main", "Main warehouse")]
-    assert "canceled" in greeting.order_statuses
+    assert greeting.order_statuses == list(greeting.proposed_statuses)
+    assert greeting.proposed_statuses["processing"] == "import"

@@ -155,6 +155,20 @@ async def test_new_variant_joins_its_siblings_once(magento: MagentoShop) -> None
     assert record.parts[-1].external_id == written.parts[0].external_id
 
 
+async def test_several_new_variants_are_linked_one_after_the_other(magento: MagentoShop) -> None:
+    """Magento reads the parent, adds a child and saves it: of two at once one would be lost."""
+    magento.put_product(*jacket())
+    writes = [
+        ProductWrite(
+            f"k{size}", "500", {}, variants=[VariantWrite(None, f"J-{size}", {"price": EUR, "options": {"Size": size}})]
+        )
+        for size in ("XXS", "XXL", "3XL")
+    ]
+    written = await write(magento, *writes)
+    assert [each.parts[0].outcome for each in written] == ["ok"] * 3
+    assert len(magento.state.products[500]["links"]) == 7
+
+
 async def test_variant_that_has_no_place_there_is_for_a_person(magento: MagentoShop) -> None:
     magento.put_product(*product(1))
     magento.put_product(*jacket())

@@ -73,6 +73,15 @@ async def test_pictures_of_the_shop_stay_behind_ours(magento: MagentoShop) -> No
     assert [each["alt"] for each in written.fields["images"]] == ["front", "own"]
 
 
+async def test_picture_that_was_hidden_is_shown_again(magento: MagentoShop) -> None:
+    magento.put_product(*product(1))
+    await put(magento, ours(magento), ours(magento, "side.png", "side"))
+    magento.state.products[1]["media"][0]["disabled"] = True
+    written = await put(magento, ours(magento), ours(magento, "side.png", "side"))
+    assert [each["alt"] for each in written.fields["images"]] == ["front", "side"]
+    assert [each["disabled"] for each in magento.state.products[1]["media"]] == [False, False]
+
+
 @pytest.mark.parametrize("wrong", ["gone.png", "text.png"])
 async def test_what_is_no_picture_is_for_a_person(magento: MagentoShop, wrong: str) -> None:
     magento.put_product(*product(1))

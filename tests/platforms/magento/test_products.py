@@ -51,6 +51,14 @@ async def test_children_are_written_by_their_own_skus(magento: MagentoShop) -> N
     assert sorted(each["product"]["sku"] for each in sent(magento)) == ["JACKET-M", "JACKET-XL"]
 
 
+async def test_two_writes_to_one_product_both_arrive(magento: MagentoShop) -> None:
+    put_products(magento, 1)
+    brand = ProductWrite("k2", "1", {"product_type": "Shawls"})
+    assert [each.outcome for each in await write(magento, title("1"), brand)] == ["ok", "ok"]
+    fields, _ = magento.product("1")
+    assert (fields["title"], fields["product_type"]) == ("New", "Shawls")
+
+
 async def test_what_changed_there_is_stale_and_not_written(magento: MagentoShop) -> None:
     put_products(magento, 1)
     variant = VariantWrite("1", "SCARF-1", {"price": euros(1)}, {"price": euros(5)})

@@ -5,7 +5,9 @@ earlier try has made is known: a configurable product by its SKU, which follows 
 by the address that it was given. A product of somebody else under our SKU is for a person.
 """
 
+import asyncio
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -40,6 +42,8 @@ class Creator:
         self._reader, self._payloads, self._images = reader, payloads, images
         self._client, self._shop = reader.client, reader.shop
         self._set_name = settings.get("attribute_set", DEFAULT_SET)
+        # Magento reads a parent, adds a child and saves it: two at once would be one.
+        self._linking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def create(self, write: ProductWrite) -> Written:
         """Make a product with its variants, or go on making it. Raises PlatformRefused and what requests raise."""
@@ -160,7 +164,8 @@ class Creator:
     async def _link(self, parent: str, child: str) -> None:
         path = f"/configurable-products/{segment(parent)}/child"
         try:
-            await self._client.post(path, {"childSku": child})
+            async with self._linking[parent]:
+                await self._client.post(path, {"childSku": child})
         except PlatformRefused as error:
             if _ATTACHED not in error.detail:
                 raise

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from services.sync.errors import CredentialsRefused
 from services.sync.platforms.magento.client import Client, answered, criteria, said
-from services.sync.platforms.magento.orders import STATUSES
+from services.sync.platforms.magento.orders import PROPOSED
 from services.sync.platforms.magento.shop import Shop
 from shared.contracts.sync.shapes import Greeting, RemotePlace
 from shared.outgoing import Answer
@@ -53,7 +53,8 @@ async def greet(client: Client, shop: Shop) -> Greeting:
         time_zone=facts.time_zone,
         version=VERSION,
         places=places,
-        order_statuses=STATUSES,
+        order_statuses=list(PROPOSED),
+        proposed_statuses=dict(PROPOSED),
         missing=list(dict.fromkeys(refused)),
     )
 

@@ -36,7 +36,9 @@ class Images:
         """
         facts = await self._reader.shop.facts()
         media = mapping.pictures(entity)
-        chosen = [await self._found(media, each) for each in wanted]
+        # One that was hidden is shown again: a second of it would stand beside it.
+        there = mapping.pictures(entity, with_hidden=True)
+        chosen = [await self._found(there, each) for each in wanted]
         rest = [entry for entry in media if not any(entry is each for each in chosen)]
         is_in_order = [*chosen, *rest] == media
         has_changed = False
@@ -95,11 +97,12 @@ class Images:
         await self._client.post(f"/products/{segment(sku)}/media", {"entry": entry})
 
     async def _change(self, sku: str, entry: JsonObject, alt: str, position: int) -> bool:
-        """Give a picture its words and its place; what it is shown for stays. Whether anything was different."""
-        if (entry.get("label") or "") == alt and (entry.get("position") or 0) == position:
+        """Show a picture with these words in this place; what it is shown for stays. Whether anything was different."""
+        wanted = {"label": alt, "position": position, "disabled": False}
+        before = {"label": entry.get("label") or "", "position": entry.get("position") or 0}
+        if wanted == {**before, "disabled": bool(entry.get("disabled"))}:
             return False
-        kept = {name: entry[name] for name in ("id", "media_type", "disabled", "types")}
-        changed = {"entry": {**kept, "label": alt, "position": position}}
+        changed = {"entry": {**{name: entry[name] for name in ("id", "media_type", "types")}, **wanted}}
         await self._client.put(f"/products/{segment(sku)}/media/{entry['id']}", changed)
         return True
 

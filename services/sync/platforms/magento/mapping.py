@@ -110,10 +110,10 @@ def prices(entity: JsonObject, context: Context) -> Fields:
     return {"price": money(regular, currency), "list_price": None}
 
 
-def pictures(entity: JsonObject) -> list[JsonObject]:
+def pictures(entity: JsonObject, *, with_hidden: bool = False) -> list[JsonObject]:
     """Entries of the gallery that are seen, in their order; films are none."""
-    entries = entity.get("media_gallery_entries") or ()
-    seen = [each for each in entries if each.get("media_type") == "image" and not each.get("disabled")]
+    entries = [each for each in entity.get("media_gallery_entries") or () if each.get("media_type") == "image"]
+    seen = [each for each in entries if with_hidden or not each.get("disabled")]
     return sorted(seen, key=lambda each: (each.get("position") or 0, each["id"]))
 
 

@@ -13,22 +13,23 @@ from typing import Any
 from services.sync.errors import AnswerNotUnderstood
 from services.sync.platforms.base import Fields, Record
 from services.sync.platforms.magento.mapping import moment, money
+from shared.contracts.orders.imported import OrderAction
 from shared.money import exponent
 
 JsonObject = dict[str, Any]
 
-# As Magento is delivered; shops add their own, which come as they are.
-STATUSES = [
-    "pending",
-    "pending_payment",
-    "processing",
-    "complete",
-    "closed",
-    "canceled",
-    "holded",
-    "payment_review",
-    "fraud",
-]
+# As Magento is delivered, with what could be done with each; shops add their own, which come as they are.
+PROPOSED: Mapping[str, OrderAction] = {
+    "pending": "set_aside",
+    "pending_payment": "set_aside",
+    "processing": "import",
+    "complete": "import_and_complete",
+    "closed": "import_and_cancel",
+    "canceled": "import_and_cancel",
+    "holded": "import_and_hold",
+    "payment_review": "set_aside",
+    "fraud": "set_aside",
+}
 # What stands where an order says nothing: a download has no address.
 NO_WORD, NO_COUNTRY, NO_EMAIL_DOMAIN = "-", "ZZ", "no-email.invalid"
 MOST_LINES = 1000

@@ -147,7 +147,10 @@ class ProductWriter:
 
     async def _send(self, plans: Sequence[Plan]) -> dict[int, tuple[Written, JsonObject]]:
         """What came of each product that something was sent of, and what it is now."""
-        payloads = {product: payload for plan in plans for product, payload in plan.payloads.items()}
+        payloads: dict[int, JsonObject] = {}
+        for plan in plans:
+            for product, payload in plan.payloads.items():
+                payloads[product] = mapping.merged(payloads.get(product, {}), payload)
         if self._bulk is not None and payloads:
             return await self._queue(self._bulk, payloads)
         return await self._put(payloads)
