@@ -6,7 +6,7 @@ A dry run does what it would, and undoes it. What is released asks inventory fir
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.orders.errors import QueryTooBroad
+from services.orders.errors import IllegalTransition, QueryTooBroad
 from services.orders.repository import lists
 from services.orders.use_cases import lifecycle, listing, selecting
 from shared import jobs
@@ -87,7 +87,7 @@ async def _act(uow: UnitOfWork, job: RunningJob, order_id: UUID, number: str, st
     if status == _BECOMES.get(action):
         return "unchanged"
     if action == "release":
-        return "changed" if status == "on_hold" else f"{number}: illegal_transition: it is not on hold."
+        return "changed" if status == "on_hold" else "unchanged"
     try:
         async with uow.savepoint():
             await (lifecycle.hold if action == "hold" else lifecycle.cancel)(uow, order_id, reason)
@@ -97,11 +97,14 @@ async def _act(uow: UnitOfWork, job: RunningJob, order_id: UUID, number: str, st
 
 
 async def _released(job: RunningJob, order_id: UUID) -> str:
-    """Raises what passes by itself: then all of these are tried again."""
+    """What is not on hold is as it should be. Raises what passes by itself: then all of these are tried again."""
     uow = job.unit_of_work()
     try:
         await lifecycle.release(uow, order_id)
         await uow.commit()
+    except IllegalTransition:
+        await uow.rollback()
+        return "unchanged"
     except CrossdockError as error:
         await uow.rollback()
         if error.status in _TEMPORARY:
