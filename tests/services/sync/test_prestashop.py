@@ -10,7 +10,7 @@ from tests.factories.sync import Connected
 from tests.fakes.prestashop import PrestaShop
 from tests.fakes.prestashop_server import png
 from tests.platforms.conftest import order, product
-from tests.services.sync.test_creating import configure, price, sell
+from tests.services.sync.test_creating import change, configure, price, sell
 from tests.services.sync.test_orders_and_stock import adjust, set_up
 from tests.services.sync.test_products_out import edit
 
@@ -123,7 +123,7 @@ async def test_from_connecting_to_production_and_a_second_run_sends_nothing(
 async def test_what_is_sold_here_is_made_there_once(connected: Connected, fake: PrestaShop) -> None:
     await set_up(connected, fake, 1)
     await connected.run("update_products")
-    await configure(connected, create_products=True)
+    await configure(connected, create_products=True, fields={"images": {"policy": "ours"}})
     await connected.go_live()
     await connected.heard_all()
     url = f"{fake.settings['url']}/pictures/mitten.png"
@@ -144,7 +144,17 @@ async def test_what_is_sold_here_is_made_there_once(connected: Connected, fake: 
         "MITTEN-L": (2000, {"Size": "L"}),
     }
     fake.requests.clear()
-    for kind in ("update_products", "export_products", "export_stock", "export_products"):
-        assert (await connected.run(kind))["state"] == "succeeded", await connected.issues()
-    assert written(fake) == []
-    assert len(fake.product_ids()) == 2
+    before = await connected.products()
+    for kind in ("import_products", "update_products", "import_images", "export_products", "export_stock"):
+        done = await connected.run(kind)
+        assert (done["state"], done["counters"].get("applied", 0)) == ("succeeded", 0), (kind, await connected.issues())
+    assert (written(fake), len(fake.product_ids())) == ([], 2)
+    assert await connected.products() == before
+
+    await change(connected, before["mitten"]["id"], images=[])
+    await connected.run("export_products")
+    (removal,) = [each for each in await connected.changes(direction="out", state="review") if each["colour"] == "red"]
+    assert (written(fake), removal["before"]["url"]) == ([], fields["images"][0]["url"])
+    await connected.post("/v1/changes/approve", {"change_ids": [removal["id"]]})
+    await connected.run("export_products")
+    assert (written(fake), fake.product(made)[0]["images"]) == ([f"DELETE /api/images/products/{made}/1"], [])
