@@ -197,11 +197,12 @@ async def confirm_matches(connection_id: UUID, ask: Ask) -> Connection:
     return await ask(ConfirmMatches(connection_id=connection_id))
 
 
-@router.post("/platform-webhooks/{connection_id}", status_code=204)
-async def receive_webhook(connection_id: UUID, request: Request, ask: Ask) -> None:
+@router.post("/platform-webhooks/{connection_id}", response_class=Response)
+async def receive_webhook(connection_id: UUID, request: Request, ask: Ask) -> Response:
     """Where a connection's platform tells that something changed, signed with the connection's secret.
 
-    It is kept, and wakes the feeds that go and look. A repeat wakes nothing.
+    It is kept, and wakes the feeds that go and look. A repeat wakes nothing. The answer is an empty 200, because
+    WooCommerce takes nothing else for a webhook that works.
     """
     body = await request.body()
     if len(body) > _LONGEST_WEBHOOK:
@@ -211,3 +212,4 @@ async def receive_webhook(connection_id: UUID, request: Request, ask: Ask) -> No
     }
     message = ReceiveWebhook(connection_id=connection_id, headers=headers, body=base64.b64encode(body))
     await ask(message)
+    return Response()
