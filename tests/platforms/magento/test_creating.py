@@ -1,11 +1,13 @@
 """New products in a Magento shop: made once however often they are tried, never over somebody else's (SYN-10)."""
 
+import contextlib
 from typing import Any
 
 import pytest
 
-from services.sync.errors import AnswerNotUnderstood, PlatformAway
+from services.sync.errors import AnswerLost, AnswerNotUnderstood, PlatformAway
 from services.sync.platforms.base import ProductWrite, Scan, VariantWrite, Written
+from services.sync.platforms.http import Http
 from tests.fakes.magento import MagentoShop
 from tests.platforms.conftest import all_pages, all_records, product, session_with
 from tests.platforms.magento.test_scanning import jacket
@@ -99,6 +101,40 @@ async def test_creation_goes_on_where_an_answer_was_lost(magento: MagentoShop, s
     assert [part.external_id for part in records[str(written.external_id)].parts] == [
         part.external_id for part in written.parts
     ]
+
+
+async def test_whichever_request_is_lost_it_is_made_once(magento: MagentoShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to one request after another is lost, reading or writing, once it took effect."""
+    send, left = Http.send, 0
+
+    async def losing(http: Http, *given: Any, **more: Any) -> Any:
+        nonlocal left
+        left -= 1
+        answer = await send(http, *given, **more)
+        if left == 0:
+            raise AnswerLost("lost")
+        return answer
+
+    monkeypatch.setattr(Http, "send", losing)
+    magento.page_size = 100
+    number, was_lost = 0, True
+    while was_lost:
+        number += 1
+        left = number
+        wanted = family(f"Shade {number}", key=f"k{number}", handle=f"made-{number}")
+        made: list[Written] = []
+        with contextlib.suppress(PlatformAway):
+            made = await write(magento, wanted)
+        was_lost = left <= 0
+        left = 0
+        if was_lost:
+            made = await write(magento, wanted)
+        assert [part.outcome for part in made[0].parts] == ["ok"], (number, made)
+        parents = [each for each in magento.state.products.values() if each["custom"]["url_key"] == f"made-{number}"]
+        assert [len(parent["links"]) for parent in parents] == [1]
+    assert number > 10
+    assert len(magento.state.products) == 2 * number
+    assert len(magento.state.levels) == number
 
 
 async def test_product_of_somebody_else_is_not_overwritten(magento: MagentoShop) -> None:

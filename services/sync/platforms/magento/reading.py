@@ -30,14 +30,14 @@ class Found:
     records: list[Record] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
 
-    def take(self, external_id: str, read: Callable[[], Record]) -> None:
+    def take(self, external_id: object, read: Callable[..., Record], *given: object) -> None:
         """One more, readable or not."""
         try:
-            self.records.append(read())
+            self.records.append(read(*given))
         except CrossdockError as error:
-            self.unread.append(Unread(external_id, error.detail))
+            self.unread.append(Unread(str(external_id), error.detail))
         except (KeyError, TypeError, ValueError) as error:
-            self.unread.append(Unread(external_id, f"Magento gives it without what it has to have: {error!r}."))
+            self.unread.append(Unread(str(external_id), f"Magento gives it without what it has to have: {error!r}."))
 
 
 class Reader:
@@ -59,7 +59,7 @@ class Reader:
         """What rows of orders say."""
         found = Found()
         for row in rows:
-            found.take(str(row.get("entity_id")), lambda row=row: orders.order(row))  # type: ignore[misc]
+            found.take(row.get("entity_id"), orders.order, row)
         return found
 
     # --- products
@@ -84,10 +84,7 @@ class Reader:
         for entity in own:
             linked = [each for each in links(entity) if family.parent_of.get(each) == entity["id"]]
             children = [members[each] for each in linked if each in members]
-            found.take(
-                str(entity["id"]),
-                lambda entity=entity, children=children: mapping.product(entity, children, context),  # type: ignore[misc]
-            )
+            found.take(entity["id"], mapping.product, entity, children, context)
         return found
 
     async def context(self, entities: Iterable[JsonObject]) -> Context:
