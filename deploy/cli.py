@@ -230,7 +230,9 @@ def export(
         str | None,
         typer.Option("--output", "-o", help="File to write; `-` is the standard output. Else, its own name."),
     ] = None,
-    group: Annotated[str, typer.Option(help="products, variants, prices, categories or stock.")] = "products",
+    group: Annotated[
+        str, typer.Option(help="products, variants, prices, categories, stock, suppliers or supplier-links.")
+    ] = "products",
     file_format: Annotated[str, typer.Option("--format", help="csv, ndjson, json, parquet or xlsx.")] = "csv",
     profile: Annotated[str, typer.Option(help="crossdock, or shopify for products.")] = "crossdock",
     shop: Annotated[str | None, typer.Option(help="Code of the shop whose prices are meant.")] = None,

@@ -196,4 +196,4 @@ class UnsupportedFilter(ValidationFailed):
 
 
 class StockOfAllShops(Forbidden):
-    """Stock is told to those alone who see all shops."""
+    """Stock, and who supplies it, is told to those alone who see all shops."""

@@ -17,7 +17,9 @@ from services.inventory.answers import (
     suppliers,
 )
 from services.inventory.use_cases.importing import IMPORTING
+from services.inventory.use_cases.supplier_exports import EXPORTED
 from shared import platform_answers, retention
+from shared.exported import exported
 from shared.imports.service import importing
 from shared.service import Service
 
@@ -39,6 +41,7 @@ service = Service(
     carriers,
     suppliers,
     importing(IMPORTING),
+    exported(EXPORTED),
     listeners,
     tasks,
 )

@@ -17,6 +17,8 @@ from services.catalog.use_cases.price_file import HEADINGS as PRICE_HEADINGS
 from services.catalog.use_cases.price_file import KnownList
 from shared.contracts.catalog.exports import ExportFilter
 from shared.contracts.inventory.messages import CountStock, ReadStock
+from shared.contracts.platform.exported import CountRowsOfGroup, ReadRowsOfGroup
+from shared.exported import headings_of
 from shared.impex.profiles.crossdock import LOCALIZED
 from shared.impex.writing_products import (
     CrossdockWriter,
@@ -57,6 +59,7 @@ class Portion:
     tiers: Sequence[Mapping[str, Any]] = ()
     categories: Sequence[tuple[Sequence[str], Mapping[str, Any]]] = ()
     stock: Sequence[tuple[Any, ...]] = ()
+    told: Sequence[list[str]] = ()
 
     def to_write(self) -> Iterator[ProductToWrite]:
         """Products as writers take them."""
@@ -84,7 +87,7 @@ class GroupExport(ABC):
     """How one export reads and writes its rows. `counted` is what its things are called."""
 
     headings: Sequence[str]
-    counted: ClassVar[str] = "products"
+    counted: str = "products"
     # Another service is asked for the things: with no transaction open.
     asks: ClassVar[bool] = False
 
@@ -268,6 +271,28 @@ class StockExport(GroupExport):
             yield [sku, centre, str(on_hand), policy]
 
 
+class ToldExport(GroupExport):
+    """What another service says of a group, row by row, each portion as it is when it is read."""
+
+    asks = True
+
+    def __init__(self, group: str) -> None:
+        self.headings = headings_of(group)
+        self.counted = group.replace("-", "_")
+        self._group = group
+
+    async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:
+        number = (await uow.ask(CountRowsOfGroup(group=self._group))).number
+        return number, _ANY if number else None
+
+    async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
+        found = await uow.ask(ReadRowsOfGroup(group=self._group, after=after, first=first))
+        return Portion(found.next, len(found.rows), told=found.rows)
+
+    def rows(self, portion: Portion) -> Rows:
+        return portion.told
+
+
 # Stands for a last thing where things have no ids.
 _ANY = UUID(int=0)
 
@@ -292,6 +317,8 @@ GROUPS: Mapping[str, Group] = {
     "prices": Group(("crossdock",), _OF_PRODUCTS),
     "categories": Group(("crossdock",), frozenset({"category_id"})),
     "stock": Group(("crossdock",), frozenset({"skus"})),
+    "suppliers": Group(("crossdock",), frozenset()),
+    "supplier-links": Group(("crossdock",), frozenset()),
 }
 
 
@@ -330,6 +357,8 @@ def group_export(
             return PriceExport(wanted, lists)
         case "stock":
             return StockExport(skus)
+        case "suppliers" | "supplier-links":
+            return ToldExport(group)
         case _:
             return CategoryExport(wanted.category_ids, shop_ids)
 

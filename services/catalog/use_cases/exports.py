@@ -12,6 +12,7 @@ from services.catalog.repository.shops import KnownShop
 from services.catalog.use_cases.export_groups import GROUPS
 from shared import clock, jobs
 from shared.contracts.catalog.exports import Export, ExportDraft, ExportFile, ExportFilter
+from shared.contracts.platform.imports import service_of_group
 from shared.contracts.platform.shapes import Actor, JobProgress, ResultFile
 from shared.identifiers import new_id
 from shared.impex.writing_files import FORMATS
@@ -29,9 +30,10 @@ async def start(uow: UnitOfWork, draft: ExportDraft) -> Export:
     CategoryNotFound, MissingScope, StockOfAllShops.
     """
     _check(draft)
-    if draft.group == "stock":
-        _check_stock(uow, draft)
-    shop = None if draft.group == "stock" else await _shop(uow, draft)
+    is_of_another = service_of_group(draft.group) != uow.service
+    if is_of_another:
+        _check_of_another(uow, draft)
+    shop = None if is_of_another else await _shop(uow, draft)
     if draft.filter.category_id is not None:
         await categories.get(uow, draft.filter.category_id)
     if draft.filter.assigned_to is not None:
@@ -70,13 +72,19 @@ def _check(draft: ExportDraft) -> None:
         raise errors.UnsupportedFilter(f"{', '.join(sorted(unknown))} is not told of {draft.group}: leave it out.")
 
 
-def _check_stock(uow: UnitOfWork, draft: ExportDraft) -> None:
-    """Stock is inventory's, and of all shops. Raises MissingScope, StockOfAllShops, UnsupportedFilter."""
-    uow.caller.require("inventory:read")
+def _check_of_another(uow: UnitOfWork, draft: ExportDraft) -> None:
+    """What is another service's, and of all shops. Raises MissingScope, StockOfAllShops, UnsupportedFilter."""
+    _require_scope(uow, draft.group)
     if uow.caller.shop_ids is not None:
-        raise errors.StockOfAllShops("Stock lies in centres, which serve all shops: yours is limited to some.")
+        raise errors.StockOfAllShops(f"{draft.group.capitalize()} serve all shops: yours is limited to some.")
     if draft.shop is not None:
-        raise errors.UnsupportedFilter("Stock lies in fulfilment centres, not in shops: leave 'shop' out.")
+        raise errors.UnsupportedFilter(f"{draft.group.capitalize()} serve all shops: leave 'shop' out.")
+
+
+def _require_scope(uow: UnitOfWork, group: str) -> None:
+    """Raises MissingScope for whoever may not read what a group's service has."""
+    if (service := service_of_group(group)) != uow.service:
+        uow.caller.require(f"{service}:read")
 
 
 async def _shop(uow: UnitOfWork, draft: ExportDraft) -> KnownShop | None:
@@ -122,8 +130,9 @@ def _file(row: asyncpg.Record) -> ResultFile | None:
 
 
 async def file(uow: UnitOfWork, export_id: UUID) -> ExportFile:
-    """Where the file is. Raises ExportNotFound, ExportNotFinished, ExportHasNoFile."""
+    """Where the file is. Raises ExportNotFound, MissingScope, ExportNotFinished, ExportHasNoFile."""
     row = await exports.get(uow, export_id)
+    _require_scope(uow, row["item_group"])
     if row["state"] in ("queued", "running"):
         raise errors.ExportNotFinished("The export still runs; its file is there at the end.")
     found = _file(row)

@@ -81,6 +81,16 @@ async def list_suppliers(uow: UnitOfWork, after: str | None, most: int) -> list[
     return await uow.fetch(f"{_SUPPLIER} WHERE $1::text IS NULL OR code > $1 ORDER BY code LIMIT $2", after, most)
 
 
+async def count_suppliers(uow: UnitOfWork) -> int:
+    count: int = await uow.fetchval("SELECT count(*) FROM suppliers")
+    return count
+
+
+async def count_links(uow: UnitOfWork) -> int:
+    count: int = await uow.fetchval("SELECT count(*) FROM supplier_links")
+    return count
+
+
 async def add_supplier(uow: UnitOfWork, code: str, columns: Mapping[str, Any]) -> bool:
     """Whether it was added: not where the code is taken, also at this moment."""
     status = await uow.execute(

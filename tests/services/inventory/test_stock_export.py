@@ -25,8 +25,8 @@ SKU = st.sampled_from(AWKWARD) | st.text(CHARACTERS, min_size=1, max_size=10).ma
 POLICY = st.none() | st.sampled_from(("standard", "backorder", "preorder", "always", "showroom"))
 
 
-async def exported(merchant: Merchant, **draft: Any) -> Export:
-    started = await merchant.ask(StartExport(draft=ExportDraft(group="stock", **draft)))
+async def exported(merchant: Merchant, group: str = "stock", **draft: Any) -> Export:
+    started = await merchant.ask(StartExport(draft=ExportDraft(group=group, **draft)))
     runner = jobs.JobRunner(topology.named("catalog")[0], merchant.process.surroundings)
     runner.start(merchant.organization_id, started.job_id)
     for task in list(runner._running.values()):

@@ -32,12 +32,12 @@ async def merchant(process: topology.Surrounded) -> Merchant:
     return made
 
 
-async def bring_in(merchant: Merchant, content: bytes, **parameters: Any) -> Import:
-    import_id = import_id_for("stock")
+async def bring_in(merchant: Merchant, content: bytes, group: str = "stock", **parameters: Any) -> Import:
+    import_id = import_id_for(group)
     key = f"imports/{import_id}/upload"
     await blobs.put(merchant.organization_id, key, content)
     checksum = hashlib.sha256(content).hexdigest()
-    message = StartImport(import_id=import_id, key=key, size=len(content), sha256=checksum, group="stock", **parameters)
+    message = StartImport(import_id=import_id, key=key, size=len(content), sha256=checksum, group=group, **parameters)
     return await run(merchant, await merchant.ask(message))
 
 
