@@ -4,14 +4,14 @@ Recordings were often trimmed; what they leave out is filled in from a whole rec
 read by the very code that reads the shop's answers.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
 from services.sync.errors import CredentialsRefused
-from services.sync.platforms.base import Account, Fields, ProductWrite, StockWrite, VariantWrite, Written
+from services.sync.platforms.base import Account, Fields, ProductWrite, Scan, StockWrite, VariantWrite, Written
 from services.sync.platforms.woocommerce import mapping, orders
 from services.sync.platforms.woocommerce.client import Client, Refused
 from services.sync.platforms.woocommerce.platform import WooSession
@@ -158,6 +158,39 @@ def test_orders_are_read_and_are_what_orders_takes(exchange: Exchange) -> None:
             off = sum(each.amount.amount for line in taken.lines for each in line.discounts)
             shipping = taken.shipping.price.amount if taken.shipping else 0
             assert lines - off + shipping == taken.total.amount, "an order that was read whole does not add up"
+
+
+@pytest.mark.parametrize(
+    ("entity", "path", "first", "count", "total"),
+    [("product", "products", ("02", 2), 5, 26), ("order", "orders", ("07", 0), 3, 9)],
+)
+async def test_recorded_page_is_a_page_of_a_scan_that_goes_on(
+    entity: Any, path: str, first: tuple[str, int], count: int, total: int
+) -> None:
+    page = await session(Told(**{path: recorded(*first)})).page(Scan(entity))
+    assert [each.external_id for each in page.records] == [str(row["id"]) for row in recorded(*first).body]
+    assert (len(page.records), page.total, page.resume is not None, page.unread) == (count, total, True, [])
+
+
+async def test_recorded_variations_that_changed_bring_their_product() -> None:
+    """04-20, and 04-18 the product they are of, whose own time is before what is asked for."""
+    parent = filled({**recorded("04", 0).body, "date_modified_gmt": "2026-11-22T05:18:30"})
+    variations = [{**recorded("04", 1).body, **row} for row in recorded("04", 20).body]
+
+    class Changed(Told):
+        async def send(self, method: str, path: str, **given: Any) -> Answer:
+            if path.startswith(f"{V3}products?") and "modified_after" in path:
+                return Answer(200, {"x-wp-total": "0"}, b"[]")
+            return await super().send(method, path, **given)
+
+    http = Changed(products=[parent], variations=variations)
+    since = datetime(2026, 11, 22, 5, 18, 38, tzinfo=UTC)
+    first = await session(http).page(Scan("product", since))
+    second = await session(http).page(Scan("product", since, resume=first.resume))
+    assert (first.records, second.resume) == ([], None)
+    assert [(each.external_id, [part.external_id for part in each.parts]) for each in second.records] == [
+        ("118", ["119", "120"])
+    ]
 
 
 def test_facts_of_the_site_are_read() -> None:
