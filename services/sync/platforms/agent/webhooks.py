@@ -1,0 +1,1 @@
+"""An agent sends no webhooks: it fetches work, and what changed is found when a feed asks."""
