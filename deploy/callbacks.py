@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.callback_samples import KINDS, Facts, NoSuchSample, Signing, sample
+from services.payments.gateways.base import Delivery, EventIdentity
+from services.payments.gateways.registry import get_provider
 
 __all__ = ["KINDS", "Sending", "System", "list_", "send"]
 
@@ -82,7 +84,9 @@ class Operator:
         answer = self._http.post(f"/callbacks/{gateway['id']}", content=told.body, headers=told.headers)
         if not sending.wait or not answer.is_success:
             return answer, None
-        return answer, self._followed(gateway["id"])
+        headers = {name.lower(): value for name, value in told.headers.items()}
+        (event, *_) = get_provider(gateway["provider"]).identify(Delivery(headers, told.body, facts.at))
+        return answer, self._followed(gateway["id"], event)
 
     def listed(self, filters: dict[str, str]) -> list[dict[str, Any]]:
         """Callbacks, newest first."""
@@ -100,13 +104,15 @@ class Operator:
         gateway_id = known["id"] if known else sending.gateway
         return _checked(self._http.get(f"/v1/payment-gateways/{gateway_id}")), secret
 
-    def _followed(self, gateway_id: str) -> dict[str, Any] | None:
+    def _followed(self, gateway_id: str, event: EventIdentity) -> dict[str, Any] | None:
+        """What became of an event that was taken: the newest record of it, be it one that came before."""
         ends_at = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            items = _checked(self._http.get("/v1/callbacks", params={"gateway": gateway_id, "first": 1}))["items"]
-            newest: dict[str, Any] | None = items[0] if items else None
-            if newest and (newest["status"] not in _PENDING or time.monotonic() > ends_at):
-                return newest
+            items = self.listed({"gateway": gateway_id, "first": "200"})
+            own = (each for each in items if (each["event_id"], each["event"]) == (event.event_id, event.event))
+            found = next(own, None)
+            if (found and found["status"] not in _PENDING) or time.monotonic() > ends_at:
+                return found
             time.sleep(_POLL_SECONDS)
 
 

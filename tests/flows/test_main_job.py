@@ -1,6 +1,7 @@
 """The main job, from file to shipment, through the doors of a running system, in both topologies."""
 
 import json
+import os
 import subprocess
 import sys
 from statistics import mean
@@ -38,6 +39,60 @@ def test_the_demo_without_a_system_says_what_to_do() -> None:
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 1
     assert "deploy/up" in run.stdout
+
+
+def _callbacks(system: System, *words: str) -> tuple[int, str]:
+    """The exit code, and what `crossdock callbacks` printed."""
+    credentials = ["--credentials", str(system.data / "credentials.json")]
+    command = [sys.executable, "-m", "deploy.cli", "callbacks", *words, *credentials]
+    run = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=os.environ | {"COLUMNS": "300"}
+    )
+    return run.returncode, run.stdout + run.stderr
+
+
+@pytest.mark.feature("PAY-2", "PAY-3", "PAY-6")
+def test_samples_of_callbacks_are_sent_and_followed(system: System) -> None:
+    adyen = ("--gateway", "adyen", "--order", "NO-SUCH-ORDER", "--payment", "psp_1")
+    for kind, event, said in (
+        ("refunded", "one", "REFUND: waiting (order_not_found: "),
+        ("captured", "two", "CAPTURE: waiting (order_not_found: "),
+        # A repeat is the record that came first, and not the newest.
+        ("refunded", "one", "REFUND: waiting (order_not_found: "),
+    ):
+        code, printed = _callbacks(system, "send", kind, "--event", event, *adyen)
+        assert (code, printed.startswith("200 ")) == (0, True), printed
+        assert said in printed
+    code, printed = _callbacks(system, "send", "unknown", "--event", "three")
+    assert (code, "customer.created: ignored (informational" in printed) == (0, True), printed
+    code, printed = _callbacks(system, "send", "captured", "--secret", "whsec_of_somebody_else", "--event", "four")
+    assert (code, printed.startswith("400 "), "invalid_signature" in printed) == (1, True, True), printed
+    code, listed = _callbacks(system, "list", "--gateway", "adyen", "--status", "waiting")
+    assert (code, listed.count("waiting"), listed.count("CAPTURE")) == (0, 2, 1), listed
+    (repeated,) = [line for line in listed.splitlines() if "REFUND" in line]
+    assert [cell.strip() for cell in repeated.split("│")][2:-2] == [
+        "adyen",
+        "REFUND",
+        "waiting",
+        "order_not_found",
+        "2",
+    ]
+
+
+@pytest.mark.feature("PAY-1")
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("send", "no-such-kind"), 2, "is none of"),
+        (("send", "captured", "--gateway", "nobody"), 1, "know no gateway 'nobody'"),
+        (("send", "authorised", "--gateway", "braintree"), 1, "posts nothing that says 'authorised'"),
+        (("list", "--url", "http://127.0.0.1:9"), 1, "does not answer"),
+        (("list", "--gateway", "nobody"), 1, "(422)"),
+    ],
+)
+def test_what_cannot_be_sent_or_listed_is_said(system: System, words: tuple[str, ...], code: int, why: str) -> None:
+    got, printed = _callbacks(system, *words)
+    assert (got, why in printed) == (code, True), printed
 
 
 @pytest.mark.feature("GAT-5")
