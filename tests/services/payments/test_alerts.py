@@ -1,12 +1,19 @@
 """Callbacks that need a person, through the whole application: one alert for all that fail alike; no secret told."""
 
 import json
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import structlog
 
 from deploy.callback_samples import Sample
+from services.payments import arrivals
 from services.payments.gateways.base import GENUINE
+from services.payments.use_cases import processing
+from shared import logging
 from shared.identifiers import new_id
 from tests.doors import Client, caller_of, eventually
 from tests.factories import gateways as g
@@ -51,8 +58,20 @@ async def test_many_that_fail_alike_are_one_alert_until_the_last_has_recovered(c
     assert await eventually(over)
 
 
+@pytest.fixture
+def logs() -> Iterator[None]:
+    """Log as a served process does."""
+    structlog.configure(
+        processors=[*logging._SHARED, logging._as_json], logger_factory=logging._Lines, cache_logger_on_first_use=False
+    )
+    yield
+    structlog.reset_defaults()
+
+
 @pytest.mark.feature("PAY-1", "ACC-2")
-async def test_no_secret_is_in_any_log(client: Client, till: Till, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_no_secret_is_in_any_log(
+    client: Client, till: Till, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, logs: None
+) -> None:
     speaker = client.speaking_as(caller_of(till.organization_id))
     secret, key = f"whsec_{new_id().hex}", f"sk_test_{new_id().hex}"
     draft = {"shop": "main", "provider": "stripe", "secrets": [secret], "credentials": json.dumps({"api_key": key})}
@@ -61,12 +80,31 @@ async def test_no_secret_is_in_any_log(client: Client, till: Till, capfd: pytest
     bad = await client.post("/v1/payment-gateways", json=draft | {"provider": "no-such"}, headers=speaker)
     assert bad.status_code == 422
     path = f"/callbacks/{made.json()['id']}"
-    body = a.as_body(a.stripe_event("payment_intent.succeeded", a.intent("LOG-1")))
-    for signed, code in ((secret, 200), ("whsec_guess", 400)):
-        answer = await client.post(path, content=body, headers={"Stripe-Signature": a.signature(body, signed)})
-        assert answer.status_code == code
+    said = ""
+
+    async def post(signed: str, payment: str = "pi_1") -> int:
+        body = a.as_body(a.stripe_event("payment_intent.succeeded", a.intent("LOG-1", id=payment)))
+        headers = {"Stripe-Signature": a.signature(body, signed)}
+        return (await client.post(path, content=body, headers=headers)).status_code
+
+    async def is_logged(*words: str) -> bool:
+        nonlocal said
+        said += "".join(capfd.readouterr())
+        return any(all(word in line for word in words) for line in said.splitlines())
+
+    assert [await post(secret), await post("whsec_guess")] == [200, 400]
+    # What goes wrong, with the gateway's secrets at hand: at the adapter, at the database, at the worker.
+    for where, name, error, code in (
+        (type(g.adapter_of("stripe")), "verify", RuntimeError("a defect"), 500),
+        (arrivals.Arrivals, "_write", OSError("away"), 503),
+        (processing, "process", RuntimeError("no effect"), 200),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, Mock(side_effect=error))
+            assert await post(secret, name) == code
+            await eventually(partial(is_logged, str(error)))
     shown = (await client.get(f"/v1/payment-gateways/{made.json()['id']}", headers=speaker)).text
-    said = "".join(capfd.readouterr())
+    await is_logged()
     for text in (made.text, bad.text, shown, said):
         assert secret not in text
         assert key not in text
