@@ -41,7 +41,6 @@ async def begin(uow: UnitOfWork, message: TriageCallbacks) -> CallbackTriage:
         "action": message.action,
         "reason": message.reason,
         "newest": str(newest),
-        "actor": uow.caller.name or uow.caller.kind,
         "meant": _written(meant),
     }
     job = await jobs.create(uow, JOB, parameters, total=count)
@@ -53,6 +52,7 @@ async def begin(uow: UnitOfWork, message: TriageCallbacks) -> CallbackTriage:
 async def run(job: jobs.RunningJob) -> None:
     """Act on what was meant when the job was asked for: what came later is not."""
     told = job.parameters
+    job.act_for_requester()
     meant, newest = _read(told["meant"]), UUID(told["newest"])
     while True:
         async with job.step() as uow:
@@ -61,7 +61,7 @@ async def run(job: jobs.RunningJob) -> None:
             ids = await callback_records.list_unsettled(uow, meant, after, newest, _AT_ONCE)
             if not ids:
                 return
-            counts = await triage.act_on_many(uow, ids, told["action"], told["reason"], told["actor"])
+            counts = await triage.act_on_many(uow, ids, told["action"], told["reason"])
             for status, count in counts.items():
                 job.count(status, count)
             job.done += len(ids)

@@ -56,13 +56,12 @@ async def process(
     may_wait: Callable[[Callback], bool] = _always,
     stays_processed: bool = False,
     said: Mapping[UUID, Notice | Harmless] = {},
-    actor: str | None = None,
 ) -> None:
     """Let callbacks that may take effect do so, one after the other; their statuses tell what came of each.
 
     They are locked and not settled. Only what the database raises leaves this; then nothing has happened. With
     `stays_processed` they have taken effect before, and are read anew: that they say nothing new makes them no less so.
-    `said` is what a person says in the place of callbacks; `actor` is who does it, unless the caller does.
+    `said` is what a person says in the place of callbacks.
     """
     readings = _readings([each for each in callbacks if each.id not in said], gateways)
     told = _told(callbacks, gateways, said)
@@ -74,7 +73,7 @@ async def process(
     await books.write(uow)
     if stays_processed:
         _stay_processed(callbacks)
-    await note(uow, callbacks, kind, actor)
+    await note(uow, callbacks, kind)
     await ledger.follow_up(uow, books)
     for callback in callbacks:
         if callback.status == "failed":
@@ -87,13 +86,13 @@ def _stay_processed(callbacks: Sequence[Callback]) -> None:
             callback.settle("processed", callback.reason, callback.detail)
 
 
-async def note(uow: UnitOfWork, callbacks: Sequence[Callback], kind: str, actor: str | None = None) -> None:
+async def note(uow: UnitOfWork, callbacks: Sequence[Callback], kind: str) -> None:
     """Write what callbacks have come to, and an attempt of each that says so. What they failed for may be over."""
     for callback in callbacks:
         if callback.recovered_from is not None:
             alerting.callback_recovered(uow, callback, callback.recovered_from)
     if callbacks:
-        who = actor or uow.caller.name or uow.caller.kind
+        who = uow.caller.name or uow.caller.kind
         at = clock.now()
         await callback_records.write_attempts(uow, callbacks, kind, who, at)
         uow.when_committed(lambda: measuring.settled(callbacks, at))

@@ -41,7 +41,7 @@ class _Undone(Exception):
         self.repair = repair
 
 
-async def repair(uow: UnitOfWork, difference_id: UUID, *, dry_run: bool = False, actor: str | None = None) -> Repair:
+async def repair(uow: UnitOfWork, difference_id: UUID, *, dry_run: bool = False) -> Repair:
     """Bring in what the provider knows; with `dry_run` all of it is undone again. Whoever asks tells of what is left.
 
     Raises DifferenceNotFound, DifferenceIsSettled, DifferenceNotRepairable, RepairNotPossible; then nothing is changed.
@@ -50,7 +50,7 @@ async def repair(uow: UnitOfWork, difference_id: UUID, *, dry_run: bool = False,
     _check_repairable(row)
     try:
         async with uow.savepoint():
-            done = await _bring_in(uow, row, dry_run, actor)
+            done = await _bring_in(uow, row, dry_run)
             if dry_run:
                 raise _Undone(done)
     except _Undone as undone:
@@ -69,11 +69,11 @@ def _check_repairable(row: Any) -> None:
         raise DifferenceNotRepairable(f"{row['detail']} A person has to decide; dismiss it once that is done.")
 
 
-async def _bring_in(uow: UnitOfWork, row: Any, dry_run: bool, actor: str | None) -> Repair:
+async def _bring_in(uow: UnitOfWork, row: Any, dry_run: bool) -> Repair:
     callback = await _callback(uow, row)
     if not callback.is_settled:
         gateways = await gateway_records.get_gateways(uow, [callback.gateway_id])
-        await processing.process(uow, [callback], gateways, kind="repair", actor=actor)
+        await processing.process(uow, [callback], gateways, kind="repair")
     if callback.status not in _SETTLED_AS:
         raise RepairNotPossible(f"{callback.detail or 'It was set aside.'} ({callback.reason or callback.status})")
     settled = await difference_records.settle(uow, row["id"], _SETTLED_AS[callback.status], callback_id=callback.id)
@@ -83,7 +83,7 @@ async def _bring_in(uow: UnitOfWork, row: Any, dry_run: bool, actor: str | None)
         "payment_difference",
         row["id"],
         before={"state": row["state"]},
-        after={"state": settled["state"], "kind": row["kind"], "callback_id": str(callback.id), "by": actor},
+        after={"state": settled["state"], "kind": row["kind"], "callback_id": str(callback.id)},
     )
     shape = None if payment is None else payment.shape()
     return Repair(
@@ -155,9 +155,8 @@ async def begin(uow: UnitOfWork, message: RepairReconciliation) -> RepairBegun:
     count = sum(kinds.values())
     if message.dry_run or not count:
         return RepairBegun(differences=count, kinds=kinds)
-    actor = uow.caller.name or uow.caller.kind
     meant = {"reconciliation_id": str(reconciliation.id), "gateway_id": str(reconciliation.gateway_id)}
-    parameters = {**meant, "kind": message.kind, "actor": actor}
+    parameters = {**meant, "kind": message.kind}
     job = await jobs.create(uow, JOB, parameters, total=count)
     uow.audit("reconciliation.repair", "reconciliation", reconciliation.id, after={"kinds": kinds, "job": str(job.id)})
     return RepairBegun(differences=count, kinds=kinds, job=job)
@@ -166,6 +165,7 @@ async def begin(uow: UnitOfWork, message: RepairReconciliation) -> RepairBegun:
 async def run(job: jobs.RunningJob) -> None:
     """Repair one after the other, some in each step; what does not fit is left as it is and counted."""
     told = job.parameters
+    job.act_for_requester()
     while True:
         async with job.step() as uow:
             after = None if "last" not in job.checkpoint else UUID(job.checkpoint["last"])
@@ -175,15 +175,15 @@ async def run(job: jobs.RunningJob) -> None:
             if not ids:
                 return
             for difference_id in ids:
-                job.count(await _try(uow, difference_id, told["actor"]))
+                job.count(await _try(uow, difference_id))
             job.done += len(ids)
             job.checkpoint["last"] = str(ids[-1])
             await reconciling.watch(uow, UUID(told["gateway_id"]))
 
 
-async def _try(uow: UnitOfWork, difference_id: UUID, actor: str) -> str:
+async def _try(uow: UnitOfWork, difference_id: UUID) -> str:
     try:
-        return (await repair(uow, difference_id, actor=actor)).difference.state
+        return (await repair(uow, difference_id)).difference.state
     except CrossdockError:
         return "left"
 

@@ -27,16 +27,16 @@ from shared.unit_of_work import UnitOfWork
 ACCEPT_PERMISSION = "callbacks:accept"
 
 
-async def replay(uow: UnitOfWork, callback_id: UUID, actor: str | None = None) -> None:
+async def replay(uow: UnitOfWork, callback_id: UUID) -> None:
     """Verify the stored bytes as of their receipt, then process them. Does nothing to what is processed.
 
     Raises CallbackNotFound, CallbackIsSettled for a rejected one, CallbackBodyGone, BatchNotReplayable.
     """
     callback, gateway = await callback_records.get_callback(uow, callback_id)
-    await replay_locked(uow, callback, gateway, actor)
+    await replay_locked(uow, callback, gateway)
 
 
-async def replay_locked(uow: UnitOfWork, callback: Callback, gateway: Gateway, actor: str | None = None) -> None:
+async def replay_locked(uow: UnitOfWork, callback: Callback, gateway: Gateway) -> None:
     """As `replay`, for a callback that is locked already."""
     if callback.status == "processed":
         return
@@ -47,27 +47,27 @@ async def replay_locked(uow: UnitOfWork, callback: Callback, gateway: Gateway, a
     before = callback.status
     if callback.is_accepted or callback.origin == processing.RECONCILIATION:
         # A person has vouched for it, or it is what the provider told us itself; only what it says is looked at again.
-        await processing.process(uow, [callback], {gateway.id: gateway}, kind="replay", actor=actor)
+        await processing.process(uow, [callback], {gateway.id: gateway}, kind="replay")
     else:
-        await _verify_again(uow, callback, gateway, actor)
+        await _verify_again(uow, callback, gateway)
     uow.audit("callback.replay", "callback", callback.id, before={"status": before}, after={"status": callback.status})
 
 
-async def _verify_again(uow: UnitOfWork, callback: Callback, gateway: Gateway, actor: str | None) -> None:
+async def _verify_again(uow: UnitOfWork, callback: Callback, gateway: Gateway) -> None:
     delivery = await checking.get_delivery(uow, callback)
     # Certificates are fetched anew: that one was renewed is a reason to replay.
     account = await checking.get_account(uow, callback, gateway, {})
     provider = get_provider(gateway.provider)
     verdict, events = provider.verify(delivery, account), provider.identify(delivery)
     if verdict.is_pending or events[callback.part].is_reread:
-        await _have_checked(uow, callback, actor)
+        await _have_checked(uow, callback)
     elif not verdict.is_genuine:
-        await _refuse(uow, callback, verdict, actor)
+        await _refuse(uow, callback, verdict)
     elif not callback.is_verified and len(events) > 1:
         raise BatchNotReplayable("It carries several events and was refused as a whole; its provider sends it again.")
     else:
         callback.is_verified = True
-        await processing.process(uow, [callback], {gateway.id: gateway}, kind="replay", actor=actor)
+        await processing.process(uow, [callback], {gateway.id: gateway}, kind="replay")
 
 
 async def accept(uow: UnitOfWork, callback_id: UUID, reason: str, effect: CallbackEffect | None) -> None:
@@ -95,7 +95,6 @@ async def accept_locked(
     gateway: Gateway,
     reason: str,
     effect: CallbackEffect | None,
-    actor: str | None = None,
 ) -> None:
     """As `accept`, for a callback that is locked already, without asking who may."""
     if callback.status == "processed":
@@ -113,7 +112,6 @@ async def accept_locked(
         {gateway.id: gateway},
         kind="accept",
         said={} if said is None else {callback.id: said},
-        actor=actor,
     )
     after = {"status": callback.status, "is_verified": callback.is_verified, "event": callback.event}
     after |= {} if effect is None else {"effect": effect.model_dump(mode="json")}
@@ -160,18 +158,16 @@ async def reject(uow: UnitOfWork, callback_id: UUID, reason: str) -> None:
     await reject_locked(uow, callback, reason)
 
 
-async def reject_locked(uow: UnitOfWork, callback: Callback, reason: str, actor: str | None = None) -> None:
+async def reject_locked(uow: UnitOfWork, callback: Callback, reason: str) -> None:
     """As `reject`, for a callback that is locked already."""
     before = callback.status
     callback.reject(reason)
-    await processing.note(uow, [callback], "reject", actor)
+    await processing.note(uow, [callback], "reject")
     after = {"status": callback.status}
     uow.audit("callback.reject", "callback", callback.id, before={"status": before}, after=after, reason=reason)
 
 
-async def act_on_many(
-    uow: UnitOfWork, callback_ids: Sequence[UUID], action: str, reason: str, actor: str
-) -> dict[str, int]:
+async def act_on_many(uow: UnitOfWork, callback_ids: Sequence[UUID], action: str, reason: str) -> dict[str, int]:
     """Do the same to several callbacks; what one cannot have done to it leaves the others alone.
 
     Returns how many have come to which status, and how many were left as they were.
@@ -186,11 +182,11 @@ async def act_on_many(
         try:
             async with uow.savepoint():
                 if action == "replay":
-                    await replay_locked(uow, callback, gateway, actor)
+                    await replay_locked(uow, callback, gateway)
                 elif action == "accept":
-                    await accept_locked(uow, callback, gateway, reason, None, actor)
+                    await accept_locked(uow, callback, gateway, reason, None)
                 else:
-                    await reject_locked(uow, callback, reason, actor)
+                    await reject_locked(uow, callback, reason)
             outcome = callback.status
         except (CrossdockError, Unusable):
             outcome = "left"
@@ -198,15 +194,15 @@ async def act_on_many(
     return counts
 
 
-async def _have_checked(uow: UnitOfWork, callback: Callback, actor: str | None) -> None:
+async def _have_checked(uow: UnitOfWork, callback: Callback) -> None:
     """Leave it to the worker, who may ask the network."""
     callback.settle("received", "to_be_checked")
-    await processing.note(uow, [callback], "replay", actor)
+    await processing.note(uow, [callback], "replay")
     uow.defer(CHECK, {"callback_id": str(callback.id), "fresh": True})
 
 
-async def _refuse(uow: UnitOfWork, callback: Callback, verdict: Verdict, actor: str | None) -> None:
+async def _refuse(uow: UnitOfWork, callback: Callback, verdict: Verdict) -> None:
     """Still not genuine: a callback that never was stays `invalid`, one that had been stays what it is."""
     if not callback.is_verified:
         callback.settle("invalid", verdict.reason)
-    await processing.note(uow, [callback], "replay", actor)
+    await processing.note(uow, [callback], "replay")

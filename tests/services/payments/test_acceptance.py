@@ -224,7 +224,7 @@ async def test_many_are_counted_and_then_replayed_by_a_job(till: Till) -> None:
     assert len(await till.payments()) == 30
 
 
-async def test_many_are_rejected_and_what_is_settled_is_left(till: Till) -> None:
+async def test_many_are_rejected_by_whoever_asked_and_what_is_settled_is_left(till: Till) -> None:
     await till.place("MANY-1")
     await till.tell("payment_intent.succeeded", a.intent("MANY-1"))
     forged = [await _forged(till, f"X-{number}") for number in range(3)]
@@ -232,6 +232,12 @@ async def test_many_are_rejected_and_what_is_settled_is_left(till: Till) -> None
     assert begun.callbacks == 3
     await _run(till, begun.job.id)
     assert {(await till.callback(each.id)).status for each in forged} == {"rejected"}
+    assert {attempt.actor for each in forged for attempt in (await till.callback(each.id)).attempts} == {"test client"}
+    entries = [event["entry"] for event in await till.events("platform.audit_recorded")]
+    rejected = [entry for entry in entries if entry["action"] == "callback.reject"]
+    assert {entry["subject_id"] for entry in rejected} == {str(each.id) for each in forged}
+    (asked,) = [entry["actor"] for entry in entries if entry["action"] == "callbacks.triage"]
+    assert (asked["kind"], [entry["actor"] for entry in rejected]) == ("client", [asked] * 3)
     assert len(await till.callbacks(status="processed")) == 1
     assert (await till.ask(TriageCallbacks(action="reject", filter=CallbackFilter(), reason="x"))).callbacks == 0
 
