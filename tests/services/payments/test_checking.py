@@ -19,6 +19,7 @@ from shared.contracts.payments.messages import ChangePaymentGateway, ReplayCallb
 from shared.contracts.payments.shapes import PaymentGateway
 from shared.security import SecretText
 from tests.factories import gateways as g
+from tests.factories import payments as a
 from tests.fakes.mollie import Mollie, payment, serving_mollie
 from tests.fakes.servers import serving
 from tests.services.payments.conftest import Till
@@ -348,18 +349,31 @@ async def test_a_flood_of_what_is_to_be_checked_is_told_to_wait(
 
 
 @pytest.mark.feature("PAY-6")
-async def test_old_bytes_go_and_repeats_are_known_for_good(till: Till) -> None:
-    told = g.sender(till.gateway, None).say("unknown")
+async def test_old_bytes_go_and_a_repeat_after_a_year_is_known(till: Till) -> None:
+    placed = await till.place("YEAR-1")
+    told = g.sender(till.gateway, "YEAR-1").say("captured")
     assert (await _post(till, till.gateway, told)).status_code == 200
+    unusable = a.as_body(a.stripe_event("payment_intent.succeeded", a.intent("YEAR-1", currency="eur")))
+    assert (await till.post(unusable)).status_code == 200
     await till.work()
-    (callback,) = await till.callbacks()
-    system = till.process.surroundings.unit_of_work("payments", service_envelope("payments", None), across_tenants=True)
-    later = clock.now() + payments_settings().callback_retention + timedelta(days=1)
-    with clock.replaced(lambda: later):
+    failed, callback = await till.callbacks()
+    year = clock.now() + timedelta(days=366)
+    with clock.replaced(lambda: year):
+        system = till.process.surroundings.unit_of_work(
+            "payments", service_envelope("payments", None), across_tenants=True
+        )
         await tasks.drop_old_bytes({}, system)
-    await system.commit()
-    detail = await till.callback(callback.id)
-    assert (detail.body, detail.headers, detail.status) == ("", [], "ignored")
-    assert (await _post(till, till.gateway, told)).status_code == 200
-    (callback,) = await till.callbacks()
-    assert callback.deliveries == 2
+        await system.commit()
+        detail = await till.callback(callback.id)
+        assert (detail.body, detail.headers, detail.status) == ("", [], "processed")
+        # The provider signs each delivery anew.
+        again = g.sender(till.gateway, "YEAR-1", at=year).sign(told.body)
+        assert again.headers != told.headers
+        assert (await _post(till, till.gateway, again)).status_code == 200
+        await till.work()
+        assert (await till.callback(callback.id)).deliveries == 2
+    assert len(await till.callbacks()) == 2
+    (payment,) = await till.payments(placed.order_id)
+    assert payment.version == 1
+    # What a person has not decided on yet is kept whole, until then.
+    assert ((await till.callback(failed.id)).status, (await till.callback(failed.id)).body != "") == ("failed", True)
