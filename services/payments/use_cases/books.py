@@ -101,23 +101,20 @@ class Books:
         self._enter_part(self.refunds[refund.payment_id], refund, always=True)
 
     def _enter_part(self, known: list[Part], row: Part, *, always: bool = False) -> bool:
-        if not always and any(other.id == row.id and _is_told_alike(other, row) for other in known):
-            return False
-        self._touched[row.id] = row
-        known[:] = [other for other in known if other.id != row.id]
-        known.append(row)
-        return True
+        before = next((other for other in known if other.id == row.id), None)
+        # That it came to its state at another time is no news, but decides which totals a refund that failed is off.
+        is_news = before is None or before.state != row.state
+        if always or is_news or (before is not None and before.changed_at != row.changed_at):
+            self._touched[row.id] = row
+            known[:] = [other for other in known if other.id != row.id]
+            known.append(row)
+        return is_news
 
     async def write(self, uow: UnitOfWork) -> None:
         """Write what was entered."""
         for kind in (Payment, Capture, Refund, Dispute):
             await common.write(uow, [row for row in self._touched.values() if isinstance(row, kind)])
         await payment_records.add_names(uow, self._names)
-
-
-def _is_told_alike(one: Part, other: Part) -> bool:
-    """Whether nothing has moved; when a refund failed decides which totals it is taken off."""
-    return (one.state, one.changed_at) == (other.state, other.changed_at)
 
 
 @dataclass(frozen=True)
