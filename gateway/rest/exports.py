@@ -20,10 +20,10 @@ After = Annotated[str | None, Query(description="The `next` of the page before."
 
 @router.post("/exports", status_code=202)
 async def start_export(draft: ExportDraft, ask: Ask, response: Response) -> Export:
-    """Write products, variants, prices, categories, stock, suppliers or supplier links into a file, in the background.
+    """Write products, variants, prices, categories, stock, suppliers, their links or customers into a file.
 
-    Follow `Location` for the job, or `GET /v1/exports/{id}`; then download `GET /v1/exports/{id}/file`. Exported with
-    the profile `crossdock` and imported again, every row is unchanged.
+    It is done in the background: follow `Location` for the job, or `GET /v1/exports/{id}`; then download
+    `GET /v1/exports/{id}/file`. Exported with the profile `crossdock` and imported again, every row is unchanged.
     """
     started = await ask(messages.StartExport(draft=draft))
     response.headers["Location"] = f"/v1/jobs/{started.job_id}"

@@ -195,5 +195,9 @@ class UnsupportedFilter(ValidationFailed):
     """What is exported cannot be chosen by this."""
 
 
+class GroupOfAllShops(Forbidden):
+    """Customers and suppliers are of all shops: their files are for those alone who see all."""
+
+
 class StockOfAllShops(Forbidden):
-    """Stock, and who supplies it, is told to those alone who see all shops."""
+    """Stock is told to those alone who see all shops."""

@@ -2,8 +2,10 @@
 
 from services.orders import listeners, tasks
 from services.orders.answers import aftercare, buying, checks, connections, handling, lists, parts, people
+from services.orders.use_cases.customer_exports import EXPORTED
 from services.orders.use_cases.importing import IMPORTING
 from shared import platform_answers, retention
+from shared.exported import exported
 from shared.imports.service import importing
 from shared.service import Service
 
@@ -20,6 +22,7 @@ service = Service(
     people,
     connections,
     importing(IMPORTING),
+    exported(EXPORTED),
     listeners,
     tasks,
 )

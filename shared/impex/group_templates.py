@@ -94,6 +94,8 @@ city ¦ The city ¦ Portsea
 region ¦ State or province ¦
 postal_code ¦ The postal code ¦ 12345
 country ¦ Two letters, as ISO 3166-1 has them ¦ US
+ship_to ¦ Who receives there, where that is somebody else ¦
+address_phone ¦ A number for the carrier ¦
 """
 _SUPPLIERS = """
 code * ¦ The supplier's key ¦ skerry

@@ -319,6 +319,7 @@ GROUPS: Mapping[str, Group] = {
     "stock": Group(("crossdock",), frozenset({"skus"})),
     "suppliers": Group(("crossdock",), frozenset()),
     "supplier-links": Group(("crossdock",), frozenset()),
+    "customers": Group(("crossdock",), frozenset()),
 }
 
 
@@ -357,7 +358,7 @@ def group_export(
             return PriceExport(wanted, lists)
         case "stock":
             return StockExport(skus)
-        case "suppliers" | "supplier-links":
+        case "suppliers" | "supplier-links" | "customers":
             return ToldExport(group)
         case _:
             return CategoryExport(wanted.category_ids, shop_ids)

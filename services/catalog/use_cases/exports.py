@@ -27,7 +27,7 @@ async def start(uow: UnitOfWork, draft: ExportDraft) -> Export:
     """Queue an export.
 
     Raises UnsupportedGroup, UnsupportedFormat, UnsupportedProfile, UnsupportedFilter, ShopNotNamed, ShopNotFound,
-    CategoryNotFound, MissingScope, StockOfAllShops.
+    CategoryNotFound, MissingScope, StockOfAllShops, GroupOfAllShops.
     """
     _check(draft)
     is_of_another = service_of_group(draft.group) != uow.service
@@ -73,12 +73,16 @@ def _check(draft: ExportDraft) -> None:
 
 
 def _check_of_another(uow: UnitOfWork, draft: ExportDraft) -> None:
-    """What is another service's, and of all shops. Raises MissingScope, StockOfAllShops, UnsupportedFilter."""
+    """What is another service's, and of all shops.
+
+    Raises MissingScope, StockOfAllShops, GroupOfAllShops, UnsupportedFilter.
+    """
     _require_scope(uow, draft.group)
     if uow.caller.shop_ids is not None:
-        raise errors.StockOfAllShops(f"{draft.group.capitalize()} serve all shops: yours is limited to some.")
+        refusal = errors.StockOfAllShops if draft.group == "stock" else errors.GroupOfAllShops
+        raise refusal(f"A file of {draft.group} is of all shops together, and you are limited to some.")
     if draft.shop is not None:
-        raise errors.UnsupportedFilter(f"{draft.group.capitalize()} serve all shops: leave 'shop' out.")
+        raise errors.UnsupportedFilter(f"A file of {draft.group} is of all shops together: leave 'shop' out.")
 
 
 def _require_scope(uow: UnitOfWork, group: str) -> None:

@@ -50,6 +50,24 @@ async def find_known(uow: UnitOfWork, emails: Sequence[str]) -> dict[str, asyncp
     return {row["email"]: row for row in rows}
 
 
+async def count(uow: UnitOfWork) -> int:
+    """How many customers there are that are not erased."""
+    found: int = await uow.fetchval("SELECT count(*) FROM customers WHERE erased_at IS NULL")
+    return found
+
+
+async def list_with_address(uow: UnitOfWork, after: str | None, first: int) -> list[asyncpg.Record]:
+    """Customers that are not erased, by e-mail address, each with its default shipping address as JSON."""
+    return await uow.fetch(
+        "SELECT c.email, c.name, c.phone, c.customer_group, c.notes, a.address FROM (SELECT * FROM customers"
+        " WHERE erased_at IS NULL AND ($1::text IS NULL OR email > $1) ORDER BY email LIMIT $2) c"
+        " LEFT JOIN customer_addresses a ON a.customer_id = c.id AND a.kind = 'shipping' AND a.is_default"
+        " ORDER BY c.email",
+        after,
+        first,
+    )
+
+
 async def write(uow: UnitOfWork, rows: Sequence[CustomerRow]) -> Written:
     """Make those that there are not, and change the others where the rows say something else."""
     # In one order, so that two files at once wait for each other and do not lock crosswise.

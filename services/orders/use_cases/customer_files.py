@@ -6,6 +6,7 @@
 | `name`, `phone`, `notes` | what is known of them |
 | `customer_group` | the group they buy in, as price lists name it |
 | `company`, `line1`, `line2`, `city`, `region`, `postal_code`, `country` | the default shipping address |
+| `ship_to`, `address_phone` | who receives there, where that is somebody else, and a number for the carrier |
 
 An address is given with `line1`, `city` and `country`, or not at all.
 
@@ -33,10 +34,16 @@ from shared.validation import first_sentence
 
 CHUNK_ROWS = 2000
 _OF_CUSTOMER = ("email", "name", "phone", "customer_group", "notes")
-_OF_ADDRESS = ("company", "line1", "line2", "city", "region", "postal_code", "country")
+# The columns of the default shipping address, and the field that each is.
+ADDRESS_COLUMNS = {
+    **{name: name for name in ("company", "line1", "line2", "city", "region", "postal_code", "country")},
+    "ship_to": "name",
+    "address_phone": "phone",
+}
+_COLUMN_OF = {field: column for column, field in ADDRESS_COLUMNS.items()}
 _COLUMNS = (
     Column("email", normalised_email, is_required=True),
-    *(Column(name) for name in (*_OF_CUSTOMER[1:], *_OF_ADDRESS)),
+    *(Column(name) for name in (*_OF_CUSTOMER[1:], *ADDRESS_COLUMNS)),
 )
 
 
@@ -89,15 +96,24 @@ class CustomerFile(GroupFile):
 
     def _read(self, item: TableRow) -> CustomerRow | RowError:
         given = {name: item.values.get(name) for name in _OF_CUSTOMER}
-        address = {name: value for name in _OF_ADDRESS if (value := item.values.get(name)) is not None}
+        address = {
+            field: value for column, field in ADDRESS_COLUMNS.items() if (value := item.values.get(column)) is not None
+        }
         try:
             customer = NewCustomer.model_validate(given)
+        except ValidationError as error:
+            return self._refused(item, error, NewCustomer, {})
+        try:
             default = CustomerAddress.model_validate(address) if address else None
         except ValidationError as error:
-            place, sentence = first_sentence(error, NewCustomer | CustomerAddress)
-            column = str(place[0]) if place else "email"
-            return self._file.refused(item, column, "invalid_value", f"{column}: {sentence}.")
+            return self._refused(item, error, CustomerAddress, _COLUMN_OF)
         return CustomerRow.of(customer, default)
+
+    def _refused(self, item: TableRow, error: ValidationError, shape: Any, columns: Mapping[str, str]) -> RowError:
+        place, sentence = first_sentence(error, shape)
+        field = str(place[0]) if place else "email"
+        column = columns.get(field, field)
+        return self._file.refused(item, column, "invalid_value", f"{column}: {sentence}.")
 
     async def skipped(self, uow: UnitOfWork, chunk: TableChunk, most: int) -> list[ImportSample]:
         if self._mode == "merge":

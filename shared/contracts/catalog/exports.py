@@ -41,10 +41,10 @@ class ExportDraft(Shape):
     """An export to make.
 
     `group` is `products` (with variants, categories and prices), `variants`, `prices` (of all lists of `shop`),
-    `categories`; with the scope `inventory:read` also `stock` (of all centres), `suppliers`, `supplier-links`;
-    `format` is `csv`, `ndjson`, `json` (one array, to 100 MB), `parquet` or `xlsx`; `profile` is `crossdock`, which
-    imports again without loss, or, of products,
-    `shopify`. Prices are those of `shop`'s own list; of products without a shop there are none.
+    `categories`; with the scope `inventory:read` also `stock` (of all centres), `suppliers`, `supplier-links`, and with
+    `orders:read` `customers`. `format` is `csv`, `ndjson`, `json` (one array, to 100 MB), `parquet` or `xlsx`;
+    `profile` is `crossdock`, which imports again without loss, or, of products, `shopify`. Prices are those of
+    `shop`'s own list; of products without a shop there are none.
     """
 
     model_config = ConfigDict(
@@ -106,7 +106,8 @@ class StartExport(Command[Export]):
     """Write things of the catalog into a file, in the background.
 
     Raises unsupported_group, unsupported_format, unsupported_profile, unsupported_filter, shop_not_named,
-    shop_not_found, category_not_found; of what inventory has missing_scope, stock_of_all_shops.
+    shop_not_found, category_not_found; of what other services have missing_scope, stock_of_all_shops,
+    group_of_all_shops.
     """
 
     draft: ExportDraft

@@ -31,8 +31,10 @@ async def merchant(process: topology.Surrounded) -> Merchant:
     return Merchant(process)
 
 
-async def bring_in(merchant: Merchant, *rows: str, header: str = HEADER, **parameters: Any) -> Import:
-    content = "\n".join([header, *rows]).encode()
+async def bring_in(
+    merchant: Merchant, *rows: str, header: str = HEADER, content: bytes | None = None, **parameters: Any
+) -> Import:
+    content = content or "\n".join([header, *rows]).encode()
     import_id = import_id_for("customers")
     key = f"imports/{import_id}/upload"
     await blobs.put(merchant.organization_id, key, content)
