@@ -110,6 +110,7 @@ def test_address_is_that_of_the_shop_with_or_without_the_webservice() -> None:
         b"<html>",
         b'{"products": 7}',
         b'{"products": [7]}',
+        b'{"products": [{"reference": "without an id"}]}',
         b'{"orders": []}',
         b'<br />\n<b>Notice</b>: x {"products": []}',
     ],

@@ -211,14 +211,14 @@ def rows_of(answer: Answer, resource: str) -> list[JsonObject]:
     found = body.get(resource) if isinstance(body, dict) else None
     if found is not None and (answer.status < 300 or _is_harmless(errors_of(answer))):
         rows = [found] if isinstance(found, dict) else found
-        if isinstance(rows, list) and all(isinstance(each, dict) for each in rows):
+        if isinstance(rows, list) and all(isinstance(each, dict) and "id" in each for each in rows):
             return rows
     checked(answer)
     # Not by `document`, for which an empty list may be none.
     if answer.body.strip() == b"[]":
         return []
     one = body.get(node_of(resource)) if isinstance(body, dict) else None
-    if isinstance(one, dict):
+    if isinstance(one, dict) and "id" in one:
         return [one]
     raise AnswerNotUnderstood(f"These are no {resource}: {http.said(answer)}")
 

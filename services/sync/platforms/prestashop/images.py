@@ -62,7 +62,7 @@ class Images:
     async def take_away(self, product_id: str, url: str) -> Written:
         """Take one picture off a product, after a person approved it. One that is not there is no fault."""
         image_id = mapping.image_id(url)
-        if not image_id or not product_id.isdigit():
+        if not image_id or not (product_id.isascii() and product_id.isdigit()):
             return Written("person", "This is no picture of the shop's.", product_id)
         path = f"/api/images/products/{product_id}/{image_id}"
         answer = await self._client.http.delete_image(path, headers=self._client.key_headers)

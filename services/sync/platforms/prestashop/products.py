@@ -189,7 +189,7 @@ class ProductWriter:
             owners |= {key(row["id"]) for row in await self._with_reference("products", reference, "[id,reference]")}
             display = "[id,id_product,reference]"
             rows = await self._with_reference("combinations", reference, display)
-            owners |= {key(row["id_product"]) for row in rows}
+            owners |= {key(row.get("id_product")) for row in rows}
         found = await self._rows(sorted(owners))
         language = (await self._shop.units()).language
         same = [external_id for external_id, row in found.items() if text(row.get("link_rewrite"), language) == handle]

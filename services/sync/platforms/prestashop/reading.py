@@ -122,8 +122,8 @@ class Reader:
         )
         return Skus(
             {key(row["id"]): text(row.get("reference"), 0) for row in found},
-            {key(row["id"]): (key(row["id_product"]), text(row.get("reference"), 0)) for row in combined},
-            {key(row["id_product"]) for row in combined},
+            {key(row["id"]): (key(row.get("id_product")), text(row.get("reference"), 0)) for row in combined},
+            {key(row.get("id_product")) for row in combined},
         )
 
     async def _suppliers(self, rows: Sequence[JsonObject]) -> Found:

@@ -72,5 +72,5 @@ def _following(token: Token, last: JsonObject) -> str:
     """Where the next page begins."""
     found: Token = {"i": key(last["id"])}
     if "t" in token:
-        found |= {"t": text(last["date_upd"], 0), "until": token["until"]}
+        found |= {"t": text(last.get("date_upd"), 0), "until": token["until"]}
     return orjson.dumps(found).decode()

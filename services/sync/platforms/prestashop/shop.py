@@ -73,7 +73,7 @@ class Shop:
             if self._configuration is None:
                 filters = {"name": f"[{'|'.join(_NAMES)}]"}
                 rows = await self.client.rows("configurations", "[id,name,value]", filters=filters)
-                self._configuration = {text(row["name"], 0): text(row["value"], 0) for row in rows}
+                self._configuration = {text(row.get("name"), 0): text(row.get("value"), 0) for row in rows}
         return self._configuration
 
     async def units(self) -> Units:
@@ -137,14 +137,14 @@ class Shop:
         """Codes of currencies by their ids."""
         if self._currencies is None:
             rows = await self.client.rows("currencies", "[id,iso_code]")
-            self._currencies = {key(row["id"]): text(row["iso_code"], 0) for row in rows}
+            self._currencies = {key(row["id"]): text(row.get("iso_code"), 0) for row in rows}
         return self._currencies
 
     async def countries(self) -> Mapping[str, str]:
         """Codes of countries by their ids."""
         if self._countries is None:
             rows = await self.client.rows("countries", "[id,iso_code]")
-            self._countries = {key(row["id"]): text(row["iso_code"], 0) for row in rows}
+            self._countries = {key(row["id"]): text(row.get("iso_code"), 0) for row in rows}
         return self._countries
 
     async def regions(self, ids: Iterable[str]) -> Mapping[str, str]:
@@ -152,7 +152,7 @@ class Shop:
         missing = set(ids) - self._regions.keys() - {""}
         if missing:
             rows = await self.client.by_ids("states", missing, "[id,iso_code]")
-            self._regions |= {key(row["id"]): text(row["iso_code"], 0) for row in rows}
+            self._regions |= {key(row["id"]): text(row.get("iso_code"), 0) for row in rows}
         return self._regions
 
     # --- words of products
@@ -171,7 +171,7 @@ class Shop:
         if self._options is None:
             language = (await self.units()).language
             rows = await self.client.rows("product_options", "[id,name]", language=language)
-            self._options = {key(row["id"]): text(row["name"], language) for row in rows}
+            self._options = {key(row["id"]): text(row.get("name"), language) for row in rows}
         return self._options
 
     async def values(self, ids: Iterable[str]) -> Mapping[str, tuple[str, str]]:
@@ -182,8 +182,8 @@ class Shop:
             display = "[id,id_attribute_group,name]"
             rows = await self.client.by_ids("product_option_values", missing, display, language=language)
             for row in rows:
-                option = options.get(key(row["id_attribute_group"]), "")
-                self._values[key(row["id"])] = (option, text(row["name"], language))
+                option = options.get(key(row.get("id_attribute_group")), "")
+                self._values[key(row["id"])] = (option, text(row.get("name"), language))
         return self._values
 
     async def tags(self, ids: Iterable[str]) -> Mapping[str, str]:
@@ -193,7 +193,7 @@ class Shop:
             language = (await self.units()).language
             for row in await self.client.by_ids("tags", missing, "[id,id_lang,name]"):
                 if key(row.get("id_lang")) == str(language):
-                    self._tags[key(row["id"])] = text(row["name"], language)
+                    self._tags[key(row["id"])] = text(row.get("name"), language)
         return self._tags
 
     def forget_options(self) -> None:
