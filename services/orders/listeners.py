@@ -1,6 +1,6 @@
 """Events in: one short function per event, safe to repeat and in any order."""
 
-from services.orders.repository import shops
+from services.orders.repository import imported, shops
 from services.orders.use_cases import lifecycle, paying, returning, shipping
 from shared.contracts.accounts.events import ShopChanged, ShopRemoved
 from shared.contracts.inventory.events import (
@@ -12,6 +12,7 @@ from shared.contracts.inventory.events import (
     ShipmentShipped,
 )
 from shared.contracts.payments.events import PaymentChanged
+from shared.contracts.sync.events import ConnectionRemoved
 from shared.service import listens
 from shared.unit_of_work import UnitOfWork
 
@@ -26,6 +27,12 @@ async def keep_shop_when_it_changed(event: ShopChanged, uow: UnitOfWork) -> None
 async def close_shop_when_removed(event: ShopRemoved, uow: UnitOfWork) -> None:
     """It takes no more orders; those it has stay."""
     await shops.SHOPS.forget(uow, event.shop_id)
+
+
+@listens(ConnectionRemoved)
+async def close_connection_when_removed(event: ConnectionRemoved, uow: UnitOfWork) -> None:
+    """Nothing comes by it any more; the orders that came stay."""
+    await imported.note_gone(uow, event.connection_id)
 
 
 @listens(PaymentChanged)

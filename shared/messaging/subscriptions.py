@@ -37,7 +37,7 @@ from shared.contracts.orders.events import (
 from shared.contracts.payments.events import PaymentChanged
 from shared.contracts.platform.events import AlertCleared, AlertRaised, AuditRecorded, JobChanged
 from shared.contracts.platform.imports import ImportChanged
-from shared.contracts.sync.events import ListingsChanged
+from shared.contracts.sync.events import ConnectionRemoved, ListingsChanged
 
 SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     JobChanged: ("accounts",),
@@ -73,6 +73,7 @@ SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     RefundWanted: ("payments",),
     CustomerErased: ("payments", "search"),
     PaymentChanged: ("orders",),
+    ConnectionRemoved: ("orders",),
     ListingsChanged: ("search",),
 }
 

@@ -121,6 +121,17 @@ def test_every_item_is_a_record_or_told_of(items: list[Any], entity: Any) -> Non
     assert all(each.message for each in page.unread)
 
 
+@pytest.mark.parametrize("half", [r"\ud83d", r"\ude00", r"a\uD83Db", r"\\\ud83d", r"\ud83d\ud83d\ude00"])
+def test_half_a_character_costs_the_record_alone_that_has_it(half: str) -> None:
+    """A lone surrogate is in no text; a whole pair, and a word that only looks like one, are."""
+    good = r'{"id": "1", "title": "\ud83d\ude00 \\ud83d"}'
+    page = mapping.page("product", f'{{"items": [{good}, {{"id": "2", "title": "{half}"}}]}}'.encode())
+    assert [(each.external_id, each.fields) for each in page.records] == [("1", {"title": "\U0001f600 \\ud83d"})]
+    (unread,) = page.unread
+    assert unread.external_id == "2"
+    assert "half of a character" in unread.message
+
+
 READS: list[Callable[[bytes], object]] = [
     mapping.greeting,
     lambda body: mapping.page("product", body),

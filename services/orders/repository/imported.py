@@ -21,7 +21,7 @@ from shared.unit_of_work import UnitOfWork
 
 _CONNECTION = (
     "SELECT c.id, c.shop_id, s.code AS shop, s.currency, s.is_removed, c.name, c.status_map, c.stock_missing,"
-    " c.recheck_limit, c.created_at, c.version FROM order_connections c JOIN shops s ON s.id = c.shop_id"
+    " c.recheck_limit, c.created_at, c.gone_at, c.version FROM order_connections c JOIN shops s ON s.id = c.shop_id"
 )
 _SEEN = "($1::uuid[] IS NULL OR c.shop_id = ANY($1))"
 
@@ -69,7 +69,8 @@ async def put_connection(uow: UnitOfWork, connection_id: UUID, values: dict[str,
 
 async def list_connections(uow: UnitOfWork, before: UUID | None, most: int) -> list[asyncpg.Record]:
     return await uow.fetch(
-        f"{_CONNECTION} WHERE {_SEEN} AND ($2::uuid IS NULL OR c.id < $2) ORDER BY c.id DESC LIMIT $3",
+        f"{_CONNECTION} WHERE {_SEEN} AND c.gone_at IS NULL AND ($2::uuid IS NULL OR c.id < $2)"
+        " ORDER BY c.id DESC LIMIT $3",
         _limit(uow),
         before,
         most,
@@ -79,7 +80,17 @@ async def list_connections(uow: UnitOfWork, before: UUID | None, most: int) -> l
 async def list_connections_of(uow: UnitOfWork, shop_id: UUID | None) -> list[asyncpg.Record]:
     """The connections of a shop, or of every shop that the caller may see, oldest first."""
     return await uow.fetch(
-        f"{_CONNECTION} WHERE {_SEEN} AND ($2::uuid IS NULL OR c.shop_id = $2) ORDER BY c.id", _limit(uow), shop_id
+        f"{_CONNECTION} WHERE {_SEEN} AND c.gone_at IS NULL AND ($2::uuid IS NULL OR c.shop_id = $2) ORDER BY c.id",
+        _limit(uow),
+        shop_id,
+    )
+
+
+async def note_gone(uow: UnitOfWork, connection_id: UUID) -> None:
+    """Safe to repeat."""
+    await uow.execute(
+        "UPDATE order_connections SET gone_at = now(), version = version + 1 WHERE id = $1 AND gone_at IS NULL",
+        connection_id,
     )
 
 

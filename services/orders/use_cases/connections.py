@@ -13,6 +13,7 @@ from services.orders.errors import (
     ExternalIdTwice,
     ImportedOrderIsSettled,
     OrderConnectionChangedSince,
+    OrderConnectionNotFound,
 )
 from services.orders.repository import imported, shops
 from services.orders.repository.imported import Taking
@@ -108,7 +109,9 @@ def _connection(row: asyncpg.Record) -> OrderConnectionSettings:
 
 async def receive(uow: UnitOfWork, message: ImportOrders) -> OrderReceipts:
     """Keep what is new or newer, and have it looked at. Raises OrderConnectionNotFound, ExternalIdTwice."""
-    await imported.get_connection(uow, message.connection_id)
+    connection = await imported.get_connection(uow, message.connection_id)
+    if connection["gone_at"] is not None:
+        raise OrderConnectionNotFound("The connection was deleted: nothing comes by it any more.")
     external_ids = [order.external_id for order in message.orders]
     doubled = sorted({each for each in external_ids if external_ids.count(each) > 1})
     if doubled:

@@ -335,10 +335,12 @@ async def decide(uow: UnitOfWork, change_ids: Sequence[UUID], state: ChangeState
 
 
 async def try_again(uow: UnitOfWork, listing_ids: Sequence[UUID], direction: Direction) -> int:
-    """Failed and postponed changes of these records are tried again now."""
+    """Failed and postponed changes of these records, and of the variants of those, are tried again now."""
     status = await uow.execute(
         "UPDATE changes SET state = 'queued', attempts = 0, next_attempt_at = NULL, updated_at = now()"
-        " WHERE listing_id = ANY($1) AND direction = $2"
+        " WHERE listing_id IN (SELECT unnest($1::uuid[]) UNION ALL SELECT v.id FROM listings p JOIN listings v"
+        "  ON v.connection_id = p.connection_id AND v.parent_external_id = p.external_id AND v.entity = 'variant'"
+        "  WHERE p.id = ANY($1) AND p.entity = 'product') AND direction = $2"
         " AND (state = 'failed' OR state = 'queued' AND next_attempt_at IS NOT NULL)",
         list(listing_ids),
         direction,

@@ -60,6 +60,19 @@ SET class = CASE WHEN i.class = 'error' THEN i.class ELSE excluded.class END, me
 """
 
 
+async def list_open(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, code: str, most: int) -> list[str]:
+    """Of which records this is open: the subjects of those that were seen longest ago."""
+    rows = await uow.fetch(
+        "SELECT subject FROM issues WHERE connection_id = $1 AND feed = $2 AND code = $3 AND resolved_at IS NULL"
+        " ORDER BY last_seen_at, id LIMIT $4",
+        connection_id,
+        feed,
+        code,
+        most,
+    )
+    return [row["subject"] for row in rows]
+
+
 async def list_subjects(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, execution_id: UUID) -> set[str]:
     """What was open of records when this run ended, and still is."""
     rows = await uow.fetch(

@@ -369,10 +369,14 @@ async def list_of_entity(
 
 
 async def mark_products(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
-    """These products may be different here: compare them with what is there."""
+    """These products may be different here: compare them with what is there, also what there stands in another one."""
     await uow.execute(
-        "UPDATE listings SET marks = marks + 1 WHERE product_id = ANY($1) AND entity = 'product' AND gone_at IS NULL"
-        " AND external_id IS NOT NULL",
+        "UPDATE listings SET marks = marks + 1 WHERE id IN (SELECT l.id FROM listings l WHERE l.id IN ("
+        " SELECT id FROM listings WHERE product_id = ANY($1) AND entity = 'product'"
+        " UNION ALL SELECT p.id FROM listings v JOIN listings p ON p.connection_id = v.connection_id"
+        "  AND p.entity = 'product' AND p.external_id = v.parent_external_id"
+        "  WHERE v.product_id = ANY($1) AND v.entity = 'variant' AND p.product_id IS DISTINCT FROM v.product_id)"
+        " AND l.gone_at IS NULL AND l.external_id IS NOT NULL ORDER BY l.id FOR NO KEY UPDATE OF l)",
         list(product_ids),
     )
 

@@ -22,6 +22,7 @@ from shared.contracts.accounts.messages import ListShops
 from shared.contracts.accounts.shapes import Shop
 from shared.contracts.base import Page
 from shared.contracts.orders.imported import KeepOrderConnection, OrderConnectionDraft
+from shared.contracts.sync.events import ConnectionRemoved
 from shared.contracts.sync.shapes import (
     Connection,
     ConnectionChange,
@@ -266,6 +267,7 @@ async def delete(uow: UnitOfWork, connection_id: UUID) -> None:
         raise ConnectionIsBusy("Feeds of the connection still run; cancel them, or wait for their end.")
     counts = await connections.count_what_it_has(uow, connection_id)
     await connections.delete(uow, connection_id)
+    uow.record(ConnectionRemoved(connection_id=connection_id))
     standings.tell_soon(uow)
     uow.audit("connection.delete", "connection", connection_id, before=_described(row) | {"counts": counts})
 

@@ -68,25 +68,25 @@ async def _compare_some(run: Run) -> bool:
         await uow.rollback()
     if not rows:
         return False
-    product_ids = sorted({row["product_id"] for row in rows if row["product_id"]})
+    product_ids = sorted({row["product_id"] for row in (*rows, *variants) if row["product_id"]})
     parts = await run.job.unit_of_work().ask(
         GetOfferParts(shop_id=run.connection["shop_id"], product_ids=product_ids), timeout_seconds=60
     )
     by_id = {part.id: part for part in parts.products}
+    by_sku = {(part.id, variant.sku): variant for part in parts.products for variant in part.variants}
     comparison = _Comparison(run.settings, {(each["listing_id"], each["field"]) for each in incoming}, origins)
     of_parent: dict[str, list[asyncpg.Record]] = {}
     for row in variants:
         of_parent.setdefault(row["parent_external_id"], []).append(row)
     for row in rows:
         part = by_id.get(row["product_id"])
-        if part is None:
-            continue
-        own = product_fields(part)
-        comparison.add(row, own, own)
-        skus = {variant.sku: variant for variant in part.variants}
+        if part is not None:
+            own = product_fields(part)
+            comparison.add(row, own, own)
         for each in of_parent.get(row["external_id"], ()):
-            if each["sku"] in skus:
-                variant = skus[each["sku"]]
+            # One that was re-linked is another product's than what it stands in there.
+            variant = by_sku.get((each["product_id"] or row["product_id"], each["sku"]))
+            if variant is not None:
                 comparison.add(each, variant_fields(variant, run.settings), variant_fields(variant, _AS_HERE))
     async with run.job.step() as uow:
         if comparison.over:

@@ -74,7 +74,7 @@ class OrderConnectionChange(Change):
 
 
 class OrderConnectionSettings(Shape):
-    """A connection as orders knows it."""
+    """A connection as orders knows it. `gone_at`: it was deleted then, nothing comes by it, and no list has it."""
 
     id: UUID
     shop: str
@@ -83,6 +83,7 @@ class OrderConnectionSettings(Shape):
     stock_missing: MissingStockPolicy
     recheck_limit: int
     created_at: datetime
+    gone_at: datetime | None = None
     version: int
 
 
@@ -196,6 +197,8 @@ class ListOrderConnections(Query[Page[OrderConnectionSettings]]):
 
 class ImportOrders(Command[OrderReceipts]):
     """Take orders of a connection, new ones and ones that changed. They are imported at once, in the background.
+
+    Of one that is gone nothing is taken any more.
 
     The same order again is one order; an older state of it than is known changes nothing. Once imported, its lines and
     addresses are never overwritten: only its status is followed. Refused: `order_connection_not_found` (404),

@@ -10,6 +10,12 @@ from shared.contracts.base import Event
 MOST_IDS = 1000
 
 
+class ConnectionRemoved(Event):
+    """A connection was deleted: nothing comes by it any more. What came by it stays."""
+
+    connection_id: UUID
+
+
 class ListingsChanged(Event):
     """These products and orders stand otherwise than before on some connection."""
 

@@ -113,8 +113,10 @@ class PassedOn(Shape):
     it are written there, where that connection's rules say so: those that are named, or without a list all.
     """
 
+    model_config = ConfigDict(json_schema_extra={"example": {"shop": "main", "products": True, "fields": ["title"]}})
+
     connection_id: UUID | None = None
-    shop: Annotated[_Word, Field(examples=["main"])] | None = None
+    shop: _Word | None = None
     products: bool = True
     fields: Annotated[list[FieldName], Field(max_length=100)] | None = None
 

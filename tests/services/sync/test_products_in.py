@@ -81,9 +81,11 @@ async def test_a_product_that_is_here_is_linked_by_its_sku_and_not_created(
 @pytest.mark.feature("SYN-11")
 async def test_a_product_that_could_be_two_of_ours_waits_for_a_person(connected: Connected, fake: CustomShop) -> None:
     for sku in ("RED", "BLUE"):
-        await connected.post("/v1/products", {"title": sku, "variants": [{"sku": sku}]}, status=201)
-    _, fields, _ = product(1)
-    fake.put_product("1", fields, {"10": {"sku": "RED", "options": {}}, "11": {"sku": "BLUE", "options": {}}})
+        own = [{"sku": sku, "options": {"Colour": sku}}]
+        await connected.post("/v1/products", {"title": sku, "options": ["Colour"], "variants": own}, status=201)
+    _, fields, _ = product(1, options=["Colour"])
+    sold = {"10": {"sku": "RED", "options": {"Colour": "RED"}}, "11": {"sku": "BLUE", "options": {"Colour": "BLUE"}}}
+    fake.put_product("1", fields, sold)
     await connected.confirm_matches()
 
     done = await connected.run("import_products")
@@ -95,6 +97,55 @@ async def test_a_product_that_could_be_two_of_ours_waits_for_a_person(connected:
     patterns = await connected.get(f"/v1/issue-patterns?connection_id={connected.id}")
     assert (patterns["counts"]["error"], patterns["items"][0]["count"]) == (1, 1)
     assert "SKUs" in patterns["items"][0]["fix"]
+
+    # Where it is one of ours alone, it is that one, and nobody has to say so.
+    assert (await connected.run("import_products"))["counters"].get("linked", 0) == 0
+    blue = next(each for each in (await connected.products()).values() if each["title"] == "BLUE")
+    await edit_skus(connected, blue["id"], "BLUE", "SKY", Colour="SKY")
+    done = await connected.run("import_products")
+    assert (done["state"], done["counters"]["linked"]) == ("succeeded", 2), done
+    await connected.run("import_products")
+    assert await connected.issues() == []
+    red = next(each for each in (await connected.products()).values() if each["title"] == "RED")
+    assert {each["sku"] for each in red["variants"]} == {"RED", "BLUE"}
+
+
+async def edit_skus(connected: Connected, product_id: str, before: str, after: str, **options: str) -> None:
+    body = {"variants": [{"sku": after, "options": options}], "remove_skus": [before]}
+    answer = await connected.client.patch(f"/v1/products/{product_id}", json=body, headers=connected.headers)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.feature("SYN-11")
+@pytest.mark.parametrize("is_another", [False, True])
+async def test_a_sku_that_changed_there_is_taken_once_it_changed_here_as_well(
+    connected: Connected, fake: CustomShop, is_another: bool
+) -> None:
+    put_products(fake, 1)
+    await connected.confirm_matches()
+    await connected.run("import_products")
+    ours = (await connected.products())["scarf-1"]
+    number, fields, variants = product(1)
+    variants["10"]["sku"] = "SHAWL-1"
+    fake.put_product(number, fields, variants)
+    assert (await connected.run("update_products"))["state"] == "partial"
+    assert [each["code"] for each in await connected.issues()] == ["sku_changed"]
+    if is_another:
+        # The product has both: nobody can say that the one has become the other.
+        both = [{"sku": sku, "options": {"Size": sku}} for sku in ("SCARF-1", "SHAWL-1")]
+        body = {"options": ["Size"], "variants": both}
+        answer = await connected.client.patch(f"/v1/products/{ours['id']}", json=body, headers=connected.headers)
+        assert answer.status_code == 200, answer.text
+    else:
+        await edit_skus(connected, ours["id"], "SCARF-1", "SHAWL-1")
+
+    pattern = {"connection_id": connected.id, "feed": "update_products", "code": "sku_changed"}
+    assert await connected.post("/v1/issue-patterns/retry", pattern) == {"decided": 1}
+    done = await connected.run("update_products")
+
+    assert done["state"] == ("partial" if is_another else "succeeded"), done
+    assert [each["code"] for each in await connected.issues()] == (["sku_changed"] if is_another else [])
+    assert len(await connected.changes(state="failed")) == is_another
 
 
 @pytest.mark.feature("SYN-11")

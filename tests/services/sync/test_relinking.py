@@ -101,6 +101,19 @@ async def test_a_variant_that_moved_to_a_survivor_stays_the_product_it_was(
     resolved = await connected.get("/v1/prices/resolve?shop=main&sku=SCARF-6")
     assert resolved["price"] == {"amount": 2750, "currency": "EUR"}
 
+    # What it costs here goes out, whatever product it stands in over there.
+    await configure(connected, fields={"variant.price": {"policy": "ours"}}, locations={"main": "main"})
+    fake.put_stock("SCARF-5", "main", 1)
+    await connected.run("import_stock")
+    await connected.go_live()
+    await connected.run("export_products")
+    await connected.post("/v1/prices/bulk", [{"shop": "main", "sku": "SCARF-6", "price": 3100}])
+    await connected.heard_all()
+    done = await connected.run("export_products")
+    assert done["counters"]["sent"] == 1, (done, await connected.issues())
+    prices = {sku["sku"]: sku["price"]["amount"] for sku in fake.product("5")[1].values()}
+    assert prices == {"SCARF-5": 1999, "SCARF-6": 3100}
+
 
 async def test_one_that_is_not_what_vanished_is_taken_as_new(connected: Connected, fake: CustomShop) -> None:
     ours = await imported(connected, fake, match_by=["sku"])

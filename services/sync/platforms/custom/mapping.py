@@ -1,6 +1,7 @@
 """The custom protocol's JSON, and our shapes: PROTOCOL.md says what each member is. Nothing here asks anybody."""
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NoReturn, Required, TypedDict, TypeVar
@@ -172,6 +173,11 @@ _hello = msgspec.json.Decoder(_Hello)
 _results = msgspec.json.Decoder(_Results)
 _LISTS = frozenset(("tags", "options", "categories", "images"))
 _NUL = b"\\u0000"
+# Escapes in JSON: a whole surrogate pair, half of one, or anything else behind a backslash.
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|u[dD][c-fC-F][0-9a-fA-F]{2}|.)", re.DOTALL
+)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 # What bytes that are no such JSON bring about: bad UTF-8, a hundred thousand brackets, the year 0.
 NO_JSON = (msgspec.DecodeError, ValueError, RecursionError, OverflowError)
 T = TypeVar("T")
@@ -201,6 +207,7 @@ def page(entity: Entity, body: bytes) -> Page:
 
     Raises AnswerNotUnderstood.
     """
+    body = _without_halves(body)
     found = _decoded(_envelope, body)
     read = _READERS[entity]
     records = []
@@ -209,13 +216,23 @@ def page(entity: Entity, body: bytes) -> Page:
     for item in found.items:
         try:
             if may_have_nul and _has_nul(msgspec.json.decode(item)):
-                raise ValueError("a text has a NUL character")
+                raise ValueError("a text has a NUL character, or half of a character")
             records.append(read(item))
         except ValidationError as error:
             unread.append(Unread(_find_id(item), _first_fault(error)))
         except NO_JSON as error:
             unread.append(Unread(_find_id(item), str(error)[:LONGEST_MESSAGE]))
     return Page(records, found.next, found.total, unread)
+
+
+def _without_halves(body: bytes) -> bytes:
+    """With half of a surrogate pair as NUL: no reader takes it, and only the record that has it is none."""
+    return _ESCAPES.sub(_as_nul_if_half, body) if _SURROGATE.search(body) else body
+
+
+def _as_nul_if_half(escape: re.Match[bytes]) -> bytes:
+    is_half = _SURROGATE.match(escape[0]) and escape[1] is None
+    return _NUL if is_half else escape[0]
 
 
 def _record(decoder: "msgspec.json.Decoder[Any]") -> Callable[[msgspec.Raw], Record]:

@@ -100,10 +100,34 @@ async def take_products(run: Run) -> None:
             await run.tell(uow, Trouble(run.kind, "info", "matches_not_seen", message, run.kind))
         return
     await take_relinks(run)
+    if run.kind == "import_products" and run.only is None and "batch" not in run.job.checkpoint:
+        await _take_up_unambiguous(run)
     while "batch" in run.job.checkpoint or await _prepare(run):
         await _carry_out(run)
     async with run.job.step() as uow:
         await issues.resolve_settled(uow, run.connection_id, run.kind)
+
+
+async def _take_up_unambiguous(run: Run) -> None:
+    """What was several of our products, and is one or none now, is tried again, and no issue any more."""
+    uow = run.job.unit_of_work()
+    try:
+        subjects = await issues.list_open(uow, run.connection_id, run.kind, "ambiguous_match", _RECORDS_AT_ONCE)
+        rows = await listings.list_by_external_ids(uow, run.connection_id, "product", subjects)
+        products = await matching.load(uow, run.connection_id, rows)
+    finally:
+        await uow.rollback()
+    if not products:
+        return
+    keys = await asked(run, matching.question(products))
+    over = [each for each in products if matching.match(run.settings, keys, each).outcome != "ambiguous"]
+    if not over:
+        return
+    async with run.job.step() as uow:
+        ids = [row["id"] for each in over for row in (each.row, *(row for row, _ in each.variants))]
+        await changes.try_again(uow, ids, "in")
+        named = [each.external_id for each in over]
+        await issues.resolve_code(uow, run.connection_id, [run.kind], named, "ambiguous_match")
 
 
 async def _prepare(run: Run) -> bool:
@@ -134,7 +158,10 @@ async def _prepare(run: Run) -> bool:
         await uow.rollback()
     if not queued:
         return False
-    keys = await asked(run, matching.question(products))
+    question = matching.question(products)
+    # Whether a SKU that was changed over there is still here decides what became of its variant.
+    former = {orjson.loads(change["before"]) for change in queued if change["field"] == "sku"} - {None}
+    keys = await asked(run, question.model_copy(update={"skus": sorted({*question.skus, *former})}))
     # What a person has still to say of which product it is waits, with all of its variants.
     plan = _planned(run, [each for each in products if each.row["id"] not in undecided], keys, queued)
     plan.last = rows[-1]["id"]
@@ -276,7 +303,7 @@ def _plan_updates(
     of_listing: dict[UUID, dict[str, Any]] = {}
     for change in wanted:
         name = change["field"]
-        if name == "sku" and not _is_first_sight(change, product_id, keys):
+        if name == "sku" and not _is_known_here(change, product_id, keys):
             message = "Its SKU was changed over there; a SKU is what it is known by, so a person has to say what it is."
             plan.failed[change["id"]] = _trouble(run, product, "sku_changed", message)
             continue
@@ -311,9 +338,10 @@ def _plan_updates(
         plan.sheet("merge", rows).add(item.owner, rows)
 
 
-def _is_first_sight(change: Any, product_id: UUID, keys: ProductKeys) -> bool:
-    """Whether a SKU is the one that the variant was linked by, and nobody has changed it."""
-    return orjson.loads(change["before"]) is None and keys.by_sku.get(orjson.loads(change["after"])) == product_id
+def _is_known_here(change: Any, product_id: UUID, keys: ProductKeys) -> bool:
+    """Whether the product has the new SKU here, and no longer the one before: it was changed here as well."""
+    before, after = orjson.loads(change["before"]), orjson.loads(change["after"])
+    return keys.by_sku.get(after) == product_id and keys.by_sku.get(before or "") != product_id
 
 
 def _item(plan: Plan, product: RemoteProduct, handle: str, product_id: UUID | None, wanted: Sequence[Any]) -> Item:
