@@ -82,8 +82,9 @@ ON CONFLICT DO NOTHING
 async def take_touched(uow: UnitOfWork, most: int) -> list[asyncpg.Record]:
     """Up to `most` that are yet to be told, `kind` and `record_id`, some of them several times: they are told now."""
     return await uow.fetch(
-        "DELETE FROM touched t USING (SELECT organization_id, id FROM touched ORDER BY id LIMIT $1"
-        " FOR UPDATE SKIP LOCKED) s WHERE (t.organization_id, t.id) = (s.organization_id, s.id)"
-        " RETURNING t.kind, t.record_id",
+        # Materialized: looked at once for each row of a plan, the limit would be one of each look.
+        "WITH taken AS MATERIALIZED (SELECT organization_id, id FROM touched ORDER BY id LIMIT $1"
+        " FOR UPDATE SKIP LOCKED) DELETE FROM touched t USING taken s"
+        " WHERE (t.organization_id, t.id) = (s.organization_id, s.id) RETURNING t.kind, t.record_id",
         most,
     )

@@ -278,6 +278,35 @@ async def test_what_was_touched_is_told_once_and_in_sets(
         await uow.rollback()
 
 
+async def test_what_changes_of_a_listing_is_touched_and_nothing_else(listed: Connected) -> None:
+    """Each statement by itself, in a transaction that is undone."""
+    await listed.heard_all()
+    uow = listed.process.surroundings.unit_of_work("sync", service_envelope("sync", listed.organization_id))
+    other = new_id()
+    try:
+        rows = await uow.fetch("SELECT id, product_id FROM listings WHERE entity = 'product' ORDER BY id")
+        await uow.execute("DELETE FROM touched")
+        id_, product_id = rows[0]
+        for statement, touched in (
+            ("UPDATE listings SET marks = marks + 1", set()),
+            ("UPDATE listings SET product_id = product_id, digest = digest", set()),
+            (f"UPDATE listings SET gone_at = now() WHERE id = '{id_}'", {product_id}),
+            (
+                f"UPDATE listings SET acknowledged = acknowledged || '{{\"status\": 1}}' WHERE id = '{id_}'",
+                {product_id},
+            ),
+            (f"UPDATE listings SET product_id = '{other}' WHERE id = '{id_}'", {product_id, other}),
+            (f"UPDATE changes SET state = state WHERE listing_id = '{id_}'", set()),
+            ("UPDATE listings SET gone_at = now() WHERE entity = 'variant'", {row["product_id"] for row in rows}),
+            (f"DELETE FROM listings WHERE id = '{id_}'", {other}),
+        ):
+            await uow.execute(statement)
+            found = await uow.fetch("DELETE FROM touched RETURNING kind, record_id")
+            assert {tuple(row) for row in found} == {("product", each) for each in touched}, statement
+    finally:
+        await uow.rollback()
+
+
 async def test_sets_that_there_are_not_are_refused(connected: Connected) -> None:
     places = ("on:nowhere", "on:", "issues:", "category:custom", "category:custom: ", "category:moon:x", "on:custom:x")
     for wrong in places:

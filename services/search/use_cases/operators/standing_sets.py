@@ -34,7 +34,7 @@ def _sets(standing: ListingStanding) -> Iterator[str]:
             if holds:
                 yield f"{name}:{place}"
         if standing.is_listed:
-            yield from (category_set(place, path) for path in standing.categories)
+            yield from (category_set(place, path) for path in standing.categories if any(path))
 
 
 def _names(standing: ListingStanding) -> Iterator[tuple[str, bool]]:
