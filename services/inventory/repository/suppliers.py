@@ -86,6 +86,11 @@ async def count_suppliers(uow: UnitOfWork) -> int:
     return count
 
 
+async def count_active_suppliers(uow: UnitOfWork) -> int:
+    count: int = await uow.fetchval("SELECT count(*) FROM suppliers WHERE is_active")
+    return count
+
+
 async def count_links(uow: UnitOfWork) -> int:
     count: int = await uow.fetchval("SELECT count(*) FROM supplier_links")
     return count

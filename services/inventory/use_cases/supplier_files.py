@@ -19,6 +19,7 @@
 What an import wrote is not taken back: orders may have been sent to suppliers since.
 """
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,7 +31,7 @@ from services.inventory.errors import SuppliersHaveNoShop
 from services.inventory.repository import suppliers as stored
 from services.inventory.repository.suppliers import LinkKey
 from shared.contracts.inventory.suppliers import SupplierDraft, SupplierLinkDraft
-from shared.contracts.platform.imports import ImportOptions, ImportSample, SampleField, SampleKind
+from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleField, SampleKind
 from shared.impex import cells
 from shared.impex.cells import InvalidCell
 from shared.impex.rows import RowError
@@ -202,6 +203,18 @@ class SupplierFile(_Rows):
     async def known(self, uow: UnitOfWork, items: Sequence[TableRow]) -> Mapping[Any, Mapping[str, Any]]:
         found = await stored.find_suppliers(uow, {item.values["code"] for item in items}, lock=True)
         return {code: dict(row) for code, row in found.items()}
+
+    async def harms(self, uow: UnitOfWork) -> list[Harm]:
+        """Suppliers that are active, and would not be."""
+        if self._mode == "insert-only" or "is_active" not in self.layout.index:
+            return []
+        gone = 0
+        reading = self.chunks()
+        while (chunk := await asyncio.to_thread(next, reading, None)) is not None:
+            codes = {item.values["code"] for item in chunk.items if item.values["is_active"] is False}
+            found = await stored.find_suppliers(uow, codes) if codes else {}
+            gone += sum(row["is_active"] for row in found.values())
+        return [Harm(what="suppliers_deactivated", count=gone, of=await stored.count_active_suppliers(uow))]
 
     async def read(self, _uow: UnitOfWork, item: TableRow, known: Mapping[Any, Mapping[str, Any]]) -> Read | RowError:
         code, given = item.values["code"], self._given(item)

@@ -168,6 +168,15 @@ async def test_suppliers_and_links_come_as_files(client: Client, merchant: Merch
     known = {each.code: each for each in (await merchant.ask(ListSuppliers())).items}
     assert (known["mills"].name, known["mills"].currency, known["looms"].version) == ("The Mills", "EUR", 1)
 
+    closing = "code,is_active\nlooms,no\nnone,no\n"
+    held = await imported(client, headers, "suppliers", closing, mode="update-only")
+    assert (held["state"], held["harms"]) == ("held", [{"what": "suppliers_deactivated", "count": 1, "of": 2}])
+    assert all(each.is_active for each in (await merchant.ask(ListSuppliers())).items)
+    let = await imported(client, headers, "suppliers", closing, mode="update-only", guard_percent="50")
+    assert (let["state"], let["counters"]["suppliers_updated"]) == ("succeeded", 1)
+    back = await imported(client, headers, "suppliers", "code,is_active\nlooms,yes\nmills,yes\n", guard_percent="0")
+    assert (back["state"], back["harms"]) == ("succeeded", [])
+
     links = (
         "supplier,sku,supplier_sku,cost,currency,pack_size,is_primary\n"
         "looms,MUG,L-1,12.50,,6,yes\n"
