@@ -13,9 +13,9 @@ from services.payments.gateway_book import KnownGateway
 
 KEPT_PER_MINUTE = 60
 KEPT_BYTES_PER_DAY = 16 << 20
-# What proves nothing by itself may be all that a busy shop is sent; it is counted apart.
-PENDING_PER_MINUTE = 600
-PENDING_BYTES_PER_DAY = 64 << 20
+# What only names a payment to be read may be all that a busy shop is sent; it is counted apart.
+REREAD_PER_MINUTE = 600
+REREAD_BYTES_PER_DAY = 64 << 20
 # Of one tenant, at all its gateways together.
 ANSWERED_PER_MINUTE = 600
 _MOST_GATEWAYS = 10_000
@@ -36,19 +36,19 @@ class FloodGate:
     """Decides which forged callbacks are kept, and counts the others."""
 
     def __init__(self) -> None:
-        # Of each gateway two: for what is forged, and for what is pending.
+        # Of each gateway two: for what only names a payment, and for all else.
         self._budgets: OrderedDict[tuple[UUID, bool], _Budget] = OrderedDict()
         self._minute, self._of_tenants = time.monotonic(), Counter[UUID]()
 
-    def keeps(self, gateway: KnownGateway, size: int, *, is_pending: bool) -> bool:
+    def keeps(self, gateway: KnownGateway, size: int, *, is_reread: bool) -> bool:
         """Whether one more callback of `size` bytes, headers included, is to be stored; otherwise it has been counted.
 
-        It is forged, or `is_pending`: not yet known to be either.
+        It is not known to be genuine, and may be one that only names a payment (`is_reread`).
         """
-        budget = self._budget(gateway, is_pending)
+        budget = self._budget(gateway, is_reread)
         self._of_tenants[gateway.organization_id] += 1
-        most = PENDING_PER_MINUTE if is_pending else KEPT_PER_MINUTE
-        most_bytes = PENDING_BYTES_PER_DAY if is_pending else KEPT_BYTES_PER_DAY
+        most = REREAD_PER_MINUTE if is_reread else KEPT_PER_MINUTE
+        most_bytes = REREAD_BYTES_PER_DAY if is_reread else KEPT_BYTES_PER_DAY
         if budget.kept >= most or budget.kept_bytes + size > most_bytes:
             budget.uncollected += 1
             return False
@@ -75,12 +75,12 @@ class FloodGate:
             if budget is not None:
                 budget.uncollected += count
 
-    def _budget(self, gateway: KnownGateway, is_pending: bool) -> _Budget:
+    def _budget(self, gateway: KnownGateway, is_reread: bool) -> _Budget:
         now = time.monotonic()
         if now - self._minute >= _MINUTE:
             self._minute = now
             self._of_tenants.clear()
-        key = gateway.id, is_pending
+        key = gateway.id, is_reread
         budget = self._budgets.setdefault(key, _Budget(gateway.organization_id, now, now))
         self._budgets.move_to_end(key)
         if now - budget.minute >= _MINUTE:

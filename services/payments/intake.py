@@ -159,7 +159,8 @@ class Intake:
         Returns of each that was stored whether it is new.
         """
         first = kept[0]
-        if not first.is_verified and not self._flood.keeps(gateway, first.size, is_pending=first.is_pending):
+        is_reread = first.is_pending and first.event.is_reread
+        if not first.is_verified and not self._flood.keeps(gateway, first.size, is_reread=is_reread):
             if first.is_pending or self._flood.is_beyond_patience(gateway):
                 raise TooManyUnverified("Too many callbacks came that are not verified; send it again later.")
             return []

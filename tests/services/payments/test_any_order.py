@@ -118,7 +118,7 @@ async def test_every_order_of_what_mollie_answers_ends_in_the_same_ledger(
 ) -> None:
     """Two that read a payment at once may take in the older answer last."""
     # Of what proves nothing by itself so many come in no minute.
-    monkeypatch.setattr(flood, "PENDING_PER_MINUTE", 10_000)
+    monkeypatch.setattr(flood, "REREAD_PER_MINUTE", 10_000)
     credentials = '{"api_key": "test_key"}'
     gateway = await g.open_gateway(till.process, till.organization_id, "mollie", secrets=(), credentials=credentials)
     dice = Random("mollie")
