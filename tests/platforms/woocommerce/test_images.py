@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.sync.platforms.base import ProductWrite, Written
+from services.sync.platforms.base import ProductWrite, VariantWrite, Written
 from tests.fakes.woocommerce import WooShop
 from tests.platforms.conftest import product, session_with
 
@@ -81,3 +81,13 @@ async def test_picture_whose_answer_was_lost_is_known_by_its_hash(woo: WooShop, 
     again = await put(woo, picture(woo, "a.png"))
     assert (first.outcome, again.outcome) == ("retry", "unchanged")
     assert (len(woo.fetched), len(shown(woo))) == (1, 1)
+
+
+async def test_refused_variant_does_not_keep_the_picture_away(woo: WooShop) -> None:
+    for number in (1, 2):
+        woo.put_product(*product(number))
+    taken = VariantWrite("1", "SCARF-1", {"sku": "SCARF-2"})
+    write = ProductWrite("k", "1", {"images": [picture(woo, "a.png")]}, variants=[taken])
+    async with session_with(woo) as session:
+        (written,) = await session.write_products([write])
+    assert (written.outcome, written.parts[0].outcome, len(shown(woo))) == ("ok", "person", 1)

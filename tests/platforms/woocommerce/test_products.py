@@ -110,6 +110,16 @@ async def test_refused_item_of_a_batch_fails_alone_with_its_own_words(woo: WooSh
     assert written[1].parts[0].message == "Invalid or duplicated SKU."
 
 
+async def test_refused_barcode_does_not_keep_the_title_from_being_written(woo: WooShop) -> None:
+    put_products(woo, 2)
+    code = woo.products[2]["global_unique_id"]
+    written = await changed(woo, {"title": "New"}, variants=[VariantWrite("1", "SCARF-1", {"barcode": code})])
+    assert (written.outcome, written.parts[0].outcome, woo.products[1]["name"]) == ("ok", "person", "New")
+    assert "GTIN" in str(written.parts[0].message)
+    posted = [body["update"] for method, _, _, body in woo.requests if method == "POST"]
+    assert [len(items) for items in posted] == [1, 2]
+
+
 async def test_tags_and_brands_are_made_once_and_categories_are_not(woo: WooShop) -> None:
     put_products(woo, 2)
     writes = [ProductWrite("k", n, {"tags": ["warm", "Größe & Co"], "brand": "New"}) for n in ("1", "2")]

@@ -37,6 +37,13 @@ class Plan:
     has_images: bool = False
 
     @property
+    def of_variant(self) -> JsonObject:
+        """What is to be different of the variant that a simple product is: both are one item."""
+        if mapping.is_variable(self.node):
+            return {}
+        return {name: value for given in self.parts.to_update.values() for name, value in given.items()}
+
+    @property
     def path(self) -> str:
         return f"products/{self.node['id']}/variations"
 
@@ -91,11 +98,7 @@ class ProductWriter:
     ) -> Plan:
         plan = Plan(index, write, node, planned(write.variants, node, variations, shop))
         await self._plan_fields(plan, shop)
-        if not mapping.is_variable(node):
-            # A simple product is its own variant, so both are one item.
-            for payload in plan.parts.to_update.values():
-                plan.payload |= payload
-        elif plan.parts.to_create:
+        if plan.parts.to_create:
             options = [variant.fields.get("options") or {} for variant in write.variants]
             new = [options[each] for each in plan.parts.to_create]
             attributes = mapping.with_values(node["attributes"], new)
@@ -141,11 +144,21 @@ class ProductWriter:
 
     async def _change(self, plans: Sequence[Plan], shop: Shop) -> None:
         """Products first, in one batch: values that new variations have must be among their product's."""
-        changing = [plan for plan in plans if plan.payload]
-        items = [{"id": plan.node["id"], **plan.payload} for plan in changing]
-        (answers,) = await send(self._client, [Batch("products", "update", items)])
+        changing = [plan for plan in plans if plan.payload or plan.of_variant]
+        answers = await self._saved([(plan, {**plan.payload, **plan.of_variant}) for plan in changing])
+        refused = []
         for plan, answer in zip(changing, answers, strict=True):
-            await self._note(plan, answer, shop)
+            if isinstance(answer, Written) and answer.outcome == "person" and plan.payload and plan.of_variant:
+                refused.append(plan)
+            else:
+                await self._note_own(plan, answer, shop)
+                self._note_variant(plan, answer, shop)
+        # What was refused of one of both does not keep the other from being written.
+        both = [each for plan in refused for each in ((plan, plan.payload), (plan, plan.of_variant))]
+        apart = iter(await self._saved(both))
+        for plan in refused:
+            await self._note_own(plan, next(apart), shop)
+            self._note_variant(plan, next(apart), shop)
         batches = [
             (plan, kind, waiting)
             for plan in plans
@@ -159,23 +172,29 @@ class ProductWriter:
                 write = plan.write.variants[index]
                 plan.parts.done[index] = answer if isinstance(answer, Written) else ok(answer, write, shop)
 
-    async def _note(self, plan: Plan, answer: JsonObject | Written, shop: Shop) -> None:
-        """What became of a product's own fields, and of a simple product's variant."""
-        is_simple = not mapping.is_variable(plan.node)
+    async def _saved(self, items: Sequence[tuple[Plan, JsonObject]]) -> list[JsonObject | Written]:
+        given = [{"id": plan.node["id"], **payload} for plan, payload in items]
+        return (await send(self._client, [Batch("products", "update", given)]))[0]
+
+    async def _note_own(self, plan: Plan, answer: JsonObject | Written, shop: Shop) -> None:
+        """What became of a product's own fields; without the values they need, new variations are not made."""
+        if not plan.payload:
+            return
         if isinstance(answer, Written):
             plan.own = plan.own or answer
-            lost = plan.parts.to_update if is_simple else plan.parts.to_create
-            plan.parts.done |= dict.fromkeys(lost, answer)
-            lost.clear()
-            return
-        if is_simple:
-            writes = plan.write.variants
-            plan.parts.done |= {index: ok(answer, writes[index], shop) for index in plan.parts.to_update}
-        if plan.own is None:
+            plan.parts.done |= dict.fromkeys(plan.parts.to_create, answer)
+            plan.parts.to_create.clear()
+        elif plan.own is None:
             paths = await self._reader.paths() if "categories" in plan.write.fields else {}
             fields = mapping.product(answer, (), paths, shop).fields
             there = {name: fields[name] for name in plan.write.fields if name in fields}
             plan.own = Written("ok", fields=there)
+
+    def _note_variant(self, plan: Plan, answer: JsonObject | Written, shop: Shop) -> None:
+        """What became of the variant that a simple product is."""
+        for index in plan.parts.to_update if plan.of_variant else ():
+            write = plan.write.variants[index]
+            plan.parts.done[index] = answer if isinstance(answer, Written) else ok(answer, write, shop)
 
     async def _written(self, plan: Plan) -> Written:
         own = plan.own or Written("unchanged", fields=plan.there)
