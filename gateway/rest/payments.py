@@ -168,7 +168,10 @@ async def get_refund(refund_id: UUID, ask: Ask) -> Refund:
 
 @router.post("/refunds/{refund_id}/close")
 async def close_refund(refund_id: UUID, body: Reasoned, ask: Ask) -> Refund:
-    """Close a requested refund by hand, for instance because the money went back another way."""
+    """Close a requested refund by hand, for instance because the money went back another way.
+
+    So much of the payment counts as returned: it is not requested again.
+    """
     return await ask(CloseRefund(refund_id=refund_id, reason=body.reason))
 
 

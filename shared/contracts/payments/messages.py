@@ -137,7 +137,10 @@ class GetRefund(Query[Refund]):
 
 
 class CloseRefund(Command[Refund]):
-    """Close a requested refund by hand, for instance because the money went back another way."""
+    """Close a requested refund by hand, for instance because the money went back another way.
+
+    So much of the payment counts as returned: it is not requested again.
+    """
 
     refund_id: UUID
     reason: Reason
