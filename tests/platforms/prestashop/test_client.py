@@ -168,6 +168,8 @@ def test_error_without_a_number_is_an_error() -> None:
         b"<prestashop><order/></prestashop>",
         b"<!DOCTYPE p [<!ENTITY x 'y'>]><prestashop><product/></prestashop>",
         b"\xff\xfe",
+        '<?xml version="1.0" encoding="utf-16"?><prestashop><product/></prestashop>'.encode("utf-16"),
+        "<!DOCTYPE p [<!ENTITY x 'y'>]><prestashop><product>&x;</product></prestashop>".encode("utf-16-le"),
     ],
 )
 def test_what_is_no_record_is_not_understood(body: bytes) -> None:

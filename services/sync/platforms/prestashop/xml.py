@@ -1,5 +1,6 @@
 """XML as PrestaShop takes and gives it: `<prestashop><product>…</product></prestashop>`. Nothing in it is expanded."""
 
+import codecs
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from services.sync.errors import AnswerNotUnderstood
 Element = ElementTree.Element
 # What may not stand in XML 1.0 at all (https://www.w3.org/TR/xml/#charsets).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_ASCII = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _HREF = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -69,7 +71,12 @@ def encoded(root: Element) -> bytes:
 
 
 def parsed(body: bytes) -> Element:
-    """The root of an answer. Raises AnswerNotUnderstood, also for one that declares a document type."""
+    """The root of an answer. Raises AnswerNotUnderstood, also for one that declares a document type.
+
+    It is to be in a code that has ASCII in it as it is, so that a declaration is seen: UTF-16 and UTF-32 are refused.
+    """
+    if body.startswith(_NOT_ASCII) or b"\0" in body:
+        raise AnswerNotUnderstood("The shop's XML is in UTF-16 or has zero bytes in it; it is to be UTF-8.")
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
         raise AnswerNotUnderstood("The shop's XML declares a document type; none is read.")
     try:
