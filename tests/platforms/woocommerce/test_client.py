@@ -144,6 +144,18 @@ async def test_errors_are_told_apart(status: int, body: Any, error: type[Excepti
         await client(Told(answer(body, status))).list_rows("products", {})
 
 
+async def test_address_that_a_site_moved_to_is_told_without_what_a_request_was_signed_with() -> None:
+    http = Told()
+
+    async def moved(_: str, path: str, **__: Any) -> Answer:
+        return answer(b"", 301, location=f"https://shop.example{path}")
+
+    http.send = moved  # type: ignore[method-assign]
+    with pytest.raises(PlatformRefused) as raised:
+        await client(http, "http://shop.example").list_rows("products", {"search": "x"})
+    assert raised.value.detail == "The site is at another address: https://shop.example/wp-json/wc/v3/products"
+
+
 async def test_error_is_given_in_its_own_words_with_its_parameters() -> None:
     said = {
         "code": "rest_invalid_param",

@@ -188,7 +188,9 @@ def words(error: Mapping[str, Any]) -> str:
 def _checked(answer: Answer) -> Answer:
     """The same answer if it is a good one; what WordPress says with a code is told apart from what others say."""
     if 300 <= answer.status < 400:
-        raise PlatformRefused(f"The site is at another address: {answer.headers.get('location', '')[:200]}")
+        # Over plain http the query that comes back has the signature in it.
+        address = answer.headers.get("location", "").partition("?")[0]
+        raise PlatformRefused(f"The site is at another address: {address[:200]}")
     if answer.status < 400:
         return answer
     found = answer.document
