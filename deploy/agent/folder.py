@@ -9,6 +9,7 @@ Whoever writes these files writes another one and renames it: a file is read whe
 
 import asyncio
 import csv
+import io
 import os
 import sqlite3
 import time
@@ -32,7 +33,8 @@ from shared.imports.tables import TableLayout
 
 T = TypeVar("T")
 _READ = ("products", "stock", "orders")
-_PART = ".part"
+# Nobody else's: whoever writes these files may call its own unfinished one `stock.csv.part`.
+_UNFINISHED = ".crossdock-{}.part"
 _SETTLED_SECONDS = 1.0
 _MOST_LOOKS = 30
 
@@ -175,7 +177,7 @@ class FolderSource(Source):
             _lay(path, table.content())
             if _mark(path) != mark:
                 raise NotNow("'stock.csv' was written to meanwhile.", FIRST_RETRY_SECONDS)
-            os.replace(path.with_name(path.name + _PART), path)
+            os.replace(_unfinished(path), path)
             memory.note(key, item["id"])
         return {"outcome": "ok", "id": item["id"]}
 
@@ -183,7 +185,7 @@ class FolderSource(Source):
         """A file of its own: laid beside, noted, then given its name, so that it is there once whatever is killed."""
         key = item["operation_key"]
         path = self._path / "out" / f"shipment{outbox.shipment_named(key)[len('-shipment') :]}"
-        part = path.with_name(path.name + _PART)
+        part = _unfinished(path)
         with Memory(self._path).alone() as memory:
             if memory.id_of(key) is None:
                 if not self._has_order(item["order_id"]):
@@ -242,23 +244,25 @@ class _Table:
     def put(self, row: list[str], quantity: int) -> None:
         row[self._index["quantity"]] = str(quantity)
 
-    def content(self) -> Callable[[Path], None]:
-        def write(path: Path) -> None:
-            with path.open("w", encoding=self._source.encoding, newline="") as text:
-                csv.writer(text, delimiter=self._source.delimiter, lineterminator=self._ending).writerows(self._rows)
-
-        return write
+    def content(self) -> bytes:
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=self._source.delimiter, lineterminator=self._ending).writerows(self._rows)
+        return text.getvalue().encode(self._source.encoding)
 
 
-def _lay(path: Path, content: bytes | Callable[[Path], None]) -> None:
-    """Beside a file, whole and on the disk, what is to be it."""
-    part = path.with_name(path.name + _PART)
-    if isinstance(content, bytes):
-        part.write_bytes(content)
-    else:
-        content(part)
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
+def _unfinished(path: Path) -> Path:
+    return path.with_name(_UNFINISHED.format(path.name))
+
+
+def _lay(path: Path, content: bytes) -> None:
+    """Beside a file, whole and on the disk, what is to be it. Whoever lays is alone: what lies there was left by one
+    that was killed."""
+    part = _unfinished(path)
+    part.unlink(missing_ok=True)
+    with part.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _mark(path: Path) -> tuple[int, int, int]:

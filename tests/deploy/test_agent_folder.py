@@ -188,7 +188,7 @@ async def test_whoever_writes_to_the_stock_file_meanwhile_is_not_written_over(
 ) -> None:
     real = module._lay
 
-    def late(path: Path, content: Any) -> None:
+    def late(path: Path, content: bytes) -> None:
         real(path, content)
         lay(place / "stock.csv", "sku,quantity\nSCARF-1,4\n")
 
@@ -198,6 +198,16 @@ async def test_whoever_writes_to_the_stock_file_meanwhile_is_not_written_over(
     monkeypatch.undo()
     assert (place / "stock.csv").read_text() == "sku,quantity\nSCARF-1,4\n"
     assert (await source.write("stock", stock(3, 5)))["outcome"] == "stale"
+
+
+async def test_an_unfinished_file_of_somebody_else_is_left_alone(source: FolderSource, place: Path) -> None:
+    """Whoever renames `stock.csv.part` has it open while we write, and an agent that was killed has left its own."""
+    theirs = place / "stock.csv.part"
+    theirs.write_text("sku,quantity\nSCARF-1,")
+    (place / ".crossdock-stock.csv.part").write_text("left by one that was killed")
+    assert (await source.write("stock", stock(3, 5)))["outcome"] == "ok"
+    assert theirs.read_text() == "sku,quantity\nSCARF-1,"
+    assert not (place / ".crossdock-stock.csv.part").exists()
 
 
 async def test_a_shipment_is_one_file_however_often_it_is_tried(source: FolderSource, place: Path) -> None:
