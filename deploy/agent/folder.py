@@ -32,6 +32,8 @@ from shared.impex.source import CsvSource
 from shared.imports.tables import TableLayout
 
 T = TypeVar("T")
+# When it was written to, in nanoseconds, its size and its number on the disk.
+_Mark = tuple[int, int, int]
 _READ = ("products", "stock", "orders")
 # Nobody else's: whoever writes these files may call its own unfinished one `stock.csv.part`.
 _UNFINISHED = ".crossdock-{}.part"
@@ -45,7 +47,7 @@ class _Open:
 
     name: str
     reading: Reading
-    mark: tuple[int, int, int]
+    mark: _Mark
 
 
 class FolderSource(Source):
@@ -58,6 +60,8 @@ class FolderSource(Source):
         self._path = path
         self._settings = records.rules(currency, location)
         self._open: _Open | None = None
+        # The stock file as it was written here: whole, so that the next write does not wait for it to settle.
+        self._laid: _Mark | None = None
 
     async def hello(self) -> Item:
         return await self._apart(self._hello)
@@ -141,16 +145,21 @@ class FolderSource(Source):
         return max(seen.st_mtime, seen.st_ctime)
 
     def _opened(self, name: str) -> Reading:
-        """The file as it is when nobody has written to it for a second. Raises NotNow."""
+        """Raises NotNow, Refused."""
+        return self._settled(name, lambda path, mark: records.opened(path, name, self._settings, mark[0]))[0]
+
+    def _settled(self, name: str, read: Callable[[Path, _Mark], T]) -> tuple[T, _Mark]:
+        """What is read of a file, and its mark, when nobody else has written to it for a second. Raises NotNow."""
+        path = self._file(name)
         for _ in range(_MOST_LOOKS):
-            before = self._file(name).stat()
-            age = time.time() - before.st_mtime
-            if 0 <= age < _SETTLED_SECONDS:
+            mark = _mark(path)
+            age = time.time() - mark[0] / 1e9
+            if mark != self._laid and 0 <= age < _SETTLED_SECONDS:
                 time.sleep(_SETTLED_SECONDS - age)
                 continue
-            found = records.opened(self._file(name), name, self._settings, before.st_mtime_ns)
-            if _mark(self._file(name)) == (before.st_mtime_ns, before.st_size, before.st_ino):
-                return found
+            found = read(path, mark)
+            if _mark(path) == mark:
+                return found, mark
         raise NotNow(f"'{name}.csv' is written to all the time.", FIRST_RETRY_SECONDS)
 
     # --- writing
@@ -163,8 +172,7 @@ class FolderSource(Source):
         with Memory(self._path).alone() as memory:
             if (known := memory.id_of(key)) is not None:
                 return {"outcome": "ok", "id": known}
-            mark = _mark(path)
-            table = _Table.read(path)
+            table, mark = self._settled("stock", lambda path, _: _Table.read(path))
             row = table.find(item["sku"], item["location"], self._settings.location)
             if row is None:
                 return person(f"'stock.csv' has no row of {item['sku']} at {item['location']}.")
@@ -178,6 +186,7 @@ class FolderSource(Source):
             if _mark(path) != mark:
                 raise NotNow("'stock.csv' was written to meanwhile.", FIRST_RETRY_SECONDS)
             os.replace(_unfinished(path), path)
+            self._laid = _mark(path)
             memory.note(key, item["id"])
         return {"outcome": "ok", "id": item["id"]}
 
@@ -265,7 +274,7 @@ def _lay(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _mark(path: Path) -> tuple[int, int, int]:
+def _mark(path: Path) -> _Mark:
     """Different once somebody has written to a file, or given its name to another."""
     seen = path.stat()
     return seen.st_mtime_ns, seen.st_size, seen.st_ino

@@ -200,6 +200,27 @@ async def test_whoever_writes_to_the_stock_file_meanwhile_is_not_written_over(
     assert (await source.write("stock", stock(3, 5)))["outcome"] == "stale"
 
 
+async def test_stock_that_is_being_written_in_place_is_waited_for_and_then_written_whole(
+    source: FolderSource, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a table is not taken for all of it; what was written here itself is not waited for."""
+    waits: list[float] = []
+
+    def finish(seconds: float) -> None:
+        waits.append(seconds)
+        with (place / "stock.csv").open("a") as file:
+            file.write("SCARF-2,6,main\n")
+        os.utime(place / "stock.csv", (1_700_000_000, 1_700_000_000))
+
+    monkeypatch.setattr(module.time, "sleep", finish)
+    (place / "stock.csv").write_text("sku,quantity,location\nSCARF-1,5,main\n")
+    for quantity in (4, 3):
+        assert (await source.write("stock", stock(quantity, None, key=f"k{quantity}")))["outcome"] == "ok"
+    assert (place / "stock.csv").read_text() == "sku,quantity,location\nSCARF-1,3,main\nSCARF-2,6,main\n"
+    assert len(waits) == 1
+    assert 0 < waits[0] <= 1
+
+
 async def test_an_unfinished_file_of_somebody_else_is_left_alone(source: FolderSource, place: Path) -> None:
     """Whoever renames `stock.csv.part` has it open while we write, and an agent that was killed has left its own."""
     theirs = place / "stock.csv.part"
