@@ -120,12 +120,14 @@ class Connected(Merchant):
         await uow.commit()
 
     async def heard_all(self) -> None:
-        """Every event of this merchant has reached its listeners."""
+        """Every event of this merchant has reached its listeners, and no task is due."""
         for service in ("catalog", "inventory", "orders", "sync"):
 
             async def is_done(service: str = service) -> bool:
                 uow = self.process.surroundings.unit_of_work(service, self.inside(service))
-                left = await uow.fetchval("SELECT (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM tasks)")
+                left = await uow.fetchval(
+                    "SELECT (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM tasks WHERE due_at <= now())"
+                )
                 await uow.rollback()
                 return not left
 

@@ -11,7 +11,9 @@ from shared.contracts.orders.imported import (
     ImportOrders,
     KeepOrderConnection,
     ListImportedOrders,
+    ListMissingStock,
     ListOrderConnections,
+    MissingStocks,
     OrderConnectionSettings,
     OrderReceipts,
     RetryImportedOrder,
@@ -69,3 +71,8 @@ async def retry_imported_order(message: RetryImportedOrder, uow: UnitOfWork) -> 
 @answers(GiveUpImportedOrder, scope="orders:write")
 async def give_up_imported_order(message: GiveUpImportedOrder, uow: UnitOfWork) -> ImportedOrder:
     return await connections.give_up(uow, message.imported_order_id, message.reason)
+
+
+@answers(ListMissingStock, internal=True)
+async def list_missing_stock(message: ListMissingStock, uow: UnitOfWork) -> MissingStocks:
+    return await connections.list_missing_stock(uow, message.connection_id)

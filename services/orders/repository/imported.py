@@ -234,3 +234,15 @@ async def mark_order(uow: UnitOfWork, order_id: UUID, row: asyncpg.Record) -> No
         row["external_id"],
         row["number"],
     )
+
+
+async def list_missing(uow: UnitOfWork, connection_id: UUID, most: int) -> list[asyncpg.Record]:
+    """`sku`, `orders` and `waiting` units of the orders that are on hold for want of stock, the most first."""
+    return await uow.fetch(
+        "SELECT l.sku, count(*) AS orders, sum(l.quantity - l.cancelled - l.shipped)::integer AS waiting"
+        " FROM orders o JOIN order_lines l ON l.order_id = o.id WHERE o.connection_id = $1 AND o.status = 'on_hold'"
+        " AND o.hold_cause = 'stock' AND l.quantity > l.cancelled + l.shipped"
+        " GROUP BY l.sku ORDER BY waiting DESC, l.sku LIMIT $2",
+        connection_id,
+        most,
+    )

@@ -21,10 +21,13 @@ from services.orders.use_cases import absorbing
 from services.orders.use_cases.absorbing import TAKE
 from shared.bus.envelope import ShopNotFound
 from shared.contracts.base import Page
+from shared.contracts.inventory.messages import GetAvailability
 from shared.contracts.orders.imported import (
     ImportedOrder,
     ImportOrders,
     ListImportedOrders,
+    MissingStock,
+    MissingStocks,
     OrderConnectionChange,
     OrderConnectionDraft,
     OrderConnectionSettings,
@@ -38,6 +41,7 @@ from shared.pagination import cursor_for, cursor_id, cursor_time, cursor_values
 from shared.unit_of_work import UnitOfWork
 
 _AT_ONCE: Iterator[None] = repeat(None)
+_MISSING_AT_ONCE = 1000
 
 
 async def create(uow: UnitOfWork, draft: OrderConnectionDraft) -> OrderConnectionSettings:
@@ -206,3 +210,19 @@ async def _waiting(uow: UnitOfWork, imported_order_id: UUID) -> asyncpg.Record:
 
 def shape(row: asyncpg.Record) -> ImportedOrder:
     return ImportedOrder(**{name: row[name] for name in ImportedOrder.model_fields})
+
+
+async def list_missing_stock(uow: UnitOfWork, connection_id: UUID) -> MissingStocks:
+    """What the connection's orders on hold wait for, and how much of it can be had. Raises OrderConnectionNotFound."""
+    async with uow.beforehand() as earlier:
+        connection = await imported.get_connection(earlier, connection_id)
+        rows = await imported.list_missing(earlier, connection_id, _MISSING_AT_ONCE)
+    if not rows:
+        return MissingStocks(items=[])
+    asked = GetAvailability(shop_id=connection["shop_id"], skus=[row["sku"] for row in rows])
+    there = {each.sku: each.available_quantity for each in (await uow.ask(asked)).items}
+    return MissingStocks(items=[_missing(row, there.get(row["sku"], 0)) for row in rows])
+
+
+def _missing(row: asyncpg.Record, available: int) -> MissingStock:
+    return MissingStock(**row, available=available, lacking=max(row["waiting"] - available, 0))

@@ -11,6 +11,7 @@ from services.sync.budget import Budgets
 from services.sync.models import colour_of, execution_state
 from services.sync.repository import connections, stats
 from shared import clock
+from shared.contracts.orders.imported import ListMissingStock
 from shared.contracts.sync.shapes import ChangeState, Colour, Direction
 from shared.contracts.sync.upkeep import ChangeCount, ConnectionStats, FeedStanding, ListingCount, RequestBudget
 from shared.contracts.sync.work import Clock
@@ -22,6 +23,7 @@ async def tell(uow: UnitOfWork, connection_id: UUID) -> ConnectionStats:
     async with uow.beforehand() as earlier:
         await connections.get(earlier, connection_id)
     budget = await _budget(uow.resident(Budgets), connection_id)
+    oversold = (await uow.ask(ListMissingStock(connection_id=connection_id))).items
     connection = await connections.get(uow, connection_id)
     return ConnectionStats(
         listings=[ListingCount(**dict(row)) for row in await stats.count_listings(uow, connection_id)],
@@ -30,6 +32,7 @@ async def tell(uow: UnitOfWork, connection_id: UUID) -> ConnectionStats:
         clocks=[Clock(**dict(row)) for row in await connections.list_clocks(uow, connection_id)],
         feeds=[_feed(row, is_paused=connection["is_paused"]) for row in await stats.list_feeds(uow, connection_id)],
         budget=budget,
+        oversold=oversold,
     )
 
 

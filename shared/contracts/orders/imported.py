@@ -242,3 +242,31 @@ class GiveUpImportedOrder(Command[ImportedOrder]):
 
     imported_order_id: UUID
     reason: Reason
+
+
+class MissingStock(Shape):
+    """Units of a SKU that a connection's orders wait for, in so many orders; `lacking` of them are not to be had now.
+
+    They were sold over there while here, or on another platform, the last ones went.
+    """
+
+    sku: str
+    orders: int
+    waiting: int
+    available: int
+    lacking: int
+
+
+class MissingStocks(Shape):
+    """The thousand SKUs that most units are waited for of, the most first."""
+
+    items: list[MissingStock]
+
+
+class ListMissingStock(Query[MissingStocks]):
+    """What the orders of a connection that are on hold for want of stock wait for. Internal: sync tells it.
+
+    Raises order_connection_not_found.
+    """
+
+    connection_id: UUID

@@ -5,6 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from shared.contracts.base import Command, Query, Shape
+from shared.contracts.orders.imported import MissingStock
 from shared.contracts.platform.shapes import Job
 from shared.contracts.sync.shapes import ChangeState, Colour, Direction, Entity, ExecutionState, FeedKind
 from shared.contracts.sync.work import Clock
@@ -63,7 +64,10 @@ class RequestBudget(Shape):
 
 
 class ConnectionStats(Shape):
-    """How a connection stands. `issues` are open ones by class; no `budget`: nothing was asked within the hour."""
+    """How a connection stands. `issues` are open ones by class; no `budget`: nothing was asked within the hour.
+
+    `oversold` is what its orders wait for that was sold over there and is not here: of each SKU how much.
+    """
 
     listings: list[ListingCount]
     changes: list[ChangeCount]
@@ -71,6 +75,7 @@ class ConnectionStats(Shape):
     clocks: list[Clock]
     feeds: list[FeedStanding]
     budget: RequestBudget | None
+    oversold: list[MissingStock]
 
 
 class GetConnectionStats(Query[ConnectionStats]):
