@@ -90,7 +90,7 @@ class Doors(Saving):
             ("GET", f"{v3}/orders", lambda request, _: listing(request, self.orders.values())),
             ("GET", f"{v3}/orders/{_ID}", lambda request, _, id_: trimmed(request, self._order(id_))),
             ("PUT", f"{v3}/orders/{_ID}", self._put_order),
-            ("GET", f"{v3}/orders/{_ID}/refunds", lambda _, __, id_: self.refunds.get(self._order(id_)["id"], [])),
+            ("GET", f"{v3}/orders/{_ID}/refunds", self._list_refunds),
             ("GET", f"{v3}/orders/{_ID}/notes", lambda _, __, id_: self.notes.get(self._order(id_)["id"], [])),
             ("POST", f"{v3}/orders/{_ID}/notes", self._create_note),
         ]
@@ -259,6 +259,9 @@ class Doors(Saving):
             node["date_modified"] = node["date_modified_gmt"] = self.now()
         self._note("order", node, body, _differ(before, node))
         return trimmed(request, node)
+
+    def _list_refunds(self, request: Request, _: Any, order_id: int) -> JSONResponse:
+        return listing(request, self.refunds.get(self._order(order_id)["id"], ()))
 
     def _create_note(self, _: Request, body: JsonObject, order_id: int) -> JSONResponse:
         self._order(order_id)

@@ -104,11 +104,14 @@ async def test_more_than_was_sold_is_for_a_person(woo: WooShop) -> None:
     assert len(woo.notes[5001]) == 1
 
 
-async def test_units_that_were_given_back_are_not_left_to_ship(woo: WooShop) -> None:
-    node = sold(woo)
-    node["refunds"] = [{"id": 9, "reason": "", "total": "-19.99"}]
+@pytest.mark.parametrize("refunds", [1, 11])
+async def test_units_that_were_given_back_are_not_left_to_ship(woo: WooShop, refunds: int) -> None:
+    """Refunds are a list by pages, of ten where nobody asks for more."""
+    node = sold(woo, quantity=refunds + 2)
+    node["refunds"] = [{"id": each, "reason": "", "total": "-19.99"} for each in range(1, refunds + 1)]
     of = {"key": "_refunded_item_id", "value": str(node["line_items"][0]["id"])}
-    woo.refunds[5001] = [{"id": 9, "line_items": [{"id": 10, "quantity": -1, "meta_data": [of]}]}]
+    back = {"id": 10, "quantity": -1, "meta_data": [of]}
+    woo.refunds[5001] = [{"id": each, "line_items": [back]} for each in range(1, refunds + 1)]
     (written,) = await told(woo, shipment("k1", 2, "A"))
     assert (written.outcome, node["status"]) == ("ok", "completed")
 

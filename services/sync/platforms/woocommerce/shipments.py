@@ -17,6 +17,7 @@ from services.sync.errors import PlatformRefused
 from services.sync.platforms.base import ShipmentWrite, Written
 from services.sync.platforms.woocommerce.client import Refused
 from services.sync.platforms.woocommerce.orders import line_sku, quantity_of
+from services.sync.platforms.woocommerce.paging import all_rows
 from services.sync.platforms.woocommerce.reading import AT_ONCE, Reader
 from services.sync.platforms.writing import settle
 
@@ -77,7 +78,8 @@ class Shipper:
     async def _left(self, order: JsonObject, shipped: Sequence[JsonObject]) -> Counter[str]:
         """What was sold and is neither given back nor gone, by SKU."""
         back: Counter[int] = Counter()
-        refunds = await self._client.get(f"orders/{order['id']}/refunds") if order["refunds"] else ()
+        fields, path = {"_fields": "id,line_items"}, f"orders/{order['id']}/refunds"
+        refunds = await all_rows(self._client, path, fields) if order["refunds"] else ()
         for line in (line for refund in refunds for line in refund["line_items"]):
             of = next((each["value"] for each in line["meta_data"] if each["key"] == "_refunded_item_id"), 0)
             back[int(of)] += abs(int(line["quantity"]))
