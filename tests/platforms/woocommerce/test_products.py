@@ -93,6 +93,18 @@ async def test_variants_of_a_variable_product_are_changed_and_made_each_by_itsel
     assert (woo.variations[70]["regular_price"], woo.variations[71]["regular_price"]) == ("9.50", "9.00")
 
 
+async def test_variation_of_an_earlier_try_is_changed_where_it_differs_from_what_is_to_be_made(woo: WooShop) -> None:
+    """It is known by its SKU alone: made by hand, or before an answer was lost and our price changed."""
+    woo.put_product("1", product(1, options=["Size"])[1], SIZES)
+    woo.put_product(*product(2))
+    again = VariantWrite(None, "MITTEN-M", {"options": {"Size": "M"}, "price": euros(950)})
+    first, second = await wrote(
+        woo, ProductWrite("k1", "1", {}, variants=[again]), ProductWrite("k2", "2", {"title": "New"})
+    )
+    assert (first.parts[0].outcome, first.parts[0].external_id, second.outcome) == ("ok", "71", "ok")
+    assert (woo.variations[71]["regular_price"], len(woo.variations)) == ("9.50", 2)
+
+
 async def test_second_variant_of_a_simple_product_is_for_a_person(woo: WooShop) -> None:
     put_products(woo, 1)
     written = await changed(woo, {}, variants=[VariantWrite(None, "SCARF-1-L", {"options": {"Size": "L"}})])

@@ -166,7 +166,7 @@ class ProductWriter:
             for kind, waiting in (("update", plan.parts.to_update), ("create", plan.parts.to_create))
             if waiting
         ]
-        sent = [Batch(plan.path, kind, _items(plan, kind, waiting)) for plan, kind, waiting in batches]
+        sent = [Batch(plan.path, kind, list(waiting.values())) for plan, kind, waiting in batches]
         for (plan, _, waiting), of in zip(batches, await send(self._client, sent), strict=True):
             for index, answer in zip(waiting, of, strict=True):
                 write = plan.write.variants[index]
@@ -224,9 +224,3 @@ def _beside(chosen: Sequence[JsonObject], there: Sequence[JsonObject], may_leave
     """The whole list of a product's terms: those that nobody knew of stay."""
     ids = [each["id"] for each in chosen] + ([] if may_leave else [each["id"] for each in there])
     return [{"id": each} for each in dict.fromkeys(ids)]
-
-
-def _items(plan: Plan, kind: str, waiting: Mapping[int, JsonObject]) -> list[JsonObject]:
-    if kind == "create":
-        return list(waiting.values())
-    return [{"id": int(str(plan.write.variants[index].external_id)), **item} for index, item in waiting.items()]

@@ -14,7 +14,10 @@ JsonObject = dict[str, Any]
 
 @dataclass
 class Parts:
-    """What came of a product's variants so far, and what is still to be done, by their places in the write."""
+    """What came of a product's variants so far, and what is still to be done, by their places in the write.
+
+    What is to be changed has the id that it was found under, which is the simple product's own.
+    """
 
     done: dict[int, Written] = field(default_factory=dict)
     to_update: dict[int, JsonObject] = field(default_factory=dict)
@@ -93,7 +96,8 @@ def _plan_change(parts: Parts, index: int, write: VariantWrite, node: JsonObject
     else:
         options = compared.changed.get("options")
         attributes = {"attributes": mapping.chosen_options(options, node["attributes"])} if options else {}
-        parts.to_update[index] = {**mapping.variant_input(compared.changed, node, shop), **attributes}
+        changed = mapping.variant_input(compared.changed, node, shop)
+        parts.to_update[index] = {"id": node["id"], **changed, **attributes}
 
 
 def _changeable(record: Record) -> Fields:
