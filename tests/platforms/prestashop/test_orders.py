@@ -62,6 +62,24 @@ async def test_sums_add_up_with_discount_shipping_wrapping_and_rounding(prestash
     }
 
 
+@pytest.mark.parametrize(
+    ("round_type", "total", "unit", "off"), [("1", 45880, 2294, 0), ("2", 45888, 2295, 12), ("3", 45888, 2295, 12)]
+)
+async def test_prices_are_rounded_where_the_shop_rounds_them(
+    prestashop: PrestaShop, round_type: str, total: int, unit: int, off: int
+) -> None:
+    """20 pieces at 22.944: by pieces 458.80, by lines and as a whole 458.88."""
+    prestashop.put_order(order(501, quantity=20))
+    paid = f"{total / 100:.6f}"
+    row(prestashop).update(round_type=round_type, total_paid_tax_incl=paid, total_paid_tax_excl=paid)
+    row(prestashop)["order_rows"][0]["unit_price_tax_incl"] = "22.944000"
+    taken = await read(prestashop)
+    (line,) = taken.lines
+    assert (line.unit_price.amount, [each.amount.amount for each in line.discounts]) == (unit, [off] if off else [])
+    assert (taken.total.amount, taken.discounts, taken.taxes) == (total, [], [])
+    assert 20 * unit - off == total
+
+
 async def test_totals_that_differ_are_given_as_they_are(prestashop: PrestaShop) -> None:
     prestashop.put_order(order(501))
     row(prestashop)["total_paid_tax_incl"] = "99.000000"

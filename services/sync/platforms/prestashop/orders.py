@@ -1,8 +1,9 @@
 """PrestaShop's orders in the words of `shared.contracts.orders.imported.RemoteOrder`. Pure functions.
 
-Prices are the buyer's, with tax. What an order comes to is its `total_paid_tax_incl`; where lines, discounts, shipping
-and wrapping do not add up to that by more than what rounding can do, they are given as they are, and whoever takes the
-order says that its totals differ.
+Prices are the buyer's, with tax, and not rounded. What a line comes to is divided by its quantity, rounded up, and what
+that is too much is taken off again by name. What an order comes to is its `total_paid_tax_incl`; where lines,
+discounts, shipping and wrapping do not add up to that by more than what rounding can do, they are given as they are,
+and whoever takes the order says that its totals differ.
 """
 
 import re
@@ -24,6 +25,8 @@ CUSTOMER = "[id,email,firstname,lastname]"
 # What stands where an order says nothing: goods that are downloaded have no address.
 NO_LINE, NO_COUNTRY, NO_EMAIL_DOMAIN = "-", "ZZ", "no-email.invalid"
 MOST_LINES = 1000
+# Where the shop rounds each piece, and not each line or the whole (`Order::ROUND_ITEM`).
+_ROUNDS_PIECES = "1"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -96,10 +99,10 @@ def _sums(row: JsonObject, rows: list[JsonObject], currency: str) -> Fields:
     def money(number: int) -> JsonObject:
         return {"amount": number, "currency": currency}
 
-    lines = [_line(line, currency) for line in rows]
+    lines = [_line(line, currency, by_piece=key(row.get("round_type")) == _ROUNDS_PIECES) for line in rows]
     total, off, shipping = amount("total_paid_tax_incl"), amount("total_discounts_tax_incl"), _shipping(row, currency)
     wrapping = amount("total_wrapping_tax_incl")
-    missing = total + off - wrapping - sum(line["quantity"] * line["unit_price"]["amount"] for line in lines)
+    missing = total + off - wrapping - sum(map(_comes_to, lines))
     missing -= shipping["price"]["amount"] if shipping else 0
     rounding = missing if abs(missing) <= 2 * len(lines) + 2 else 0
     tax = total - amount("total_paid_tax_excl")
@@ -121,16 +124,24 @@ def _sums(row: JsonObject, rows: list[JsonObject], currency: str) -> Fields:
     }
 
 
-def _line(line: JsonObject, currency: str) -> JsonObject:
-    price = minor(decimal(line.get("unit_price_tax_incl")), currency)
+def _line(line: JsonObject, currency: str, *, by_piece: bool) -> JsonObject:
+    price, quantity = decimal(line.get("unit_price_tax_incl")), whole(line.get("product_quantity"))
+    sold = quantity * minor(price, currency) if by_piece else minor(quantity * price, currency)
+    unit = -(-sold // quantity)
+    over = unit * quantity - sold
     return {
         "sku": line_sku(line),
-        "quantity": whole(line.get("product_quantity")),
-        "unit_price": {"amount": price, "currency": currency},
+        "quantity": quantity,
+        "unit_price": {"amount": unit, "currency": currency},
         "title": _text(line.get("product_name"), 500) or None,
-        "discounts": [],
+        "discounts": [{"name": "Rounding", "amount": {"amount": over, "currency": currency}}] if over else [],
         "taxes": [],
     }
+
+
+def _comes_to(line: JsonObject) -> int:
+    off = sum(int(each["amount"]["amount"]) for each in line["discounts"])
+    return int(line["quantity"] * line["unit_price"]["amount"]) - off
 
 
 def _shipping(row: JsonObject, currency: str) -> JsonObject | None:
