@@ -54,6 +54,19 @@ async def test_single_variant_is_a_product_by_itself(magento: MagentoShop) -> No
     assert (part.fields["price"], part.fields["weight_grams"], part.fields["barcode"]) == (EUR, 120, "4006381333931")
 
 
+async def test_what_was_made_is_counted_in_every_source_and_levels_that_are_there_stay(magento: MagentoShop) -> None:
+    magento.state.sources = {"default": "Default Source", "main": "Main"}
+    await write(magento, single())
+    magento.put_stock("ONE", "main", 7)
+    del magento.state.levels["default", "one"]
+    (again,) = await write(magento, single())
+    assert again.outcome == "ok"
+    assert {key: level["quantity"] for key, level in magento.state.levels.items()} == {
+        ("default", "one"): 0,
+        ("main", "one"): 7,
+    }
+
+
 async def test_what_was_made_is_counted_and_has_nothing_yet(magento: MagentoShop) -> None:
     await write(magento, single(), family("Red", "Blue", key="k2", handle="other"))
     async with session_with(magento) as session:

@@ -28,6 +28,7 @@ from services.sync.platforms.magento.mapping import (
 from services.sync.platforms.magento.payloads import Payloads, is_foreign
 from services.sync.platforms.magento.reading import LEVELS, Reader
 from services.sync.platforms.magento.shop import DEFAULT_SET, Attribute, links
+from services.sync.platforms.magento.stock import MOST_IN_BODY
 from services.sync.platforms.writing import failed
 
 Axes = Sequence[tuple[str, Attribute]]
@@ -179,19 +180,17 @@ class Creator:
         return made
 
     async def _have_levels(self, skus: Sequence[str]) -> None:
-        """Have each SKU counted somewhere, of which there are none yet: a level that there is not can not be set."""
+        """Have each SKU counted in each source in use that has no level of it: one that there is not is never read."""
         sources = [source.code for source in await self._shop.sources()]
-        if not sources:
-            return
-        there = {sku for _, sku in await self._reader.levels((source, sku) for source in sources for sku in skus)}
-        first = "default" if "default" in sources else sources[0]
+        wanted = [(source, sku) for sku in skus for source in sources]
+        there = await self._reader.levels(wanted) if wanted else {}
         rows = [
-            {"sku": sku, "source_code": first, "quantity": 0, "status": OUT_OF_STOCK}
-            for sku in skus
-            if sku.lower() not in there
+            {"sku": sku, "source_code": source, "quantity": 0, "status": OUT_OF_STOCK}
+            for source, sku in wanted
+            if (source, sku.lower()) not in there
         ]
-        if rows:
-            await self._client.post(LEVELS, {"sourceItems": rows})
+        for start in range(0, len(rows), MOST_IN_BODY):
+            await self._client.post(LEVELS, {"sourceItems": rows[start : start + MOST_IN_BODY]})
 
     async def _made(
         self, write: ProductWrite, entity: JsonObject, members: Sequence[JsonObject], refused: Mapping[int, Written]
