@@ -43,6 +43,21 @@ async def test_order_holds_its_goods_back_until_they_ship(magento: MagentoShop) 
     assert await quantities(magento) == {"main/scarf-1": 5}, "that it has left changes nothing of what can be sold"
 
 
+async def test_order_that_is_not_paid_sells_nothing_twice(magento: MagentoShop) -> None:
+    """It is not taken here: 10 are there, 3 wait for money, one is sold elsewhere, and 6 are free in Magento."""
+    put_products(magento, 1)
+    magento.put_stock("SCARF-1", "main", 10)
+    waits = order(5001, status="pending", quantity=3)
+    magento.take_order(waits | {"is_paid": False})
+    assert await quantities(magento) == {"main/scarf-1": 10}
+    async with session_with(magento) as session:
+        (written,) = await session.write_stock([StockWrite("k", "main/scarf-1", "SCARF-1", "main", 9, 10)])
+    assert (written.outcome, written.fields) == ("ok", {"quantity": 9})
+    assert magento.stock("SCARF-1", "main") == 9 - 3
+    magento.take_order(waits | {"status": "processing", "is_paid": True})
+    assert await quantities(magento) == {"main/scarf-1": 6}, "once it is paid it is reserved here too"
+
+
 async def test_nothing_that_can_be_sold_leaves_what_is_reserved_in_its_source(magento: MagentoShop) -> None:
     put_products(magento, 1)
     magento.put_stock("SCARF-1", "main", 10)

@@ -50,7 +50,7 @@ def order(node: JsonObject) -> Record:
         "external_id": str(node["entity_id"]),
         "number": _text(node.get("increment_id")) or None,
         "status": _text(node.get("status")) or _text(node.get("state")) or "unknown",
-        "is_paid": _number(node.get("base_total_paid")) >= _number(node["base_grand_total"]),
+        "is_paid": is_paid(node),
         "placed_at": _iso(placed.isoformat()),
         "updated_at": _iso(updated.isoformat()),
         **_Sums(node).fields(),
@@ -58,6 +58,11 @@ def order(node: JsonObject) -> Record:
         "shipping_address": _address(node),
     }
     return Record(str(node["entity_id"]), fields, updated)
+
+
+def is_paid(node: JsonObject) -> bool:
+    """Whether all of it has been paid, whatever its status says. Raises OrderUnreadable."""
+    return _number(node.get("base_total_paid")) >= _number(node["base_grand_total"])
 
 
 def sold_items(node: JsonObject) -> list[JsonObject]:

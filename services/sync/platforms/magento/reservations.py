@@ -3,6 +3,9 @@
 Magento reserves for the whole of a stock and not for a source. Here it is taken from the sources in the order of their
 priority, as Magento ships by itself. Reserved is what of open orders is neither shipped (of what is not shipped:
 invoiced) nor cancelled nor refunded. https://developer.adobe.com/commerce/webapi/rest/inventory/
+
+Only orders that are paid count, because only those are taken here, and have their goods reserved here too. What unpaid
+ones reserve over there stays off what can be sold there: on top of our level it would be sold twice.
 """
 
 from collections import Counter
@@ -16,6 +19,7 @@ from services.sync.platforms.magento.reading import ORDERS, Key, Reader
 
 # States of orders of which something may still ship.
 OPEN = ("new", "pending_payment", "processing", "holded", "payment_review")
+_PAID = "base_grand_total,base_total_paid"
 _ITEM = (
     "item_id,parent_item_id,sku,product_type,is_virtual,qty_ordered,qty_canceled,qty_refunded,qty_shipped,qty_invoiced"
 )
@@ -23,12 +27,12 @@ Reserved = Mapping[Key, int]
 
 
 async def read_reserved(reader: Reader) -> Reserved:
-    """Pieces by source and SKU in lower case. Raises as requests do."""
+    """Pieces that paid orders hold back, by source and SKU in lower case. Raises as requests do."""
     counted: Counter[str] = Counter()
     is_open = [Filter("state", "in", ",".join(OPEN))]
-    async for rows in reader.client.walk(ORDERS, is_open, by="entity_id", fields=f"entity_id,items[{_ITEM}]"):
+    async for rows in reader.client.walk(ORDERS, is_open, by="entity_id", fields=f"entity_id,{_PAID},items[{_ITEM}]"):
         for row in rows:
-            counted += reserved_by(row)
+            counted += reserved_by(row) if orders.is_paid(row) else Counter()
     if not counted:
         return {}
     sources = await reader.shop.priorities()
