@@ -9,6 +9,7 @@ from services.sync.errors import CredentialsRefused, PlatformAway
 from services.sync.platforms.base import Fields, ProductWrite, VariantWrite, Written
 from tests.fakes.platforms import RemoteWrite
 from tests.fakes.woocommerce import WooShop
+from tests.fakes.woocommerce_saving import Refusal
 from tests.platforms.conftest import product, put_products, session_with
 
 pytestmark = pytest.mark.feature("SYN-5", "SYN-7", "SYN-8")
@@ -91,6 +92,62 @@ async def test_variants_of_a_variable_product_are_changed_and_made_each_by_itsel
     # A value that the product did not have would not be offered to a buyer.
     assert woo.products[1]["attributes"][0]["options"] == ["S", "M", "L"]
     assert (woo.variations[70]["regular_price"], woo.variations[71]["regular_price"]) == ("9.50", "9.00")
+
+
+async def test_new_variants_of_one_product_in_writes_of_their_own_can_all_be_chosen(woo: WooShop) -> None:
+    """As the engine makes them. A whole list of values for each would take the other's away again."""
+    woo.put_product("1", product(1, options=["Size"])[1], SIZES)
+    sizes = ("L", "XL")
+    writes = [
+        ProductWrite(
+            f"k{size}",
+            "1",
+            {},
+            variants=[VariantWrite(None, f"M-{size}", {"options": {"Size": size}, "price": euros(1)})],
+        )
+        for size in sizes
+    ]
+    written = await wrote(woo, *writes)
+    assert [(each.outcome, each.parts[0].outcome) for each in written] == [("ok", "ok")] * 2
+    assert woo.products[1]["attributes"][0]["options"] == ["S", "M", "L", "XL"]
+    assert [each["option"] for node in woo.variations_of(1) for each in node["attributes"]] == ["S", "M", "L", "XL"]
+    assert [len(write.content["attributes"]) for write in sent(woo, "product")] == [1]
+
+
+async def test_value_that_a_variation_has_and_its_product_lacks_is_added_with_the_next_change(woo: WooShop) -> None:
+    """Nobody can choose it. `any` is no value, and one that older shops keep as a slug is the same."""
+    woo.put_product("1", product(1, options=["Size"])[1], SIZES)
+    woo.products[1]["attributes"][0]["options"] = ["Extra Small", "M"]
+    woo.create_variation(1, {"sku": "ANY", "attributes": [{"name": "Size", "option": ""}]})
+    woo.create_variation(1, {"sku": "OLD", "attributes": [{"name": "Size", "option": "extra-small"}]})
+    assert (await changed(woo, {"title": "Scarf 1"})).outcome == "unchanged"
+    assert woo.writes == []
+    await changed(woo, {}, variants=[VariantWrite("71", "MITTEN-M", {"price": euros(950)})])
+    assert woo.products[1]["attributes"][0]["options"] == ["Extra Small", "M", "S"]
+    await changed(woo, {}, variants=[VariantWrite("71", "MITTEN-M", {"options": {"Size": "XS"}})])
+    assert woo.products[1]["attributes"][0]["options"] == ["Extra Small", "M", "S", "XS"]
+
+
+async def test_new_variant_is_not_made_where_its_value_is_refused(
+    woo: WooShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woo.put_product("1", product(1, options=["Size"])[1], SIZES)
+    save = woo.save_product
+
+    def saving(node: dict[str, Any], payload: dict[str, Any]) -> None:
+        if "attributes" in payload:
+            raise Refusal(400, "woocommerce_rest_cannot_edit", "Not these attributes.")
+        save(node, payload)
+
+    monkeypatch.setattr(woo, "save_product", saving)
+    variants = [
+        VariantWrite(None, "MITTEN-L", {"options": {"Size": "L"}}),
+        VariantWrite("70", "MITTEN-S", {"price": euros(950)}),
+        VariantWrite("71", "MITTEN-M", {"options": {"Size": "XL"}}),
+    ]
+    written = await changed(woo, {"title": "New"}, variants=variants)
+    assert [part.outcome for part in written.parts] == ["person", "ok", "person"]
+    assert (written.outcome, woo.products[1]["name"], len(woo.variations)) == ("ok", "New", 2)
 
 
 async def test_variation_of_an_earlier_try_is_changed_where_it_differs_from_what_is_to_be_made(woo: WooShop) -> None:

@@ -5,6 +5,7 @@ the shop; times that end with `_gmt` are UTC to the second. Names come back as H
 """
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ _NO_CATEGORY = "uncategorized"
 _STATUSES_THERE = {"active": "publish", "draft": "draft", "paused": "draft", "archived": "draft"}
 _GRAMS = {"kg": Decimal(1000), "g": Decimal(1), "lbs": Decimal("453.59237"), "oz": Decimal("28.349523125")}
 _PLAIN = {"handle": "slug", "title": "name", "description_html": "description"}
+_NOT_WORD = re.compile(r"[\W_]+")
 PRODUCT_FIELDS = frozenset((*_PLAIN, "status", "brand", "tags", "categories", "images"))
 VARIANT_FIELDS = frozenset(
     ("sku", "barcode", "options", "price", "list_price", "weight_grams", "requires_shipping", "taxable")
@@ -265,19 +267,33 @@ def chosen_options(options: Mapping[str, str], attributes: Sequence[JsonObject])
 
 
 def with_values(attributes: Sequence[JsonObject], variants: Sequence[Mapping[str, str]]) -> list[JsonObject] | None:
-    """A product's whole list of attributes with the values that new variants have; None when it has them already."""
+    """A product's whole list of attributes with the values that variants have; None when it has them already."""
     names = ("id", "name", "position", "visible", "variation", "options")
     whole: list[JsonObject] = [
         {name: each[name] for name in names} | {"options": list(each["options"])} for each in attributes
     ]
     has_changed = False
-    for attribute in whole:
+    for attribute in (each for each in whole if each["variation"]):
         for options in variants:
             value = options.get(text(attribute["name"]))
             if value is not None and value not in map(text, attribute["options"]):
                 attribute["options"].append(value)
                 has_changed = True
     return whole if has_changed else None
+
+
+def not_offered(attributes: Sequence[JsonObject], variations: Sequence[JsonObject]) -> list[dict[str, str]]:
+    """Values that variations have and their product's attributes lack, so that no buyer can choose them.
+
+    No value stands for any of them, and older versions kept a value as its slug.
+    """
+    offered = {text(each["name"]): {_slug(text(option)) for option in each["options"]} for each in attributes}
+    chosen = [(text(each["name"]), text(each["option"])) for node in variations for each in node["attributes"]]
+    return [{name: value} for name, value in chosen if value and _slug(value) not in offered.get(name, ())]
+
+
+def _slug(value: str) -> str:
+    return _NOT_WORD.sub("-", value.casefold()).strip("-")
 
 
 def new_attributes(

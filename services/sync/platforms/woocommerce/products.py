@@ -35,6 +35,8 @@ class Plan:
     there: Fields = field(default_factory=dict)
     payload: JsonObject = field(default_factory=dict)
     has_images: bool = False
+    # Values by option that the product has to offer.
+    values: list[Mapping[str, str]] = field(default_factory=list)
 
     @property
     def of_variant(self) -> JsonObject:
@@ -98,11 +100,9 @@ class ProductWriter:
     ) -> Plan:
         plan = Plan(index, write, node, planned(write.variants, node, variations, shop))
         await self._plan_fields(plan, shop)
-        if plan.parts.to_create:
-            options = [variant.fields.get("options") or {} for variant in write.variants]
-            new = [options[each] for each in plan.parts.to_create]
-            attributes = mapping.with_values(node["attributes"], new)
-            plan.payload |= {} if attributes is None else {"attributes": attributes}
+        if mapping.is_variable(node) and (plan.payload or plan.parts.to_update or plan.parts.to_create):
+            new = [write.variants[each].fields.get("options") or {} for each in plan.parts.chosen]
+            plan.values = [*mapping.not_offered(node["attributes"], variations), *new]
         return plan
 
     async def _plan_fields(self, plan: Plan, shop: Shop) -> None:
@@ -143,7 +143,8 @@ class ProductWriter:
     # --- doing it
 
     async def _change(self, plans: Sequence[Plan], shop: Shop) -> None:
-        """Products first, in one batch: values that new variations have must be among their product's."""
+        """Products first, each kind of change in one batch; then variations, whose values are offered by now."""
+        await self._offer(plans)
         changing = [plan for plan in plans if plan.payload or plan.of_variant]
         answers = await self._saved([(plan, {**plan.payload, **plan.of_variant}) for plan in changing])
         refused = []
@@ -172,18 +173,32 @@ class ProductWriter:
                 write = plan.write.variants[index]
                 plan.parts.done[index] = answer if isinstance(answer, Written) else ok(answer, write, shop)
 
+    async def _offer(self, plans: Sequence[Plan]) -> None:
+        """Have products offer the values of their variations. The list is a whole one: once for all of its writes."""
+        of_product: dict[int, list[Plan]] = {}
+        for plan in plans:
+            of_product.setdefault(plan.node["id"], []).append(plan)
+        lists = [
+            (some, mapping.with_values(some[0].node["attributes"], [each for plan in some for each in plan.values]))
+            for some in of_product.values()
+        ]
+        lacking = [(some, {"attributes": attributes}) for some, attributes in lists if attributes is not None]
+        answers = await self._saved([(some[0], payload) for some, payload in lacking])
+        for (some, _), answer in zip(lacking, answers, strict=True):
+            if isinstance(answer, Written):
+                for plan in some:
+                    plan.parts.give_up_chosen(answer)
+
     async def _saved(self, items: Sequence[tuple[Plan, JsonObject]]) -> list[JsonObject | Written]:
         given = [{"id": plan.node["id"], **payload} for plan, payload in items]
         return (await send(self._client, [Batch("products", "update", given)]))[0]
 
     async def _note_own(self, plan: Plan, answer: JsonObject | Written, shop: Shop) -> None:
-        """What became of a product's own fields; without the values they need, new variations are not made."""
+        """What became of a product's own fields."""
         if not plan.payload:
             return
         if isinstance(answer, Written):
             plan.own = plan.own or answer
-            plan.parts.done |= dict.fromkeys(plan.parts.to_create, answer)
-            plan.parts.to_create.clear()
         elif plan.own is None:
             paths = await self._reader.paths() if "categories" in plan.write.fields else {}
             fields = mapping.product(answer, (), paths, shop).fields

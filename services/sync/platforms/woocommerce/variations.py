@@ -23,6 +23,18 @@ class Parts:
     to_update: dict[int, JsonObject] = field(default_factory=dict)
     to_create: dict[int, JsonObject] = field(default_factory=dict)
 
+    @property
+    def chosen(self) -> list[int]:
+        """Places of those that are to have options, whose values their product has to offer."""
+        return [*self.to_create, *(index for index, item in self.to_update.items() if "attributes" in item)]
+
+    def give_up_chosen(self, why: Written) -> None:
+        """Their values can not be offered: they are neither made nor changed."""
+        for index in self.chosen:
+            self.done[index] = why
+            self.to_create.pop(index, None)
+            self.to_update.pop(index, None)
+
 
 def planned(writes: Sequence[VariantWrite], node: JsonObject, variations: Sequence[JsonObject], shop: Shop) -> Parts:
     """What is to be done about the variants that a write of a product names."""
