@@ -133,7 +133,7 @@ class ProductWrite:
 
     `expected` are the values of these fields when the platform was last seen. `external_id` None: it is to be made, and
     `fields` is all of it; `operation_key` is the same whenever this is tried again, so that what an earlier try has
-    made is found and adopted instead of made twice.
+    made is found and adopted instead of made twice. `is_repeat`: it was tried before, and may have been done in part.
     """
 
     operation_key: str
@@ -142,6 +142,7 @@ class ProductWrite:
     expected: Fields = field(default_factory=dict)
     variants: Sequence[VariantWrite] = ()
     references: Mapping[str, str] = field(default_factory=dict)
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,8 @@ async def _write_products(run: Run, batch: Sequence[Queued]) -> Sequence[Written
     pairs = []
     for each in batch:
         row = each.row
-        write = ProductWrite(each.operation_key, row["external_id"], each.fields, each.expected, (), each.references)
+        known = (each.operation_key, row["external_id"], each.fields, each.expected)
+        write = ProductWrite(*known, (), each.references, each.is_repeat)
         has_images = images_out.IMAGES in each.fields
         pairs.append((each, await images_out.prepared(run, each, write) if has_images else write))
     sent = [write for _, write in pairs if not images_out.is_there(write)]

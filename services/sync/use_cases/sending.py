@@ -52,6 +52,11 @@ class Queued:
         return {change["field"]: known.get(change["field"]) for change in self.changes}
 
     @property
+    def is_repeat(self) -> bool:
+        """Whether any of it was tried before and may have been written; what was stale was not."""
+        return any(change["attempts"] and change["reason"] == "retry" for change in self.changes)
+
+    @property
     def is_new(self) -> bool:
         """Whether the record is to be made there."""
         return self.changes[0]["field"] == WHOLE

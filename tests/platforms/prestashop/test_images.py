@@ -19,11 +19,14 @@ def ours(shop: PrestaShop, name: str) -> dict[str, Any]:
     return {"url": f"{shop.settings['url']}/pictures/{name}", "alt": ""}
 
 
-async def put(shop: PrestaShop, *images: dict[str, Any], expected: list[dict[str, Any]] | None = None) -> Written:
+async def put(
+    shop: PrestaShop, *images: dict[str, Any], expected: list[dict[str, Any]] | None = None, is_repeat: bool = False
+) -> Written:
     before = {} if expected is None else {"images": expected}
+    write = ProductWrite("k1", "1", {"images": list(images)}, before, is_repeat=is_repeat)
     async with session_with(shop) as session:
         try:
-            return (await session.write_products([ProductWrite("k1", "1", {"images": list(images)}, before)]))[0]
+            return (await session.write_products([write]))[0]
         except AnswerLost as error:
             return Written("retry", error.detail)
 
@@ -49,10 +52,22 @@ async def test_picture_whose_answer_was_lost_is_uploaded_once(prestashop: Presta
     prestashop.put_product(*product(1))
     prestashop.loses_after = after
     wanted = [ours(prestashop, "front.png"), ours(prestashop, "backside.png")]
-    for _ in range(3):
-        done = await put(prestashop, *wanted, expected=[])
+    for tried in range(3):
+        done = await put(prestashop, *wanted, expected=[], is_repeat=tried > 0)
     assert done.outcome in ("ok", "unchanged")
     assert len(prestashop.product("1")[0]["images"]) == 2
+
+
+async def test_picture_that_the_merchant_added_is_not_ours(prestashop: PrestaShop) -> None:
+    """At a first try nothing of ours was lost; later what was known, or is older than that, is still nobody's loss."""
+    prestashop.put_product(*product(1))
+    for _ in range(2):
+        prestashop.add_picture("1", png(len("new.png"), 64))
+    theirs = [{"url": prestashop.address(each), "alt": ""} for each in (1, 2)]
+    done = await put(prestashop, ours(prestashop, "new.png"), expected=[], is_repeat=False)
+    assert (done.fields["images"], uploads(prestashop)) == ([{"url": prestashop.address(3), "alt": ""}, *theirs], 1)
+    again = await put(prestashop, ours(prestashop, "new.png"), expected=theirs[1:], is_repeat=True)
+    assert (again.fields["images"][0]["url"], uploads(prestashop)) == (prestashop.address(3), 1)
 
 
 async def test_picture_of_the_same_size_is_not_ours_where_nobody_missed_it(prestashop: PrestaShop) -> None:

@@ -7,11 +7,12 @@ import pytest
 from shared.contracts.sync.shapes import FeedKind
 from tests.doors import eventually
 from tests.factories.sync import Connected
+from tests.fakes import prestashop_server
 from tests.fakes.prestashop import PrestaShop
 from tests.fakes.prestashop_server import png
 from tests.platforms.conftest import order, product
 from tests.services.sync.test_creating import change, configure, price, sell
-from tests.services.sync.test_orders_and_stock import adjust, set_up
+from tests.services.sync.test_orders_and_stock import adjust, set_up, try_again_now
 from tests.services.sync.test_products_out import edit
 
 pytestmark = [
@@ -118,6 +119,32 @@ async def test_from_connecting_to_production_and_a_second_run_sends_nothing(
         counted = {name: each["counters"].get(name, 0) for name in ("sent", "applied", "failed", "stale")}
         assert not any(counted.values()), (kind, counted, await connected.changes(state="queued"))
     assert await connected.changes(state="queued") == []
+
+
+@pytest.mark.feature("SYN-8")
+async def test_picture_whose_answer_was_lost_is_there_once_when_it_is_tried_again(
+    connected: Connected, fake: PrestaShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await set_up(connected, fake, 1)
+    await connected.run("update_products")
+    await configure(connected, fields={"images": {"policy": "ours"}})
+    await connected.go_live()
+
+    def lose_upload(*size: int) -> bytes:
+        """What comes after the picture was fetched is its upload."""
+        fake.faults.lost = 1
+        return png(*size)
+
+    ours = (await connected.products())["scarf-1"]
+    await change(connected, ours["id"], images=[{"url": f"{fake.settings['url']}/pictures/new.png", "alt": None}])
+    with monkeypatch.context() as patch:
+        patch.setattr(prestashop_server, "png", lose_upload)
+        await connected.run("export_products")
+    assert await connected.changes(direction="out", state="queued")
+    await try_again_now(connected)
+    done = await connected.run("export_products")
+    assert (done["state"], len(fake.product("1")[0]["images"])) == ("succeeded", 1), await connected.issues()
+    assert written(fake) == ["POST /api/images/products/1"]
 
 
 async def test_what_is_sold_here_is_made_there_once(connected: Connected, fake: PrestaShop) -> None:

@@ -1,8 +1,9 @@
 """Pictures of products: each uploaded once, and taken away one at a time.
 
 PrestaShop makes another file of what it is given, and the same file twice is two pictures. So what is there is known by
-its address; and a picture that is there although nobody expected it is what an upload has left whose answer was lost,
-if it is as wide and as high as ours. Pictures come as XML: in JSON the shop breaks.
+its address. Where a write is tried again, a picture that is newer than all that were known, and as wide and as high as
+ours, is what an upload has left whose answer was lost; at the first try it is somebody else's. Pictures come as XML: in
+JSON the shop breaks.
 """
 
 import struct
@@ -30,17 +31,24 @@ class Images:
         self._client, self._base_url = client, base_url
 
     async def put(
-        self, product_id: str, there: Sequence[JsonObject], wanted: Sequence[JsonObject], expected: Sequence[JsonObject]
+        self,
+        product_id: str,
+        there: Sequence[JsonObject],
+        wanted: Sequence[JsonObject],
+        expected: Sequence[JsonObject],
+        *,
+        is_repeat: bool,
     ) -> tuple[bool, list[JsonObject]]:
         """Have these pictures on a product, beside any others it has, which stay.
 
         Gives whether any was not there, and all that are there now: those that were wanted in their order, then others.
         """
         ids = [mapping.image_id(each["url"]) for each in there]
-        known = {mapping.image_id(str(each["url"])) for each in wanted} & set(ids)
-        unexpected = set(ids) - known - {mapping.image_id(each["url"]) for each in expected}
+        known = {mapping.image_id(str(each["url"])) for each in (*wanted, *expected)} - {""}
+        newest = max(map(int, known), default=0)
         is_missing = any(mapping.image_id(str(each["url"])) not in ids for each in wanted)
-        sizes = {each: await self._size(product_id, each) for each in sorted(unexpected, key=int)} if is_missing else {}
+        unexpected = sorted((each for each in ids if int(each) > newest), key=int) if is_missing and is_repeat else []
+        sizes = {each: await self._size(product_id, each) for each in unexpected}
         chosen: list[str] = []
         for each in wanted:
             image_id = mapping.image_id(str(each["url"]))

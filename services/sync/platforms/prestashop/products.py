@@ -92,7 +92,7 @@ class ProductWriter:
             # Where nobody said what was expected, nothing that is there is taken for a lost upload of ours.
             expected = write.expected.get("images", record.fields["images"]) or ()
             has_changed, plan.images = await self._images.put(
-                record.external_id, record.fields["images"], plan.images, expected
+                record.external_id, record.fields["images"], plan.images, expected, is_repeat=write.is_repeat
             )
         read = await self._again(record.external_id) if parts.has_written or own else record
         answer = plan.answer or self._answered(plan, write, read, has_changed=has_changed)
@@ -238,7 +238,7 @@ class ProductWriter:
         images = None
         if write.fields.get("images"):
             wanted = write.fields["images"]
-            _, images = await self._images.put(external_id, record.fields["images"], wanted, ())
+            _, images = await self._images.put(external_id, record.fields["images"], wanted, (), is_repeat=True)
         read = await self._again(external_id)
         fields = {name: read.fields[name] for name in (*write.fields, "handle") if name in read.fields}
         parts = tuple(
