@@ -32,6 +32,10 @@ _AWAY = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, OSError)
 _SQLITE_AWAY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_FULL")
 
 
+class Conflict(Refused):
+    """A rule of the database is against it: nothing of the transaction was kept."""
+
+
 class Database(Protocol):
     """Transactions, one at a time. `work` is given a connection, and what it returns is the answer once it is kept."""
 
@@ -131,6 +135,8 @@ class _Asyncpg:
 def _failure(error: Exception, *, has_begun: bool) -> Failure:
     """`has_begun`: it was about to be kept, and nobody knows whether it was."""
     words = str(getattr(error, "orig", None) or error)
+    if isinstance(error, exc.IntegrityError):
+        return Conflict(words)
     if has_begun:
         return Unclear(words)
     if isinstance(getattr(error, "orig", None), sqlite3.Error):
@@ -139,8 +145,5 @@ def _failure(error: Exception, *, has_begun: bool) -> Failure:
     else:
         is_away = isinstance(error, _AWAY)
     if is_away or getattr(error, "connection_invalidated", False):
-        return NotNow(words, FIRST_RETRY_SECONDS)
-    if isinstance(error, exc.IntegrityError):
-        # Another has written the same meanwhile: the next look finds it.
         return NotNow(words, FIRST_RETRY_SECONDS)
     return Refused(words)

@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import Connection
 
 from deploy.agent import records
-from deploy.agent.database import Database, execute
+from deploy.agent.database import Conflict, Database, execute
 from deploy.agent.queries import ListQueries, Queries, StockQueries
 from deploy.agent.source import FIRST_RETRY_SECONDS, Item, NotNow, Refused, Source, person, stock_decision
 from services.sync.platforms.files.mapping import table
@@ -86,7 +86,13 @@ class SqlSource(Source):
             raise Refused(f"There are no statements that write {name}.")
         await self._remember()
         work = self._write_stock if name == "stock" else self._ship
-        return await self._database.run(lambda connection: work(connection, item), is_write=True)
+        try:
+            return await self._database.run(lambda connection: work(connection, item), is_write=True)
+        except Conflict as error:
+            if await self._database.run(lambda connection: self._id_of(connection, item)) is None:
+                raise
+            # Another agent has done the same meanwhile: the next look finds it.
+            raise NotNow(error.message, FIRST_RETRY_SECONDS) from error
 
     async def close(self) -> None:
         await self._database.close()
@@ -119,7 +125,11 @@ class SqlSource(Source):
         if not self._remembers:
             columns = "operation_key VARCHAR(100) PRIMARY KEY, id VARCHAR(200) NOT NULL"
             sql = f"CREATE TABLE IF NOT EXISTS {self._queries.memory} ({columns})"
-            await self._database.run(lambda connection: execute(connection, sql, {}), is_write=True)
+            try:
+                await self._database.run(lambda connection: execute(connection, sql, {}), is_write=True)
+            except Conflict as error:
+                # PostgreSQL, when another agent makes it in this very moment.
+                raise NotNow(error.message, FIRST_RETRY_SECONDS) from error
             self._remembers = True
 
     def _write_stock(self, connection: Connection, item: Mapping[str, Any]) -> Item:

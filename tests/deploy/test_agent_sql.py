@@ -223,6 +223,28 @@ async def test_a_write_that_breaks_in_the_middle_has_done_nothing(
     assert (await source.write("shipments", shipment()))["outcome"] == "ok"
 
 
+async def test_what_a_rule_of_the_database_forbids_is_for_a_person_unless_another_has_done_it(
+    source: SqlSource, erp: Erp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await source.hello()
+    await erp.run("CREATE UNIQUE INDEX one_for_each_order ON shipments (order_number)")
+    assert (await source.write("shipments", shipment()))["outcome"] == "ok"
+    with pytest.raises(Refused, match=r"(?i)unique"):
+        await source.write("shipments", shipment("s2"))
+    assert await erp.rows("SELECT operation_key FROM crossdock_done") == [("s1",)]
+    real, known = source._id_of, []
+
+    def late(*asked: Any) -> str | None:
+        """The first look is before another agent has written it."""
+        known.append(real(*asked) if known else None)
+        return known[-1]
+
+    monkeypatch.setattr(source, "_id_of", late)
+    with pytest.raises(NotNow, match=r"(?i)unique"):
+        await source.write("shipments", shipment())
+    assert known == [None, "s1"]
+
+
 async def test_stock_that_changes_in_this_very_moment_is_not_written_over(erp: Erp, queries: Queries) -> None:
     """The statement names the number that was looked at: where it is another by now, nothing is touched."""
     assert queries.stock is not None

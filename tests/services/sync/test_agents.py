@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from deploy import topology
-from services.sync.errors import AnswerLost, AnswerNotUnderstood, PlatformAway
+from services.sync.errors import AnswerLost, AnswerNotUnderstood, CredentialsRefused, PlatformAway
 from services.sync.platforms.agent.platform import Agent
-from services.sync.platforms.base import Account, Scan, Session, StockWrite
+from services.sync.platforms.base import Account, Scan, Session, ShipmentWrite, StockWrite
 from services.sync.platforms.desk import Work
 from services.sync.platforms.http import connected as connected_to
 from services.sync.repository import desk
@@ -318,6 +318,23 @@ async def test_of_writes_each_is_told_by_itself(session: Session, hand: Hand) ->
     with pytest.raises(PlatformAway):
         # The write that nobody answered is still in somebody's hands.
         await session.write_stock(writes[3:])
+
+
+async def test_a_shipment_that_has_to_wait_does_not_keep_others_from_being_told(session: Session, hand: Hand) -> None:
+    """They are told one by one: one that is not taken now is no platform that is away; a refused agent is no retry."""
+    shipment = ShipmentWrite("s1", "5001", [("A", 1)], None, ["T"], None)
+    telling = asyncio.create_task(session.confirm_shipments([shipment]))
+    await hand.answer(await hand.taken(), _failure("not_now", "The order is locked."))
+    (written,) = await telling
+    assert (written.outcome, written.message, written.retry_after_seconds) == ("retry", "The order is locked.", 5)
+    telling = asyncio.create_task(session.confirm_shipments([shipment]))
+    await hand.answer(await hand.taken(), _failure("no_access", "Not for you."))
+    with pytest.raises(CredentialsRefused, match="Not for you"):
+        await telling
+
+
+def _failure(code: str, message: str) -> dict[str, Any]:
+    return {"failure": {"code": code, "message": message, "retry_after_seconds": 5}}
 
 
 async def test_a_page_that_is_taken_and_never_answered_is_lost(session: Session, hand: Hand) -> None:

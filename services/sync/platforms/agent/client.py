@@ -31,10 +31,14 @@ class Client:
             raise answer
         return answer
 
-    async def write(self, asked: Sequence[dict[str, Any]]) -> list[bytes | CrossdockError]:
-        """What came of each write: its result, or why there is none. Raises when none of them was done."""
+    async def write(self, asked: Sequence[dict[str, Any]], *, one_by_one: bool = False) -> list[bytes | CrossdockError]:
+        """What came of each write: its result, or why there is none.
+
+        Raises when none of them was done; of those that come `one_by_one` only when the agent is not let in.
+        """
         answers = await self._asked([Work("write", each) for each in asked])
-        if all(isinstance(each, PlatformAway | CredentialsRefused) for each in answers):
+        for_all = CredentialsRefused if one_by_one else PlatformAway | CredentialsRefused
+        if all(isinstance(each, for_all) for each in answers):
             for error in answers:
                 if not isinstance(error, AnswerLost) and isinstance(error, CrossdockError):
                     raise error

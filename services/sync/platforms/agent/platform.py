@@ -108,7 +108,8 @@ class AgentSession:
         return await self._write("stock", custom.stock_item, writes, custom.stock_written)
 
     async def confirm_shipments(self, writes: Sequence[ShipmentWrite]) -> Sequence[Written]:
-        return await self._write("shipments", custom.shipment_item, writes, custom.shipments_written)
+        """They come one by one: one that is not taken now is tried later, and those behind it are told."""
+        return await self._write("shipments", custom.shipment_item, writes, custom.shipments_written, one_by_one=True)
 
     async def take_image(self, product_external_id: str, url: str) -> Written:
         """An agent is not asked to take anything away."""
@@ -120,13 +121,16 @@ class AgentSession:
         item: Callable[[W], dict[str, Any]],
         writes: Sequence[W],
         read: Callable[[bytes, Sequence[W]], list[Written]],
+        *,
+        one_by_one: bool = False,
     ) -> Sequence[Written]:
         """What became of the writes. Where nobody knows, they are to be tried again: their keys make that safe."""
         if not writes:
             return ()
         if f"write:{name}" not in self._settings.rights:
             return [Written("person", message=f"The connection's settings do not say 'write:{name}'.")] * len(writes)
-        answers = await self._client.write([{"list": name, "item": item(write)} for write in writes])
+        asked = [{"list": name, "item": item(write)} for write in writes]
+        answers = await self._client.write(asked, one_by_one=one_by_one)
         return [_written(answer, write, read) for answer, write in zip(answers, writes, strict=True)]
 
 
