@@ -129,10 +129,20 @@ class Agent:
         """Whether the answer was small enough; it is brought however often the way is broken."""
         content = orjson.dumps(result)
         try:
-            await self._patiently(lambda: self._post(f"/v1/agent/work/{work_id}/result", content=content))
+            await self._patiently(lambda: self._bring(work_id, content))
         except AnswerTooLarge:
             return False
         return True
+
+    async def _bring(self, work_id: str, content: bytes) -> Item:
+        try:
+            return await self._post(f"/v1/agent/work/{work_id}/result", content=content)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code not in (404, 422):
+                raise
+            # What was asked long ago is forgotten: whoever asked has asked again.
+            self.say(f"Crossdock no longer wants this: {_detail(error.response)}")
+            return {}
 
     async def _patiently(self, ask: Callable[[], Awaitable[Item]]) -> Item:
         """Ask until there is an answer, ever more slowly. Raises TokenRefused, AnswerTooLarge."""
@@ -148,14 +158,10 @@ class Agent:
     async def _post(self, path: str, **request: Any) -> Item:
         """Raises TokenRefused, AnswerTooLarge, and httpx.HTTPError for what may pass."""
         response = await self.http.post(path, timeout=_TIMEOUT, **request)
-        if response.status_code in (401, 403):
+        if response.status_code == 401:
             raise TokenRefused(_detail(response))
         if response.status_code == 413:
             raise AnswerTooLarge
-        if response.status_code in (404, 422):
-            # What was asked long ago is forgotten: whoever asked has asked again.
-            self.say(f"Crossdock no longer wants this: {_detail(response)}")
-            return {}
         response.raise_for_status()
         return dict(orjson.loads(response.content))
 
