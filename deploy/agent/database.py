@@ -15,7 +15,9 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     exc,
+    func,
     make_url,
+    select,
     text,
 )
 from sqlalchemy.engine import URL
@@ -64,6 +66,12 @@ def execute(connection: Connection, sql: str, values: Mapping[str, Any]) -> Curs
     return connection.execute(
         clause.bindparams(*(_parameter(name, value, is_postgres=is_postgres) for name, value in used.items()))
     )
+
+
+def time_of(connection: Connection) -> datetime | None:
+    """What time the database has; None where it does not say in which zone."""
+    told = connection.execute(select(func.current_timestamp())).scalar()
+    return told if isinstance(told, datetime) and told.tzinfo is not None else None
 
 
 def _parameter(name: str, value: Any, *, is_postgres: bool) -> Any:

@@ -8,7 +8,7 @@ import httpx
 import orjson
 
 from deploy.agent.source import Failure, Item, NoAccess, NotNow, Refused, Source, Unclear
-from services.sync.platforms.http import retry_after
+from services.sync.platforms.http import how_far_ahead, retry_after, server_time
 from shared.outgoing import Answer
 
 _TIMEOUT_SECONDS = 60.0
@@ -18,9 +18,9 @@ _MOST_WORDS = 1000
 class RelaySource(Source):
     """The server at `address`, to which `token` is the key."""
 
-    def __init__(self, address: str, token: str) -> None:
+    def __init__(self, address: str, token: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        self._http = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._http = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False, transport=transport)
         self._address = address.rstrip("/")
 
     async def hello(self) -> Item:
@@ -56,6 +56,7 @@ class RelaySource(Source):
             raise NotNow(f"The server can not be reached: {error}") from error
         except httpx.HTTPError as error:
             raise Unclear(f"The server did not answer: {error or type(error).__name__}") from error
+        self.ahead = how_far_ahead(server_time(_plain(response)), self.ahead)
         if response.status_code >= 300:
             raise _failure(response)
         try:
@@ -75,6 +76,10 @@ def _failure(response: httpx.Response) -> Failure:
     if response.status_code in (401, 403):
         return NoAccess(words)
     if response.status_code in (429, 503):
-        answer = Answer(response.status_code, dict(response.headers), b"")
-        return NotNow(words, retry_after(answer))
+        return NotNow(words, retry_after(_plain(response)))
     return Unclear(words) if response.status_code >= 500 else Refused(words)
+
+
+def _plain(response: httpx.Response) -> Answer:
+    """Its status and headers."""
+    return Answer(response.status_code, dict(response.headers), b"")

@@ -87,7 +87,7 @@ class Agent:
                     return
                 if not asked.get("limit", 0) > 1:
                     too_large = Refused("The answer is larger than Crossdock takes it.")
-                    await self._brought(work["id"], _failed(too_large))
+                    await self._brought(work["id"], self._failed(too_large))
                     return
                 asked["limit"] //= 2
         finally:
@@ -106,12 +106,16 @@ class Agent:
             self.say(_told(kind, asked, answer))
         except Failure as failure:
             self.say(f"{_named(kind, asked)}: {failure.message}")
-            return _failed(failure)
+            return self._failed(failure)
         except Exception as error:
             # Whatever the system's own software throws: the next piece of work is another chance.
             self.say(f"{_named(kind, asked)}: {type(error).__name__}: {error}")
-            return _failed(Unclear(f"{type(error).__name__}: {error}"))
-        return {"now": datetime.now(UTC).isoformat(), "answer": answer}
+            return self._failed(Unclear(f"{type(error).__name__}: {error}"))
+        return {"now": self.source.now().isoformat(), "answer": answer}
+
+    def _failed(self, failure: Failure) -> Item:
+        told = {"code": failure.code, "message": failure.message, "retry_after_seconds": failure.retry_after_seconds}
+        return {"now": self.source.now().isoformat(), "failure": told}
 
     async def _asked(self, kind: str, asked: Mapping[str, Any]) -> Item:
         match kind:
@@ -177,11 +181,6 @@ class Agent:
         with contextlib.suppress(asyncio.CancelledError):
             await task
         return None
-
-
-def _failed(failure: Failure) -> Item:
-    told = {"code": failure.code, "message": failure.message, "retry_after_seconds": failure.retry_after_seconds}
-    return {"now": datetime.now(UTC).isoformat(), "failure": told}
 
 
 def _named(kind: str, asked: Mapping[str, Any]) -> str:

@@ -1,7 +1,10 @@
 """What a system does for its agent, in the words of `services/sync/platforms/custom/PROTOCOL.md`."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, Protocol
+
+from shared import clock
 
 Item = dict[str, Any]
 FIRST_RETRY_SECONDS = 5.0
@@ -43,8 +46,14 @@ class Source(Protocol):
     """A system. What is asked is what PROTOCOL.md names; each answer is JSON. Methods raise Failure.
 
     A write with an operation key that was done before is not done again; one that was begun, and nobody knows how far
-    it came, is brought to its end.
+    it came, is brought to its end. `ahead` is how far the system's clock is ahead of this machine's, as far as it says.
     """
+
+    ahead: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        """What time the system has."""
+        return clock.now() + self.ahead
 
     async def hello(self) -> Item: ...
 

@@ -15,10 +15,11 @@ import orjson
 from sqlalchemy import Connection
 
 from deploy.agent import records
-from deploy.agent.database import Conflict, Database, execute
+from deploy.agent.database import Conflict, Database, execute, time_of
 from deploy.agent.queries import ListQueries, Queries, StockQueries
 from deploy.agent.source import FIRST_RETRY_SECONDS, Item, NotNow, Refused, Source, person, stock_decision
 from services.sync.platforms.files.mapping import table
+from services.sync.platforms.http import how_far_ahead
 
 # What a record is known by, where a query has no column `cursor`.
 _KEYS = {"products": "handle", "stock": "sku", "orders": "external_id"}
@@ -67,7 +68,10 @@ class SqlSource(Source):
         name, queries = self._listed(asked)
         since = _BEGINNING if asked["since"] is None else datetime.fromisoformat(asked["since"])
         after = queries.after if asked["after"] is None else _after(asked["after"])
-        found = await self._database.run(lambda connection: _page(connection, name, queries, since, after, asked))
+        found, told = await self._database.run(
+            lambda connection: (_page(connection, name, queries, since, after, asked), time_of(connection))
+        )
+        self.ahead = how_far_ahead(told, self.ahead)
         following = None if found.following is None else orjson.dumps(found.following).decode()
         return self._listed_rows(name, found, following)
 

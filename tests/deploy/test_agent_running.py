@@ -3,14 +3,17 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from deploy.agent import running
+from deploy.agent.relay import RelaySource
 from deploy.agent.running import Agent, TokenRefused
 from deploy.agent.source import NotNow, Source
+from shared import clock
 
 pytestmark = pytest.mark.feature("SYN-1", "SYN-10")
 Item = dict[str, Any]
@@ -72,12 +75,15 @@ class Crossdock:
         return httpx.Response(200, json={"is_wanted": True})
 
     async def serve(self, work: Callable[[Mapping[str, Any]], Any]) -> list[Item]:
+        return await self.serve_by(Told(work))
+
+    async def serve_by(self, source: Source) -> list[Item]:
         transport = httpx.MockTransport(self.answer)
         async with (
             httpx.AsyncClient(transport=transport, base_url="http://crossdock.test") as http,
             asyncio.timeout(20),
         ):
-            await Agent(http, Told(work), self.stopping, self.said.append).run()
+            await Agent(http, source, self.stopping, self.said.append).run()
         return self.results
 
 
@@ -168,3 +174,17 @@ async def test_asked_to_end_it_brings_what_it_has_in_hand() -> None:
     crossdock = Crossdock(piece("write", list="stock", item={}), piece("hello"))
     (result,) = await crossdock.serve(ends)
     assert (result["answer"], len(crossdock.work)) == ({"outcome": "ok"}, 1)
+
+
+async def test_the_time_of_a_server_behind_it_is_the_servers() -> None:
+    """SYN-2: what changed is asked for by its clock; one that is lost in the years is not believed."""
+    dates = ["Tue, 01 Dec 2026 02:00:00 GMT", "Wed, 01 Jan 2031 00:00:00 GMT", "none"]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"name": "Quay"}, headers={"Date": dates.pop(0)})
+
+    source = RelaySource("http://erp.test", "x", transport=httpx.MockTransport(answer))
+    crossdock = Crossdock(*[piece("hello")] * 3)
+    with clock.replaced(lambda: datetime(2026, 12, 1, 1, tzinfo=UTC)):
+        results = await crossdock.serve_by(source)
+    assert [each["now"] for each in results] == ["2026-12-01T02:00:00+00:00"] * 3

@@ -3,6 +3,7 @@
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from deploy.agent.database import database_at
 from deploy.agent.queries import Queries, queries_in
 from deploy.agent.source import NotNow, Refused
 from deploy.agent.sql import SqlSource
+from shared import clock
 from tests.conftest import Servers
 
 pytestmark = pytest.mark.feature("SYN-1", "SYN-10")
@@ -221,6 +223,14 @@ async def test_a_write_that_breaks_in_the_middle_has_done_nothing(
     await other.close()
     assert await erp.rows("SELECT * FROM shipments") == []
     assert (await source.write("shipments", shipment()))["outcome"] == "ok"
+
+
+async def test_the_time_is_the_databases_where_it_says_in_which_zone(source: SqlSource, erp: Erp) -> None:
+    ahead = timedelta() if erp.address.startswith("sqlite") else timedelta(hours=3)
+    with clock.replaced(lambda: datetime.now(UTC) - timedelta(hours=3)):
+        assert abs(source.now() - clock.now()) < timedelta(minutes=1)
+        await source.page(asked("products"))
+        assert abs(source.now() - clock.now() - ahead) < timedelta(minutes=1)
 
 
 async def test_what_a_rule_of_the_database_forbids_is_for_a_person_unless_another_has_done_it(

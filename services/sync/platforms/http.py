@@ -111,9 +111,7 @@ class Http:
         except TimeoutError as error:
             raise AnswerLost(f"{url.host} did not answer within {timeout_seconds:g} seconds.") from error
         answer = Answer(response.status_code, dict(response.headers), body)
-        told = server_time(answer)
-        if told is not None and abs(told - clock.now()) < _FURTHEST_AHEAD:
-            self.ahead = told - clock.now()
+        self.ahead = how_far_ahead(server_time(answer), self.ahead)
         return answer
 
     def _url(self, path: str, params: Mapping[str, str] | None) -> httpx.URL:
@@ -191,6 +189,14 @@ def retry_after(answer: Answer) -> int | None:
 def server_time(answer: Answer) -> datetime | None:
     """What time the platform has, by the `Date` of its answer."""
     return _moment(answer.headers.get("date", ""))
+
+
+def how_far_ahead(told: datetime | None, known: timedelta) -> timedelta:
+    """How far the clock that `told` this time is ahead of ours; as far as `known` where it is not believed."""
+    if told is None:
+        return known
+    ahead = told - clock.now()
+    return ahead if abs(ahead) < _FURTHEST_AHEAD else known
 
 
 def _moment(value: str) -> datetime | None:

@@ -1,7 +1,7 @@
 """Agents at the desk: who may come, what is given to whom, what becomes of lost, late, repeated and broken answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,7 @@ from services.sync.platforms.http import connected as connected_to
 from services.sync.repository import desk
 from services.sync.use_cases import desks
 from services.sync.use_cases.desks import AgentDesk, Desks, Patience
+from shared import clock
 from shared.bells import Bells
 from shared.bus.envelope import service_envelope
 from shared.identifiers import new_id
@@ -342,6 +343,25 @@ async def test_a_page_that_is_taken_and_never_answered_is_lost(session: Session,
     await hand.taken()
     with pytest.raises(AnswerLost):
         await asked
+
+
+async def test_a_clock_that_is_lost_in_the_years_is_not_believed() -> None:
+    """SYN-2: else the next page would begin years from now, and no change be found until then."""
+
+    class OfTime:
+        now = (clock.now() + timedelta(hours=1)).isoformat()
+
+        async def ask(self, work: Sequence[Work]) -> list[bytes | None]:
+            return [b'{"now": "%s", "answer": {"items": []}}' % self.now.encode()]
+
+    async with connected_to("", Purse()) as http:
+        desk = OfTime()
+        session = Agent().session(Account({}, {}, desk=desk), http)
+        lost = ("2031-01-01T00:00:00Z", "9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00")
+        for told in (desk.now, *lost):
+            desk.now = told
+            await session.page(Scan("product"))
+            assert abs(http.ahead - timedelta(hours=1)) < timedelta(minutes=1)
 
 
 # --- an agent that is away

@@ -7,8 +7,7 @@ from services.sync.errors import AnswerLost, AnswerNotUnderstood, CredentialsRef
 from services.sync.platforms.agent import mapping
 from services.sync.platforms.base import Account
 from services.sync.platforms.desk import Work, WorkKind
-from services.sync.platforms.http import Http
-from shared import clock
+from services.sync.platforms.http import Http, how_far_ahead
 from shared.errors import CrossdockError
 
 # As long as nothing is said of how long it wants to be left alone.
@@ -48,8 +47,8 @@ class Client:
         await self._http.budget.take(len(work))
         answers = [_read(body) for body in await self._desk.ask(work)]
         for found in answers:
-            if isinstance(found, mapping.Result) and found.now is not None:
-                self._http.ahead = found.now - clock.now()
+            if isinstance(found, mapping.Result):
+                self._http.ahead = how_far_ahead(found.now, self._http.ahead)
         read = [found if isinstance(found, CrossdockError) else _answer(found) for found in answers]
         await self._mind_budget(read)
         return read
