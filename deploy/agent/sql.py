@@ -38,6 +38,10 @@ class _Rows:
     following: Any
 
 
+class _Untouched(Exception):
+    """A statement has touched nothing: the transaction is not to be kept."""
+
+
 class SqlSource(Source):
     """The database."""
 
@@ -92,6 +96,8 @@ class SqlSource(Source):
         work = self._write_stock if name == "stock" else self._ship
         try:
             return await self._database.run(lambda connection: work(connection, item), is_write=True)
+        except _Untouched:
+            return person("A statement of [shipments] touched nothing, and nothing of the shipment was kept.")
         except Conflict as error:
             if await self._database.run(lambda connection: self._id_of(connection, item)) is None:
                 raise
@@ -162,9 +168,12 @@ class SqlSource(Source):
         values["tracking_numbers"] = " ".join(item["tracking_numbers"])
         if execute(connection, shipments.order, values).first() is None:
             return person(f"There is no order {item['order_id']}.")
-        self._done(connection, shipments.write, values)
+        done = [self._done(connection, shipments.write, values)]
         for line in item["lines"]:
-            self._done(connection, shipments.line, values | {"sku": line["sku"], "quantity": line["quantity"]})
+            of_line = values | {"sku": line["sku"], "quantity": line["quantity"]}
+            done.append(self._done(connection, shipments.line, of_line))
+        if not all(done):
+            raise _Untouched
         self._note(connection, item, item["operation_key"])
         return {"outcome": "ok", "id": item["operation_key"]}
 

@@ -255,6 +255,21 @@ async def test_what_a_rule_of_the_database_forbids_is_for_a_person_unless_anothe
     assert known == [None, "s1"]
 
 
+async def test_a_shipment_whose_statements_touch_nothing_is_for_a_person_and_told_when_they_do(
+    source: SqlSource, erp: Erp, queries: Queries
+) -> None:
+    assert queries.shipments is not None
+    wrong = ["UPDATE orders SET quantity = 0 WHERE number = :order_id AND sku = 'nr-' || :sku"]
+    line = queries.shipments.model_copy(update={"line": wrong})
+    other = SqlSource(database_at(erp.address), queries.model_copy(update={"shipments": line}))
+    untouched = await other.write("shipments", shipment())
+    assert (untouched["outcome"], "touched nothing" in untouched["message"]) == ("person", True)
+    await other.close()
+    for table in ("shipments", "crossdock_done"):
+        assert await erp.rows(f"SELECT * FROM {table}") == []
+    assert (await source.write("shipments", shipment()))["outcome"] == "ok"
+
+
 async def test_stock_that_changes_in_this_very_moment_is_not_written_over(erp: Erp, queries: Queries) -> None:
     """The statement names the number that was looked at: where it is another by now, nothing is touched."""
     assert queries.stock is not None
