@@ -150,6 +150,27 @@ class WooShop(Doors):
             node["meta_data"] = before["meta_data"]
         self.orders[node["id"]] = node
 
+    def put_on_hold(self, order: JsonObject) -> None:
+        """An order that waits for its money: its goods are taken from the stock at once, and each line says so."""
+        self.put_order({**order, "status": "on-hold", "is_paid": False})
+        for line in self.orders[int(order["external_id"])]["line_items"]:
+            node, taken = self.sold(line["sku"]), str(line["quantity"])
+            is_variation = node["type"] == "variation"
+            line["product_id"] = node["parent_id"] or node["id"]
+            line["variation_id"] = node["id"] if is_variation else 0
+            meta = {"key": "_reduced_stock", "value": taken, "display_key": "_reduced_stock", "display_value": taken}
+            line["meta_data"].append({"id": self.new_id(), **meta})
+            self.put_stock(line["sku"], "main", node["stock_quantity"] - line["quantity"])
+
+    def cancel_order(self, order_external_id: str) -> None:
+        """What an order has taken from the stock comes on top of what is there by now."""
+        node = self.orders[int(order_external_id)]
+        node["status"], node["date_modified_gmt"] = "cancelled", self.now()
+        for line in node["line_items"]:
+            taken = sum(int(each["value"]) for each in line["meta_data"] if each["key"] == "_reduced_stock")
+            line["meta_data"] = [each for each in line["meta_data"] if each["key"] != "_reduced_stock"]
+            self.put_stock(line["sku"], "main", self.stock(line["sku"], "main") + taken)
+
     def shipments(self, order_external_id: str) -> list[JsonObject]:
         meta = self.orders[int(order_external_id)]["meta_data"]
         return plain(next((each["value"] for each in meta if each["key"] == "_crossdock_shipments"), []))

@@ -14,6 +14,7 @@ from services.sync.errors import CredentialsRefused
 from services.sync.platforms.base import Account, Fields, ProductWrite, Scan, StockWrite, VariantWrite, Written
 from services.sync.platforms.woocommerce import mapping, orders
 from services.sync.platforms.woocommerce.client import Client, Refused
+from services.sync.platforms.woocommerce.held import held_by
 from services.sync.platforms.woocommerce.platform import WooSession
 from services.sync.platforms.woocommerce.writing import Batch, send
 from services.sync.platforms.writing import failed
@@ -136,8 +137,15 @@ def test_products_and_variations_are_read(exchange: Exchange) -> None:
         if part is not None:
             assert part.fields["sku"] == node["sku"]
             assert (part.fields["price"] is None) is (node["regular_price"] == "")
-        level = mapping.level(node)
-        assert (level is None) or level.fields["quantity"] == node["stock_quantity"]
+        if mapping.is_counted(node):
+            assert mapping.level(node, 0).fields["quantity"] == node["stock_quantity"]
+
+
+def test_order_on_hold_holds_what_its_lines_say_and_no_other_order_does() -> None:
+    """Recorded: cancelled and pending orders have taken nothing; of those that are paid it is reserved here."""
+    orders = [row for number in (1, 2, 3) for row in recorded("07", number).body]
+    assert {"on-hold", "cancelled", "pending", "processing", "completed"} <= {each["status"] for each in orders}
+    assert [(each["id"], held_by(each)) for each in orders if held_by(each)] == [(41, {25: 1, 24: 1})]
 
 
 @pytest.mark.parametrize(

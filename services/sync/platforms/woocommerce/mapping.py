@@ -87,11 +87,15 @@ def variant(node: JsonObject, shop: Shop) -> Record:
     return Record(str(node["id"]), fields, moment(node["date_modified_gmt"]), references=_references(node))
 
 
-def level(node: JsonObject) -> Record | None:
-    """What can be sold of a product or variation; None where WooCommerce does not count, or the product does for it."""
-    if node["manage_stock"] is not True or node["type"] in ("variable", "grouped", "external"):
-        return None
-    fields: Fields = {"sku": node["sku"] or "", "location": PLACE, "quantity": int(node["stock_quantity"] or 0)}
+def is_counted(node: JsonObject) -> bool:
+    """Whether a product or variation has a level: WooCommerce counts it, and not its product for it."""
+    return node["manage_stock"] is True and node["type"] not in ("variable", "grouped", "external")
+
+
+def level(node: JsonObject, held: int) -> Record:
+    """What can be sold of what is counted, with what unpaid orders hold of it."""
+    quantity = int(node["stock_quantity"] or 0) + held
+    fields: Fields = {"sku": node["sku"] or "", "location": PLACE, "quantity": quantity}
     return Record(str(node["id"]), fields, moment(node["date_modified_gmt"]), references=_references(node))
 
 

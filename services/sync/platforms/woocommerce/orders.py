@@ -41,7 +41,7 @@ def order(node: JsonObject) -> Record:
         "external_id": str(node["id"]),
         "number": _words(str(node["number"])) or None,
         "status": node["status"],
-        "is_paid": node["date_paid_gmt"] is not None or node["status"] in _PAID,
+        "is_paid": is_paid(node),
         "placed_at": _iso(placed),
         "updated_at": _iso(updated or placed),
         **_Sums(node, lines).fields(),
@@ -49,6 +49,11 @@ def order(node: JsonObject) -> Record:
         "shipping_address": _address(node),
     }
     return Record(str(node["id"]), fields, updated)
+
+
+def is_paid(node: JsonObject) -> bool:
+    """Whether WooCommerce has an order's money, or takes it for paid."""
+    return node["date_paid_gmt"] is not None or node["status"] in _PAID
 
 
 def line_sku(line: JsonObject) -> str:

@@ -9,6 +9,7 @@ from services.sync.errors import AnswerNotUnderstood, PlatformRefused
 from services.sync.platforms.base import Record, Unread
 from services.sync.platforms.woocommerce import mapping, orders
 from services.sync.platforms.woocommerce.client import Client, Refused
+from services.sync.platforms.woocommerce.held import Held, read_held
 from services.sync.platforms.woocommerce.mapping import Shop
 from services.sync.platforms.woocommerce.paging import all_rows
 from shared.contracts.sync.shapes import Entity
@@ -98,7 +99,7 @@ class Reader:
         if entity == "order":
             return self.orders(await self.by_ids("orders", ORDERS, ids)).records
         if entity == "stock":
-            return self.levels(await self.posts(STOCK, ids))
+            return await self.levels(await self.posts(STOCK, ids))
         if entity == "variant":
             shop, nodes = await self.shop(), await self.posts(PRODUCTS, ids)
             return each_of(
@@ -172,9 +173,15 @@ class Reader:
         whole = {node["id"]: variations for node, variations in await self.whole(nodes)}
         return each_of(lambda node: mapping.product(node, whole[node["id"]], paths, shop), nodes)
 
-    def levels(self, nodes: Sequence[JsonObject]) -> list[Record]:
+    async def levels(self, nodes: Sequence[JsonObject]) -> list[Record]:
         """Stock levels of those that are counted."""
-        return [record for record in map(mapping.level, nodes) if record is not None]
+        counted, held = await self.counted(nodes)
+        return [mapping.level(node, held.get(node["id"], 0)) for node in counted]
+
+    async def counted(self, nodes: Sequence[JsonObject]) -> tuple[list[JsonObject], Held]:
+        """Those that are counted, and what unpaid orders hold."""
+        counted = [node for node in nodes if mapping.is_counted(node)]
+        return counted, await read_held(self.client) if counted else {}
 
     def orders(self, nodes: Sequence[JsonObject]) -> Found:
         """What orders say."""

@@ -91,7 +91,7 @@ class Scanner:
         if scan.entity == "order":
             return self._reader.orders(rows)
         if scan.entity == "stock":
-            return Found(self._reader.levels([*rows, *(await self._beside(rows))]))
+            return Found(await self._reader.levels([*rows, *(await self._beside(rows))]))
         if token["of"] == "products":
             return await self._reader.products(rows)
         return await self._reader.products(await self._parents(scan, token, rows))

@@ -1,10 +1,14 @@
-"""Stock levels: read, compared, and only then written, because WooCommerce sets whatever it is told."""
+"""Stock levels: read, compared, and only then written, because WooCommerce sets whatever it is told.
+
+What is written is without what unpaid orders hold, and what is read with it: see `held.py`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from services.sync.platforms.base import StockWrite, Written
 from services.sync.platforms.woocommerce import mapping
+from services.sync.platforms.woocommerce.held import Held
 from services.sync.platforms.woocommerce.reading import STOCK, Reader
 from services.sync.platforms.woocommerce.writing import Batch, send
 
@@ -22,32 +26,34 @@ class StockWriter:
         """What came of each write, in their order. Raises only when none was sent."""
         ids = [write.external_id for write in writes if write.external_id.isascii() and write.external_id.isdigit()]
         nodes = {str(node["id"]): node for node in await self._reader.posts(STOCK, ids)}
+        _, held = await self._reader.counted(list(nodes.values()))
         done: dict[int, Written] = {}
         by_path: dict[str, list[int]] = {}
         for index, write in enumerate(writes):
             node = nodes.get(write.external_id)
-            settled = _settled(write, node)
+            settled = _settled(write, node, held)
             if settled is not None:
                 done[index] = settled
             else:
                 assert node is not None
                 by_path.setdefault(_path(node), []).append(index)
         batches = [
-            Batch(path, "update", [_item(writes[index]) for index in indexes]) for path, indexes in by_path.items()
+            Batch(path, "update", [_item(writes[index], held) for index in indexes])
+            for path, indexes in by_path.items()
         ]
         for indexes, answers in zip(by_path.values(), await send(self._client, batches), strict=True):
             for index, answer in zip(indexes, answers, strict=True):
-                done[index] = answer if isinstance(answer, Written) else _written(writes[index], answer)
+                done[index] = answer if isinstance(answer, Written) else _written(writes[index], answer, held)
         return [done[index] for index in range(len(writes))]
 
 
-def _settled(write: StockWrite, node: JsonObject | None) -> Written | None:
+def _settled(write: StockWrite, node: JsonObject | None, held: Held) -> Written | None:
     """What becomes of a write without anything being sent; None: it is to be sent."""
     if node is None:
         return Written("person", f"WooCommerce has nothing under the id of '{write.sku}' any more.", write.external_id)
-    level = mapping.level(node)
-    if level is None:
+    if not mapping.is_counted(node):
         return Written("person", _not_counted(write, node), write.external_id)
+    level = mapping.level(node, held.get(node["id"], 0))
     quantity = level.fields["quantity"]
     if quantity == write.quantity:
         return Written("unchanged", None, write.external_id, {"quantity": quantity}, level.references)
@@ -66,13 +72,14 @@ def _path(node: JsonObject) -> str:
     return f"products/{node['parent_id']}/variations" if node["type"] == "variation" else "products"
 
 
-def _item(write: StockWrite) -> JsonObject:
-    return {"id": int(write.external_id), "stock_quantity": write.quantity}
+def _item(write: StockWrite, held: Held) -> JsonObject:
+    post_id = int(write.external_id)
+    return {"id": post_id, "stock_quantity": write.quantity - held.get(post_id, 0)}
 
 
-def _written(write: StockWrite, node: JsonObject) -> Written:
+def _written(write: StockWrite, node: JsonObject, held: Held) -> Written:
     """What WooCommerce has now: it ignores in silence what it does not count."""
-    level = mapping.level(node)
+    level = mapping.level(node, held.get(node["id"], 0)) if mapping.is_counted(node) else None
     if level is None or level.fields["quantity"] != write.quantity:
         return Written("retry", "WooCommerce has taken the stock for another.", write.external_id)
     return Written("ok", None, write.external_id, {"quantity": write.quantity}, level.references)
