@@ -73,7 +73,8 @@ def source_of(options: Options) -> Source:
     from deploy.agent.queries import queries_in
     from deploy.agent.sql import SqlSource
 
-    return SqlSource(database_at(options.source), queries_in(options.queries))
+    queries = queries_in(options.queries)
+    return SqlSource(database_at(options.source, queries.time_zone), queries)
 
 
 def secret(text: str) -> str:

@@ -47,12 +47,15 @@ class Database(Protocol):
     async def close(self) -> None: ...
 
 
-def database_at(address: str) -> Database:
-    """Raises Refused for what is no address, or no database that there is a driver for."""
+def database_at(address: str, time_zone: str | None = None) -> Database:
+    """`time_zone` is that of times without one.
+
+    Raises Refused for what is no address, or no database that there is a driver for.
+    """
     try:
         url = make_url(address)
         if url.get_backend_name() == "postgresql":
-            return _Asyncpg(url)
+            return _Asyncpg(url, time_zone or "UTC")
         return _Blocking(url)
     except (exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
         raise Refused(f"This is no database that can be opened: {error}") from error
@@ -62,10 +65,8 @@ def execute(connection: Connection, sql: str, values: Mapping[str, Any]) -> Curs
     """Run a statement with those of the values that it names."""
     clause = text(sql)
     used = {name: value for name, value in values.items() if name in clause.compile().params}
-    is_postgres = connection.dialect.name == "postgresql"
-    return connection.execute(
-        clause.bindparams(*(_parameter(name, value, is_postgres=is_postgres) for name, value in used.items()))
-    )
+    dialect = connection.dialect.name
+    return connection.execute(clause.bindparams(*(_parameter(name, value, dialect) for name, value in used.items())))
 
 
 def time_of(connection: Connection) -> datetime | None:
@@ -74,14 +75,27 @@ def time_of(connection: Connection) -> datetime | None:
     return told if isinstance(told, datetime) and told.tzinfo is not None else None
 
 
-def _parameter(name: str, value: Any, *, is_postgres: bool) -> Any:
+def _parameter(name: str, value: Any, dialect: str) -> Any:
+    """A time is a text to SQLite; to what knows no time zones it is what a clock in the value's own shows."""
     if isinstance(value, list):
         return bindparam(name, value, String(), expanding=True)
-    if isinstance(value, datetime) and not is_postgres:
+    if isinstance(value, datetime) and dialect == "sqlite":
         value = value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     if isinstance(value, datetime):
-        return bindparam(name, value, DateTime(timezone=True))
+        is_postgres = dialect == "postgresql"
+        return bindparam(name, value if is_postgres else _shown(value), DateTime(timezone=is_postgres))
     return bindparam(name, value, BigInteger() if isinstance(value, int) else String())
+
+
+def _shown(moment: datetime) -> datetime:
+    """What a clock in the time's zone shows. In an hour that comes twice it is, the first time, as much earlier: what
+    changes the second time has earlier times than this.
+    """
+    shown = moment.replace(tzinfo=None, fold=0)
+    first, second = (moment.replace(fold=fold).utcoffset() for fold in (0, 1))
+    if moment.fold == 0 and first is not None and second is not None and first > second:
+        return shown - (first - second)
+    return shown
 
 
 class _Blocking:
@@ -119,8 +133,12 @@ class _Blocking:
 
 
 class _Asyncpg:
-    def __init__(self, url: URL) -> None:
-        self._engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    def __init__(self, url: URL, time_zone: str) -> None:
+        self._engine = create_async_engine(
+            url.set(drivername="postgresql+asyncpg"),
+            poolclass=NullPool,
+            connect_args={"server_settings": {"timezone": time_zone}},
+        )
 
     async def run(self, work: Callable[[Connection], T], *, is_write: bool = False) -> T:
         has_begun = False

@@ -3,8 +3,9 @@
 import tomllib
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from deploy.agent.source import Refused
 from shared.contracts.base import Shape
@@ -45,12 +46,24 @@ class PlaceName(Shape):
     name: str
 
 
+def _zone(name: str) -> str:
+    """Raises ValueError."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError("it is no time zone, as Europe/Berlin is one") from error
+    return name
+
+
 class Queries(Shape):
-    """The file. `memory` is a table of the agent's own, for the keys of what it has written."""
+    """The file. `memory` is a table of the agent's own, for the keys of what it has written.
+
+    `time_zone` is that of times without one, in rows and in `:since`; null: universal time.
+    """
 
     name: str = "SQL database"
     currency: str = "EUR"
-    time_zone: str | None = None
+    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
     location: str = "main"
     places: list[PlaceName] = []
     order_statuses: list[str] = []

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy import Connection
@@ -49,6 +50,7 @@ class SqlSource(Source):
         """Raises Refused."""
         self._database, self._queries = database, queries
         self._settings = records.rules(queries.currency, queries.location)
+        self._zone = ZoneInfo(queries.time_zone or "UTC")
         self._remembers = False
 
     async def hello(self) -> Item:
@@ -70,7 +72,7 @@ class SqlSource(Source):
 
     async def page(self, asked: Mapping[str, Any]) -> Item:
         name, queries = self._listed(asked)
-        since = _BEGINNING if asked["since"] is None else datetime.fromisoformat(asked["since"])
+        since = _BEGINNING if asked["since"] is None else datetime.fromisoformat(asked["since"]).astimezone(self._zone)
         after = queries.after if asked["after"] is None else _after(asked["after"])
         found, told = await self._database.run(
             lambda connection: (_page(connection, name, queries, since, after, asked), time_of(connection))
@@ -120,7 +122,7 @@ class SqlSource(Source):
         if not found.rows:
             return records.listed((), following)
         headings = [heading for heading in found.headings if heading != _CURSOR]
-        cells = [[_cell(row[heading]) for heading in headings] for row in found.rows]
+        cells = [[_cell(row[heading], self._zone) for heading in headings] for row in found.rows]
         with tempfile.NamedTemporaryFile(prefix="crossdock-") as file:
             file.write(table(headings, cells))
             file.flush()
@@ -240,12 +242,12 @@ def _after(text: str) -> Any:
     return found
 
 
-def _cell(value: Any) -> str:
-    """A value as files have it."""
+def _cell(value: Any, zone: ZoneInfo) -> str:
+    """A value as files have it; a time without a zone is one of `zone`."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).isoformat()
     return value.isoformat() if isinstance(value, date) else str(value)

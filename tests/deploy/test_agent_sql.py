@@ -5,12 +5,15 @@ import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
+from sqlalchemy.dialects import mssql, mysql, sqlite
 
-from deploy.agent.database import database_at
+from deploy.agent.database import database_at, execute
 from deploy.agent.queries import Queries, queries_in
 from deploy.agent.source import NotNow, Refused
 from deploy.agent.sql import SqlSource
@@ -225,6 +228,38 @@ async def test_a_write_that_breaks_in_the_middle_has_done_nothing(
     assert (await source.write("shipments", shipment()))["outcome"] == "ok"
 
 
+@pytest.mark.parametrize("erp", ["postgresql"], indirect=True)
+async def test_times_without_a_zone_are_those_of_the_files_zone(erp: Erp, queries: Queries) -> None:
+    """Both ways, in PostgreSQL, where `:since` is compared with them; without `time_zone` it is universal time."""
+    await erp.run("ALTER TABLE orders ALTER placed_at TYPE timestamp USING '2026-11-30T10:00:00'::timestamp")
+    for zone, moment in (("Europe/Berlin", "09:00"), (None, "10:00"), ("America/New_York", "15:00")):
+        source = SqlSource(database_at(erp.address, zone), queries.model_copy(update={"time_zone": zone}))
+        (order,) = (await source.page(asked("orders", since=f"2026-11-30T{moment}:00Z")))["items"]
+        assert datetime.fromisoformat(order["placed_at"]) == datetime.fromisoformat(f"2026-11-30T{moment}:00Z")
+        assert (await source.page(asked("orders", since=f"2026-11-30T{moment}:01Z")))["items"] == []
+        await source.close()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "since", "sent"),
+    [
+        (sqlite, "2026-11-30T18:00:00+01:00", "2026-11-30T17:00:00.000000Z"),
+        (mysql, "2026-11-30T18:00:00+01:00", "2026-11-30 18:00:00"),
+        (mssql, "2026-11-30T18:00:00+01:00", "2026-11-30 18:00:00"),
+        # The hour that comes twice: what changes in its second half has times before those of the first.
+        (mysql, "2026-10-25T02:50:00+02:00", "2026-10-25 01:50:00"),
+        (mysql, "2026-10-25T02:50:00+01:00", "2026-10-25 02:50:00"),
+    ],
+)
+def test_since_is_what_each_database_compares_times_with(dialect: Any, since: str, sent: str) -> None:
+    given = []
+    connection: Any = SimpleNamespace(dialect=dialect.dialect(), execute=given.append)
+    moment = datetime.fromisoformat(since).astimezone(ZoneInfo("Europe/Berlin"))
+    execute(connection, "SELECT 1 WHERE changed_at >= :since", {"since": moment})
+    (parameter,) = given[0].compile().params.values()
+    assert str(parameter) == sent
+
+
 async def test_the_time_is_the_databases_where_it_says_in_which_zone(source: SqlSource, erp: Erp) -> None:
     ahead = timedelta() if erp.address.startswith("sqlite") else timedelta(hours=3)
     with clock.replaced(lambda: datetime.now(UTC) - timedelta(hours=3)):
@@ -319,6 +354,7 @@ def test_a_file_of_queries_that_is_wrong_says_where(tmp_path: Path) -> None:
         ("[stock]\npage = 'SELECT 1'\nafter = 1.5", "stock.after"),
         ("memory = 'x; DROP TABLE y'", "memory"),
         ("nmae = 'x'", "nmae"),
+        ("time_zone = 'Moon/Sea'", "time_zone"),
     ):
         path.write_text(content)
         with pytest.raises(Refused, match=words):
