@@ -62,7 +62,7 @@ async def _write(session: Session, shop: PrestaShop) -> None:
     }
     own = {"price": price, "barcode": "400638133393", "sku": "SHAWL-1", "weight_grams": 250}
     writes = [
-        ProductWrite("k1", "1", fields, {"images": []}, variants=[VariantWrite("1-0", "SCARF-1", own)]),
+        ProductWrite("k1", "1", fields, {"images": []}, [VariantWrite("1-0", "SCARF-1", own)], is_repeat=True),
         ProductWrite(
             "k2",
             "3",
