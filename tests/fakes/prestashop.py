@@ -171,6 +171,7 @@ class PrestaShop(Webservice):
             "total_paid": total,
             "total_paid_tax_incl": total,
             "total_paid_tax_excl": total,
+            "total_paid_real": total if order["is_paid"] else row["total_paid_real"],
             "date_add": memory.wall(datetime.fromisoformat(order["placed_at"])),
             "delivery_date": NO_TIME,
             "order_rows": [self._order_row(index, line) for index, line in enumerate(order["lines"], 1)],
@@ -178,6 +179,12 @@ class PrestaShop(Webservice):
         memory.put("orders", row, values)
         memory.touch(row)
         memory.add("order_histories", id_order=str(order_id), id_order_state=state)
+
+    def take_order(self, order: Item) -> None:
+        """An order as a buyer makes it: the shop takes its goods off, paid or not."""
+        self.put_order(order)
+        for line in order["lines"]:
+            self.put_stock(line["sku"], self.place, self.stock(line["sku"], self.place) - line["quantity"])
 
     def _persons(self, order: Item) -> Item:
         given, address = order["customer"], order["shipping_address"]

@@ -10,7 +10,7 @@ from shared import clock
 from tests.fakes import prestashop_rows
 from tests.fakes.prestashop_rows import LANGUAGES, NO_TIME, Row
 
-CANCELED, SHIPPING = 6, 4
+CANCELED, SHIPPING, REFUNDED, FAILED = 6, 4, 7, 8
 _STATES = {
     1: ("Awaiting check payment", ""),
     2: ("Payment accepted", "paid invoice logable"),
@@ -18,8 +18,8 @@ _STATES = {
     SHIPPING: ("Shipped", "paid invoice logable delivery shipped"),
     5: ("Delivered", "paid invoice logable delivery shipped"),
     CANCELED: ("Canceled", ""),
-    7: ("Refunded", "invoice"),
-    8: ("Payment error", ""),
+    REFUNDED: ("Refunded", "invoice"),
+    FAILED: ("Payment error", ""),
 }
 
 
@@ -47,6 +47,8 @@ class Memory:
             "PS_HOME_CATEGORY": "2",
             "PS_OS_CANCELED": str(CANCELED),
             "PS_OS_SHIPPING": str(SHIPPING),
+            "PS_OS_REFUND": str(REFUNDED),
+            "PS_OS_ERROR": str(FAILED),
         }
         for name, value in told.items():
             self.add("configurations", name=name, value=value)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from services.sync.platforms.base import Record, Scan, StockWrite
+from services.sync.platforms.prestashop import unpaid
 from tests.fakes.prestashop import PrestaShop
-from tests.platforms.conftest import all_pages, product, session_with
+from tests.platforms.conftest import all_pages, order, product, session_with
 from tests.platforms.prestashop.driving import put_combined
 
 pytestmark = pytest.mark.feature("SYN-2", "SYN-5", "INV-7")
@@ -85,6 +86,57 @@ async def test_levels_are_set_one_by_one_as_they_were_expected(prestashop: Prest
     assert len(sent(prestashop)) == 12
     row = prestashop.level("SCARF-3")
     assert (row["out_of_stock"], row["id_product"]) == ("2", "3")
+
+
+async def quantity_of(shop: PrestaShop, sku: str = "SCARF-1") -> int:
+    """The same by a scan and by its id."""
+    found = (await levels(shop))[sku]
+    async with session_with(shop) as session:
+        (read,) = await session.read("stock", [found.external_id])
+    assert read.fields == found.fields
+    return int(read.fields["quantity"])
+
+
+async def test_what_an_unpaid_order_took_is_not_given_back(prestashop: PrestaShop) -> None:
+    """It is not taken here: 10 are there, 3 wait for money, one is sold elsewhere, and 6 are free in PrestaShop."""
+    prestashop.put_product(*product(1))
+    prestashop.put_stock("SCARF-1", "1", 10)
+    waits = order(501, status="Awaiting check payment", quantity=3) | {"is_paid": False}
+    prestashop.take_order(waits)
+    assert (prestashop.stock("SCARF-1", "1"), await quantity_of(prestashop)) == (7, 10)
+    level = (await levels(prestashop))["SCARF-1"]
+    async with session_with(prestashop) as session:
+        (written,) = await session.write_stock([write(level, 9, 10)])
+        (again,) = await session.write_stock([write(level, 9, 10)])
+    assert (written.outcome, written.fields, again.outcome) == ("ok", {"quantity": 9}, "unchanged")
+    assert (prestashop.stock("SCARF-1", "1"), await quantity_of(prestashop)) == (6, 9)
+    prestashop.put_order(waits | {"status": "Payment accepted", "is_paid": True})
+    assert await quantity_of(prestashop) == 6, "once it is paid it is reserved here too"
+    prestashop.put_order(waits | {"status": "Waits once more", "is_paid": False})
+    assert await quantity_of(prestashop) == 6, "and it stays so, whatever state comes then"
+
+
+@pytest.mark.parametrize("status", ["Canceled", "Payment error", "Refunded", "Left unpaid"])
+async def test_order_that_is_settled_holds_nothing(prestashop: PrestaShop, status: str) -> None:
+    prestashop.put_product(*product(1))
+    prestashop.memory.add("order_states", name="Left unpaid", shipped="1")
+    prestashop.put_order(order(501, status=status) | {"is_paid": False})
+    assert await quantity_of(prestashop) == 0
+
+
+async def test_latest_unpaid_orders_of_the_shop_hold_what_is_theirs(
+    prestashop: PrestaShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpaid, "ORDERS_AT_ONCE", 2)
+    monkeypatch.setattr(unpaid, "MOST_ORDERS", 6)
+    prestashop.put_product(*product(1))
+    put_combined(prestashop)
+    for number in range(501, 508):
+        sku = "SCARF-S" if number % 2 else "SCARF-1"
+        prestashop.put_order(order(number, status="Waits", sku=sku, quantity=2) | {"is_paid": False})
+    prestashop.memory.tables["orders"][507]["id_shop"] = "2"
+    found = {sku: record.fields["quantity"] for sku, record in (await levels(prestashop)).items()}
+    assert found == {"SCARF-1": 6, "SCARF-S": 4, "SCARF-L": 0}
 
 
 async def test_level_below_nothing_is_read_as_it_is(prestashop: PrestaShop) -> None:

@@ -174,9 +174,9 @@ def image_id(url: str) -> str:
     return name if name.isascii() and name.isdigit() and f"/img/p/{'/'.join(name)}/" in url else ""
 
 
-def level(row: JsonObject, sku: str, location: str) -> Record:
-    """What can be sold of a SKU."""
-    fields: Fields = {"sku": sku, "location": location, "quantity": whole(row.get("quantity"))}
+def level(row: JsonObject, sku: str, location: str, held: int = 0) -> Record:
+    """What can be sold of a SKU, with what unpaid orders have taken of it."""
+    fields: Fields = {"sku": sku, "location": location, "quantity": whole(row.get("quantity")) + held}
     references = {
         "product": text(row.get("id_product"), 0),
         "combination": text(row.get("id_product_attribute"), 0) or "0",

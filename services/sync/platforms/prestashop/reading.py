@@ -12,6 +12,7 @@ from services.sync.platforms.prestashop.client import Client
 from services.sync.platforms.prestashop.mapping import Beside, ids, key, text
 from services.sync.platforms.prestashop.orders import OfOrders
 from services.sync.platforms.prestashop.shop import Shop
+from services.sync.platforms.prestashop.unpaid import Held, read_held
 from shared.contracts.sync.shapes import Entity
 from shared.errors import CrossdockError
 
@@ -63,17 +64,28 @@ class Reader:
         """These records as they are now; what is gone is not among them."""
         if entity not in RESOURCES:
             raise PlatformRefused(f"PrestaShop has no {entity} of its own.")
+        if entity == "stock":
+            return await self.levels(external_ids, await self.held())
         rows = await self.client.by_ids(RESOURCES[entity], external_ids, language=await self._language(entity))
         return (await self.records(entity, rows)).records
 
-    async def records(self, entity: Entity, rows: Sequence[JsonObject]) -> Found:
-        """What rows of a resource say."""
+    async def held(self) -> Held:
+        """What unpaid orders have taken from the stock. Read before the levels that it is added to."""
+        return await read_held(self.shop)
+
+    async def levels(self, external_ids: Sequence[str], held: Held) -> list[Record]:
+        """These stock levels as they are now."""
+        rows = await self.client.by_ids(RESOURCES["stock"], external_ids)
+        return (await self.records("stock", rows, held)).records
+
+    async def records(self, entity: Entity, rows: Sequence[JsonObject], held: Held | None = None) -> Found:
+        """What rows of a resource say; `held` belongs to stock levels."""
         if not rows:
             return Found()
         if entity == "product":
             return await self.products(rows)
         if entity == "stock":
-            return await self._levels(rows)
+            return await self._levels(rows, held or {})
         if entity == "order":
             return await self._orders(rows)
         return await (self._suppliers(rows) if entity == "supplier" else self._links(rows))
@@ -104,13 +116,16 @@ class Reader:
             found.setdefault(key(row.get("id_product")), []).append(row)
         return found
 
-    async def _levels(self, rows: Sequence[JsonObject]) -> Found:
+    async def _levels(self, rows: Sequence[JsonObject], held: Held) -> Found:
         """Stock levels; sums of combinations, and rows of what there is not, are none."""
         skus, place = await self._skus(rows, "id_product", "id_product_attribute"), await self.shop.place()
 
         def make(row: JsonObject) -> Record | None:
-            sku = skus.of(key(row.get("id_product")), key(row.get("id_product_attribute")))
-            return None if sku is None or key(row.get("id_shop")) not in ("", place) else mapping.level(row, sku, place)
+            product, combination = key(row.get("id_product")), key(row.get("id_product_attribute"))
+            sku = skus.of(product, combination)
+            if sku is None or key(row.get("id_shop")) not in ("", place):
+                return None
+            return mapping.level(row, sku, place, held.get((product, combination), 0))
 
         return _each(make, rows)
 

@@ -38,8 +38,9 @@ class Scanner:
         if not token and scan.since is not None and scan.entity in _DATED:
             until = scan.until or self._shop.now()
             token = {"t": units.time.since(scan.since), "i": "0", "until": units.time.until(until)}
+        held = await self._reader.held() if scan.entity == "stock" else None
         rows = await (self._by_time(scan, token) if "t" in token else self._by_id(scan, token.get("i", "0")))
-        read = await self._reader.records(scan.entity, rows)
+        read = await self._reader.records(scan.entity, rows, held)
         following = None if len(rows) < self._size else _following(token, rows[-1])
         return Page(read.records, following, unread=read.unread)
 

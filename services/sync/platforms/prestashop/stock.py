@@ -1,6 +1,6 @@
 """Stock levels: looked at, then set one by one. PrestaShop has no compare-and-set, so the look is just before.
 
-The row of a product with combinations is the sum of theirs, and never written.
+The row of a product with combinations is the sum of theirs, and never written. What unpaid orders took stays taken.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from services.sync.platforms.base import Record, StockWrite, Written
 from services.sync.platforms.prestashop import xml
 from services.sync.platforms.prestashop.client import AT_ONCE
+from services.sync.platforms.prestashop.mapping import key
 from services.sync.platforms.prestashop.reading import Reader
+from services.sync.platforms.prestashop.unpaid import Held
 from services.sync.platforms.writing import failed, settle
 from shared.errors import CrossdockError
 
@@ -36,7 +38,8 @@ class StockWriter:
         return done
 
     async def _some(self, writes: Sequence[StockWrite]) -> list[Written]:
-        levels = await self._reader.read("stock", [write.external_id for write in writes])
+        held = await self._reader.held()
+        levels = await self._reader.levels([write.external_id for write in writes], held)
         by_id = {level.external_id: level for level in levels}
         seen: set[str] = set()
         works: list[tuple[int, StockWrite]] = []
@@ -48,7 +51,9 @@ class StockWriter:
         found = dict(
             zip(
                 [index for index, _ in works],
-                await settle([self._one(write, by_id.get(write.external_id)) for _, write in works], at_once=AT_ONCE),
+                await settle(
+                    [self._one(write, by_id.get(write.external_id), held) for _, write in works], at_once=AT_ONCE
+                ),
                 strict=True,
             )
         )
@@ -57,7 +62,7 @@ class StockWriter:
             found |= dict(zip([index for index, _ in later], again, strict=True))
         return [found[index] for index in range(len(writes))]
 
-    async def _one(self, write: StockWrite, level: Record | None) -> Written:
+    async def _one(self, write: StockWrite, level: Record | None, held: Held) -> Written:
         if level is None:
             return Written("person", f"The shop has no stock level of its own for the SKU '{write.sku}'.")
         there = level.fields["quantity"]
@@ -66,8 +71,10 @@ class StockWriter:
         if write.expected is not None and there != write.expected:
             message = f"The shop has {there} instead of {write.expected}."
             return Written("stale", message, level.external_id, {"quantity": there}, level.references)
-        changed = xml.row("stock_available", {"quantity": str(write.quantity)})
+        place = key(level.references["product"]), key(level.references["combination"])
+        quantity = str(write.quantity - held.get(place, 0))
+        changed = xml.row("stock_available", {"quantity": quantity})
         answered = await self._reader.client.change("stock_availables", level.external_id, changed)
-        if answered.findtext("id") != level.external_id or answered.findtext("quantity") != str(write.quantity):
+        if answered.findtext("id") != level.external_id or answered.findtext("quantity") != quantity:
             return Written("retry", "The shop answered with another stock level.", level.external_id)
         return Written("ok", None, level.external_id, {"quantity": write.quantity}, level.references)
