@@ -17,6 +17,7 @@ from services.sync.platforms.files.places import MOST_BYTES
 from services.sync.platforms.files.platform import Files
 from services.sync.platforms.files.settings import files_settings
 from services.sync.platforms.http import connected
+from services.sync.platforms.registry import lacks_of
 from tests.fakes.files import FilesShop, table
 from tests.platforms.conftest import Purse, all_pages, all_records, ids, order, put_products, session_with
 
@@ -573,9 +574,12 @@ async def test_organization_without_a_folder_is_told_so(files: FilesShop) -> Non
 
 
 async def test_kind_that_is_not_set_up_is_named_and_refused(files: FilesShop) -> None:
+    """Its feed is what the connection does not have; nothing is wrong with it."""
+    assert lacks_of("files", files.settings) == {}
     del files.settings["suppliers"]
+    assert lacks_of("files", files.settings) == {"import_suppliers": "No files of this kind are set up: suppliers."}
     async with session_with(files) as session:
-        assert (await session.greet()).missing == ["No files of this kind are set up: supplier."]
+        assert (await session.greet()).missing == []
         with pytest.raises(PlatformRefused, match="set up: supplier"):
             await session.page(Scan("supplier"))
 

@@ -16,7 +16,8 @@ from shared.unit_of_work import UnitOfWork
 START_FEED = "sync.start_feed"
 
 _FEED = (
-    "SELECT f.id, f.connection_id, f.kind, f.is_enabled, f.cron, f.time_zone, f.next_run_at, f.version, c.platform"
+    "SELECT f.id, f.connection_id, f.kind, f.is_enabled, f.cron, f.time_zone, f.next_run_at, f.version, c.platform,"
+    " c.settings"
     " FROM feeds f JOIN connections c ON c.id = f.connection_id"
 )
 _SEEN = "($1::uuid[] IS NULL OR c.shop_id = ANY($1))"

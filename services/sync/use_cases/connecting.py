@@ -310,7 +310,7 @@ def shape(row: asyncpg.Record) -> Connection:
         **{name: row[name] for name in (*same, "created_at", "updated_at", "version")},
         settings=ConnectionSettings.model_validate_json(row["settings"]),
         greeting=_greeting(row["greeting"]),
-        lacks=dict(get_platform(row["platform"]).lacks),
+        lacks=sessions.lacks_of(row),
         webhook_url=f"{settings().base_url.rstrip('/')}/v1/platform-webhooks/{row['id']}",
     )
 

@@ -17,7 +17,6 @@ import asyncpg
 import orjson
 
 from services.sync.platforms.base import ProductWrite, VariantWrite, Written
-from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, connections, creations, issues, listings
 from services.sync.repository.changes import WHOLE, Found
 from services.sync.repository.creations import Made, Wanted
@@ -29,6 +28,7 @@ from services.sync.use_cases.outgoing_images import paired
 from services.sync.use_cases.outgoing_product import is_priced, is_sold, whole_product, whole_variant
 from services.sync.use_cases.passing_on import Origins
 from services.sync.use_cases.sending import Queued
+from services.sync.use_cases.sessions import lacks_of
 from shared.contracts.catalog.messages import GetOfferParts, ListProductIds
 from shared.contracts.catalog.offers import ProductPart
 from shared.identifiers import derived_id
@@ -70,7 +70,7 @@ async def find_new(run: Run) -> None:
 
 async def _is_ready(run: Run) -> bool:
     """Nothing is made before all that is there was read, and somebody has looked at the matches."""
-    if "import_products" in get_platform(run.connection["platform"]).lacks:
+    if "import_products" in lacks_of(run.connection):
         return True
     async with run.job.step() as uow:
         known = await connections.get_clock(uow, run.connection_id, "product")

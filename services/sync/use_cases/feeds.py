@@ -16,9 +16,9 @@ from services.sync.errors import (
     StockIsOurs,
 )
 from services.sync.models import FEEDS, execution_state, same_records
-from services.sync.platforms.registry import get_platform
 from services.sync.repository import connections, feeds
 from services.sync.use_cases import schedules
+from services.sync.use_cases.sessions import lacks_of
 from shared import clock, jobs
 from shared.contracts.base import Page
 from shared.contracts.platform.shapes import JobProgress
@@ -71,7 +71,7 @@ async def change(uow: UnitOfWork, feed_id: UUID, change: FeedChange, expected_ve
 
 
 def _check_offered(row: asyncpg.Record) -> None:
-    lacks = get_platform(row["platform"]).lacks
+    lacks = lacks_of(row)
     if row["kind"] in lacks:
         raise FeedNotOffered(lacks[row["kind"]])
 
@@ -206,10 +206,11 @@ async def list_executions(uow: UnitOfWork, asked: ListFeedExecutions) -> Page[Fe
 
 def shape(row: asyncpg.Record) -> Feed:
     same = ("id", "connection_id", "kind", "is_enabled", "cron", "time_zone", "version")
+    lacks = lacks_of(row).get(row["kind"])
     return Feed(
         **{name: row[name] for name in same},
-        next_run_at=row["next_run_at"] if row["is_enabled"] else None,
-        lacks=get_platform(row["platform"]).lacks.get(row["kind"]),
+        next_run_at=row["next_run_at"] if row["is_enabled"] and lacks is None else None,
+        lacks=lacks,
     )
 
 

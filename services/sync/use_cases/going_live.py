@@ -6,9 +6,9 @@ import asyncpg
 import orjson
 
 from services.sync.errors import NotReady
-from services.sync.platforms.registry import get_platform
 from services.sync.repository import connections, issues
 from services.sync.use_cases import connecting
+from services.sync.use_cases.sessions import lacks_of
 from shared import clock
 from shared.contracts.sync.shapes import Connection, Greeting
 from shared.contracts.sync.work import Checklist, ChecklistItem
@@ -23,7 +23,7 @@ async def checklist(uow: UnitOfWork, connection_id: UUID) -> Checklist:
 
 
 async def _items(uow: UnitOfWork, row: asyncpg.Record) -> list[ChecklistItem]:
-    lacks = get_platform(row["platform"]).lacks
+    lacks = lacks_of(row)
     scanned = {clock_["entity"] for clock_ in await connections.list_clocks(uow, row["id"]) if clock_["cursor_at"]}
     missing = Greeting.model_validate_json(row["greeting"]).missing if row["greeting"] else []
     errors = await issues.count_errors(uow, row["id"])

@@ -209,7 +209,7 @@ async def _relink(of: Upkeep, uow: UnitOfWork, products: Sequence[RemoteProduct]
 
 def _reading(entity: Entity, feed: FeedKind) -> Callable[[Upkeep], Awaitable[None]]:
     async def read(of: Upkeep) -> None:
-        if feed in get_platform(of.run.connection["platform"]).lacks:
+        if feed in sessions.lacks_of(of.run.connection):
             return
         for kind, names in (await _given(of, entity)).items():
             await _read_outdated(of, entity, kind, names)

@@ -10,12 +10,13 @@ from uuid import UUID
 import asyncpg
 
 from services.sync.budget import Budgets
+from services.sync.platforms import registry
 from services.sync.platforms.base import Account, Session
 from services.sync.platforms.http import Http, connected
 from services.sync.platforms.registry import REVERSE, get_platform
 from services.sync.sealing import unsealed
 from services.sync.use_cases.desks import Desks
-from shared.contracts.sync.shapes import ConnectionSettings, Greeting
+from shared.contracts.sync.shapes import ConnectionSettings, FeedKind, Greeting
 from shared.settings import settings
 
 # What lives in this process, by its kind (see `shared.bus.surroundings`): budgets and desks of connections.
@@ -46,6 +47,11 @@ def account_of(row: asyncpg.Record, organization_id: UUID) -> Account:
     """The account of an organization's connection. Raises CannotUnseal."""
     found = ConnectionSettings.model_validate_json(row["settings"])
     return Account(found.platform, unsealed(row["credentials"]), folder_of(organization_id))
+
+
+def lacks_of(row: asyncpg.Record) -> dict[FeedKind, str]:
+    """Of each feed that a connection does not have, why not; `row` may be a feed's."""
+    return registry.lacks_of(row["platform"], ConnectionSettings.model_validate_json(row["settings"]).platform)
 
 
 def folder_of(organization_id: UUID) -> Path:

@@ -16,6 +16,7 @@ from services.sync.use_cases.analysing import analyse
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.keeping import as_kept
 from services.sync.use_cases.sending import Queued, send
+from services.sync.use_cases.sessions import lacks_of
 from shared.contracts.inventory.messages import GetAvailability, GetCentreStock
 from shared.contracts.sync.shapes import ChangeState
 from shared.unit_of_work import UnitOfWork
@@ -39,9 +40,8 @@ async def _find_levels(run: Run) -> None:
 
     A run that was killed meanwhile begins anew: nothing is taken for read before its end.
     """
-    platform = get_platform(run.connection["platform"])
     since, wanted = run.connection["levels_since"], run.connection["levels_wanted"]
-    if since is None or "import_stock" in platform.lacks:
+    if since is None or "import_stock" in lacks_of(run.connection):
         return
     resume: str | None = None
     while True:

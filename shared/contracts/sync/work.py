@@ -30,7 +30,7 @@ class Feed(Shape):
     """One kind of traffic over a connection, and when it runs by itself.
 
     `cron` has five fields (minute, hour, day, month, weekday) in `time_zone`; null: only when somebody asks. `lacks`
-    says why the platform has nothing for it.
+    says why the platform has nothing for it, or what the connection's settings do not name: it does not run then.
     """
 
     id: UUID

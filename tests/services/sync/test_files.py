@@ -40,11 +40,15 @@ async def settle(connected: Connected, **settings: Any) -> None:
     assert changed.status_code == 200, changed.text
 
 
+async def open_centre(connected: Connected) -> None:
+    centre = await connected.post("/v1/fulfilment-centres", {"code": "quay", "name": "Quay"}, status=201)
+    await connected.post(f"/v1/fulfilment-centres/{centre['id']}/assign", {"shop": "main"})
+
+
 async def test_files_of_products_and_stock_come_in_and_our_stock_goes_out(
     exchanging: Connected, files: FilesShop
 ) -> None:
-    centre = await exchanging.post("/v1/fulfilment-centres", {"code": "quay", "name": "Quay"}, status=201)
-    await exchanging.post(f"/v1/fulfilment-centres/{centre['id']}/assign", {"shop": "main"})
+    await open_centre(exchanging)
     await settle(exchanging, locations={"main": "quay"}, order_statuses={"paid": "import"})
     put_products(files, 4)
     for number in range(1, 5):
@@ -157,3 +161,46 @@ async def test_key_with_lines_is_a_credential_and_other_lines_are_none(exchangin
     for text, status in (("-----BEGIN KEY-----\nAAAA\n-----END KEY-----\n", 201), ("pass\nword", 422), ("a\x00b", 422)):
         draft |= {"name": f"With {status}", "credentials": {"private_key": text}}
         await exchanging.post("/v1/connections", draft, status=status)
+
+
+@pytest.mark.feature("SYN-3")
+async def test_kinds_of_files_that_are_not_set_up_are_no_feeds_and_keep_nobody_from_going_live(
+    process: topology.Surrounded, client: Client, files: FilesShop
+) -> None:
+    connected = Connected(process, client, files)
+    files.folder = folder_of(connected.organization_id)
+    await files.start()
+    for kind in ("orders", "suppliers", "supplier_links"):
+        del files.settings[kind]
+    await connected.open()
+    lacking = {"import_orders", "update_orders", "import_suppliers", "import_supplier_links"}
+    assert set(connected.connection["lacks"]) == lacking
+    assert {kind for kind, feed in connected.feeds.items() if feed["lacks"]} == lacking
+    feed = connected.feeds["import_suppliers"]
+    assert (feed["next_run_at"], feed["lacks"]) == (None, "No files of this kind are set up: suppliers.")
+    answer = await client.post(f"/v1/feeds/{feed['id']}/run", headers=connected.headers)
+    assert (answer.status_code, answer.json()["code"]) == (409, "feed_not_offered")
+
+    async def is_left_out() -> bool:
+        """Its time has come, and it was not run."""
+        uow = process.surroundings.unit_of_work("sync", connected.inside("sync"))
+        waits = await uow.fetchval("SELECT count(*) FROM feeds WHERE id = $1 AND next_run_at <= now()", feed_id)
+        await uow.rollback()
+        return not waits and await connected.waiting_tasks() == 0
+
+    feed_id = feed["id"]
+    await connected.is_due(feed_id)
+    await eventually(is_left_out, 60)
+    assert (await connected.get(f"/v1/feed-executions?feed_id={feed_id}"))["items"] == []
+    assert await connected.issues() == []
+
+    await open_centre(connected)
+    await settle(connected, locations={"main": "quay"})
+    put_products(files, 1)
+    files.put_stock("SCARF-1", "main", 10)
+    await connected.confirm_matches()
+    for kind in ("import_products", "import_stock"):
+        assert (await connected.run(kind))["state"] == "succeeded", await connected.issues()
+    assert (await connected.go_live())["mode"] == "production"
+    await settle(connected, platform={**files.settings, "suppliers": {"pattern": "suppliers*.csv"}})
+    assert (await connected.get(f"/v1/feeds/{feed_id}"))["lacks"] is None

@@ -97,12 +97,11 @@ class FilesSession:
         settings = self._settings
         async with self._folder() as folder:
             missing = await (self._missing_at_web(folder) if folder.is_read_only else self._missing_in(folder))
-        unset = [entity for entity in FILE_ENTITIES if settings.rule(entity) is None]
         return Greeting(
             shop_name=settings.address or settings.folder or "files",
             currency=settings.currency,
             places=[RemotePlace(external_id=settings.location, name=settings.location)],
-            missing=[*missing, *(f"No files of this kind are set up: {entity}." for entity in unset)],
+            missing=missing,
         )
 
     async def _missing_in(self, folder: Folder) -> list[str]:

@@ -1,6 +1,6 @@
 """What a connection by files is told: where they lie, what they are called, how they are read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -8,10 +8,20 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from services.sync.errors import InvalidConnectionSettings
 from shared.contracts.base import Shape
+from shared.contracts.sync.shapes import FeedKind
 from shared.money import EXPONENTS
 
 FileEntity = Literal["product", "stock", "order", "supplier", "supplier_link"]
 FILE_ENTITIES: tuple[FileEntity, ...] = get_args(FileEntity)
+# The setting of each.
+_NAMES: dict[FileEntity, str] = {entity: entity if entity == "stock" else f"{entity}s" for entity in FILE_ENTITIES}
+_READ_BY: dict[FileEntity, tuple[FeedKind, ...]] = {
+    "product": ("import_products", "update_products", "import_images"),
+    "stock": ("import_stock", "check_stock"),
+    "order": ("import_orders", "update_orders"),
+    "supplier": ("import_suppliers",),
+    "supplier_link": ("import_supplier_links",),
+}
 SFTP_PORT = 22
 _MOST_STEPS = 20
 
@@ -125,7 +135,7 @@ class FilesSettings(Shape):
                 yield entity, rule
 
     def rule(self, entity: FileEntity) -> FileRule | None:
-        found: FileRule | None = getattr(self, f"{entity}s" if entity != "stock" else entity)
+        found: FileRule | None = getattr(self, _NAMES[entity])
         return found
 
     def holds_all(self, entity: FileEntity) -> bool:
@@ -141,6 +151,16 @@ class FilesSettings(Shape):
     @property
     def is_sftp(self) -> bool:
         return self.address is not None and self.address.startswith("sftp:")
+
+
+def unset_feeds(given: Mapping[str, Any]) -> dict[FeedKind, str]:
+    """Of each feed that reads files of a kind that is not set up, what to set up; of settings that were checked."""
+    return {
+        kind: f"No files of this kind are set up: {name}."
+        for entity, name in _NAMES.items()
+        if given.get(name) is None
+        for kind in _READ_BY[entity]
+    }
 
 
 def files_settings(given: Any) -> FilesSettings:
