@@ -302,6 +302,8 @@ def test_a_system_behind_a_firewall_from_the_first_contact_to_the_last(story: St
     story.ended(story.begin("confirm_shipments"))
     eventually(erp.shipments)
     assert erp.shipments() == [(f"A-{erp.name}", first, 2)]
+    story.ended(story.begin("export_stock"))
+    assert erp.stock()[first] == 8
 
     # Each waits for a lease to end: the folder says how it is read, the database counts how often it is written.
     (_killed_while_it_reads if erp.writes() is None else _killed_while_it_writes)(story)
