@@ -66,6 +66,13 @@ class KeyIndex:
             self._grow()
         return None
 
+    def copy(self) -> "KeyIndex":
+        """The same keys, to which others can be added."""
+        made = KeyIndex()
+        made._count, made._mask = self._count, self._mask
+        made._hashes, made._rows = self._hashes[:], self._rows[:]
+        return made
+
     def find(self, key: str) -> int | None:
         """The row that has `key`."""
         digest = _digest(key)

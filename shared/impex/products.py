@@ -142,7 +142,8 @@ class ProductFile:
         yield from self.profile.notices(self.source.header)
         if not self._is_surveyed:
             deque(self.survey(), maxlen=0)
-        self._assembly = Assembly(self.layout, self.profile, self._keys.skus, self._keys.clashes)
+        # SKUs that are made are added to those of the file: each reading makes the same ones.
+        self._assembly = Assembly(self.layout, self.profile, self._keys.skus.copy(), self._keys.clashes)
         yield from Gathering(self.layout).groups(unguarded_records(self.source.records()))
 
     def survey(self) -> Iterator[Record]:
