@@ -44,12 +44,16 @@ def say(words: str) -> None:
 
 @dataclass
 class Agent:
-    """One agent: `http` goes to Crossdock with the token, `source` is the system. `stopping`: it is asked to end."""
+    """One agent: `http` goes to Crossdock with the token, `source` is the system. `stopping`: it is asked to end.
+
+    Crossdock keeps it waiting for work so many seconds at a time.
+    """
 
     http: httpx.AsyncClient
     source: Source
     stopping: asyncio.Event
     say: Callable[[str], None] = say
+    wait_seconds: int = WAIT_SECONDS
 
     async def run(self) -> None:
         """Until it is asked to end. Raises TokenRefused."""
@@ -63,7 +67,7 @@ class Agent:
         self.say("The agent ends.")
 
     async def _take(self) -> Item:
-        return await self._post("/v1/agent/work", params={"wait_seconds": WAIT_SECONDS})
+        return await self._post("/v1/agent/work", params={"wait_seconds": self.wait_seconds})
 
     async def _do(self, work: Item) -> None:
         """Work, keep the lease meanwhile, and bring the answer. Whoever wants the agent to end waits a while for it."""

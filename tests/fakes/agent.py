@@ -68,7 +68,9 @@ class AgentShop(CustomShop):
     def send_agent(self, client: Client, token: str) -> "asyncio.Task[None]":
         """Start an agent of the system."""
         stopping, http, source = asyncio.Event(), agent_http(client, token), RelaySource(self.address, TOKEN)
-        task = asyncio.create_task(Agent(http, source, stopping, self.said.append).run())
+        # Inside one process a request that is given up may go on until its answer.
+        agent = Agent(http, source, stopping, self.said.append, wait_seconds=1)
+        task = asyncio.create_task(agent.run())
         self._agents.append((task, stopping, http, source))
         return task
 
