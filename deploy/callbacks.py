@@ -20,6 +20,7 @@ __all__ = ["KINDS", "Sending", "System", "list_", "send"]
 _PARTY = "admin"
 _PATIENCE_SECONDS = 10.0
 _POLL_SECONDS = 0.2
+_ANY_TOTAL: dict[str, Any] = {"amount": 1999, "currency": "USD"}
 # Neither needs more done to it by itself.
 _PENDING = ("received", "retrying")
 
@@ -38,13 +39,16 @@ class System:
 
 @dataclass(frozen=True)
 class Sending:
-    """What is to be sent. `gateway` is a provider's name in the credentials, or a gateway's id with its `secret`."""
+    """What is to be sent. `gateway` is a provider's name in the credentials, or a gateway's id with its `secret`.
+
+    Without `amount` or `currency` those of the order are meant, where there is one with that number.
+    """
 
     gateway: str
     kind: str
     order: str | None
-    amount: int
-    currency: str
+    amount: int | None
+    currency: str | None
     payment: str
     part: int
     id: str
@@ -70,10 +74,11 @@ class Operator:
         """Post one sample. Returns the answer and, where that was waited for, what became of the callback."""
         gateway, secret = self._gateway(sending)
         signing = Signing(secret, gateway["settings"], gateway["callback_url"])
+        total = self._total(sending)
         facts = Facts(
             sending.order,
-            sending.amount,
-            sending.currency,
+            total["amount"] if sending.amount is None else sending.amount,
+            sending.currency or total["currency"],
             sending.payment,
             datetime.now(UTC),
             sending.part,
@@ -103,6 +108,14 @@ class Operator:
             raise NotDone(f"The credentials know no gateway '{sending.gateway}': name its id, and its --secret.")
         gateway_id = known["id"] if known else sending.gateway
         return _checked(self._http.get(f"/v1/payment-gateways/{gateway_id}")), secret
+
+    def _total(self, sending: Sending) -> dict[str, Any]:
+        """What the order comes to, or something where it is not asked for or not there."""
+        is_said = sending.amount is not None and sending.currency is not None
+        if sending.order is None or is_said:
+            return _ANY_TOTAL
+        orders = _checked(self._http.get("/v1/orders", params={"number": sending.order}))["items"]
+        return orders[0]["total"] if orders else _ANY_TOTAL
 
     def _followed(self, gateway_id: str, event: EventIdentity) -> dict[str, Any] | None:
         """What became of an event that was taken: the newest record of it, be it one that came before."""

@@ -328,8 +328,10 @@ def send(
     ],
     gateway: Annotated[str, typer.Option(help="A provider in the credentials, or a gateway's id.")] = "stripe",
     order: Annotated[str | None, typer.Option(help="Number of the order that is paid.")] = None,
-    amount: Annotated[int, typer.Option(min=0, help="Of the payment, in minor units.")] = 1999,
-    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
+    amount: Annotated[
+        int | None, typer.Option(min=0, help="Of the payment, in minor units; by default the order's total, or 1999.")
+    ] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217; by default the order's, or USD.")] = None,
     payment: Annotated[str, typer.Option(help="The provider's id of the payment.")] = "pay_sample",
     part: Annotated[int, typer.Option(min=0, help="Of a refund or dispute, in minor units.")] = 500,
     event: Annotated[str, typer.Option(help="Names the event, refund or dispute; by default a new one.")] = "",

@@ -190,7 +190,8 @@ class Guide:
                 self._keep(order_statuses=proposed)
             else:
                 showing.warned(self._console, "Orders wait until `order_statuses` says what is done with them.")
-        self._run("import_orders", "Orders")
+        since = connection["settings"]["orders_from"] or connection["created_at"]
+        self._run("import_orders", f"Orders since {since[:16].replace('T', ' ')} UTC (setting orders_from)")
 
     # --- the end
 

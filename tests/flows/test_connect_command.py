@@ -98,6 +98,7 @@ def test_a_prestashop_shop_is_connected_as_its_page_says(system: System, prestas
         "✓ stock_imported",
         "Payment accepted: import",
         "Shipped: import and complete",
+        "UTC (setting orders_from): nothing there",
     ):
         assert words in said, said
     (found,) = [each for each in system.ask("GET", "/v1/connections")["items"] if each["name"] == "Presta"]

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.bench.relevance import score_all
 from deploy.bench.system import System
+from tests.factories.orders import body
 
 
 @pytest.mark.feature("CAT-5", "SEA-2", "SEA-3", "ORD-1", "PAY-2", "PAY-5", "INV-3", "INV-6", "GAT-7")
@@ -77,6 +78,19 @@ def test_samples_of_callbacks_are_sent_and_followed(system: System) -> None:
         "order_not_found",
         "2",
     ]
+
+
+@pytest.mark.feature("PAY-2", "ORD-1")
+def test_a_sample_pays_what_the_order_comes_to(system: System) -> None:
+    """Unless it is said otherwise."""
+    sku = system.ask("GET", "/v1/shops/main/offers?first=1", party="storefront")["items"][0]["sku"]
+    wanted = body(lines=[{"sku": sku, "quantity": 1}])
+    headers = {**system.headers("storefront"), "Idempotency-Key": "paid-by-a-sample"}
+    placed = system.http.post("/v1/orders", json=wanted, headers=headers).json()
+    code, printed = _callbacks(system, "send", "captured", "--order", placed["number"], "--payment", "pay_whole")
+    assert (code, "processed" in printed) == (0, True), printed
+    [payment] = system.ask("GET", "/v1/payments", params={"order_id": placed["id"]})["items"]
+    assert payment["captured"] == placed["total"]
 
 
 @pytest.mark.feature("PAY-1")
