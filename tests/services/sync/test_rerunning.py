@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from services.sync.use_cases.taking import stock
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
 from tests.platforms.conftest import product, put_products
@@ -116,16 +117,23 @@ async def test_what_a_platform_refused_of_one_run_is_sent_again_alone(connected:
     assert fake.stock("SCARF-2", "main") == 8
 
 
-async def test_of_stock_that_was_not_imported_the_rows_that_failed_are(connected: Connected, fake: CustomShop) -> None:
+async def test_of_stock_that_was_not_imported_the_rows_that_failed_are(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of a place that was taken up portions before."""
+    monkeypatch.setattr(stock, "_ROWS_AT_ONCE", 1)
     await set_up(connected, fake)
     fake.places.append({"id": "attic", "name": "Attic"})
-    fake.put_stock("SCARF-1", "attic", 5)
+    for sku in ("SCARF-1", "SCARF-2"):
+        fake.put_stock(sku, "attic", 5)
     done = await connected.run("import_stock", reason="Counted")
-    assert done["counters"]["failed"] == 1
+    assert done["counters"]["failed"] == 2
     path = f"/v1/connections/{connected.id}"
     await connected.post(f"{path}/test")
     locations = {"locations": {"main": "quay", "attic": "main"}}
     changed = await connected.client.patch(path, json={"settings": locations}, headers=connected.headers)
     assert changed.status_code == 200, changed.text
     again = await rerun(connected, done["id"])
-    assert (again["state"], again["counters"]) == ("succeeded", {"applied": 1, "failed": 0}), again
+    assert (again["state"], again["counters"]) == ("succeeded", {"applied": 2, "failed": 0}), again
+    issues = (await connected.get(f"/v1/issues?connection_id={connected.id}"))["items"]
+    assert [each["code"] for each in issues if each["resolved_at"] is None] == []

@@ -28,11 +28,13 @@ async def take_stock(run: Run) -> None:
     """
     while await _take_some(run):
         pass
-    if run.job.counters.get("failed"):
-        # What is not here was not imported: writing ours would set it to nothing.
-        return
     async with run.job.step() as uow:
-        await connections.put(uow, run.connection_id, {"stock_imported_at": clock.now()}, is_new_version=False)
+        # Not before the last row of a place is taken: a run that tries again what failed goes by what is open.
+        mapped = [f"location {place}" for place in run.settings.locations]
+        await issues.resolve(uow, run.connection_id, run.kind, mapped)
+        # What is not here was not imported: writing ours would set it to nothing.
+        if not run.job.counters.get("failed"):
+            await connections.put(uow, run.connection_id, {"stock_imported_at": clock.now()}, is_new_version=False)
 
 
 async def _take_some(run: Run) -> bool:
@@ -64,8 +66,7 @@ async def _take_some(run: Run) -> bool:
             known.append((row, {"sku": row["sku"], "centre": centre, "on_hand": max(fields["quantity"], 0)}))
     updated = await _updated(run, known)
     async with run.job.step() as uow:
-        mapped = {f"location {place}" for place in places}
-        await issues.resolve(uow, run.connection_id, run.kind, [*mapped, *(row["external_id"] for row, _ in known)])
+        await issues.resolve(uow, run.connection_id, run.kind, [row["external_id"] for row, _ in known])
         for result in updated.results if updated else ():
             if result.status == "failed":
                 row = known[result.row - 1][0]
