@@ -60,14 +60,17 @@ SET class = CASE WHEN i.class = 'error' THEN i.class ELSE excluded.class END, me
 """
 
 
-async def list_open(uow: UnitOfWork, connection_id: UUID, feed: FeedKind, code: str, most: int) -> list[str]:
-    """Of which records this is open: the subjects of those that were seen longest ago."""
+async def list_open(
+    uow: UnitOfWork, connection_id: UUID, feed: FeedKind, code: str, after: str, most: int
+) -> list[str]:
+    """Of which records this is open: their subjects, those behind `after`, in their order."""
     rows = await uow.fetch(
         "SELECT subject FROM issues WHERE connection_id = $1 AND feed = $2 AND code = $3 AND resolved_at IS NULL"
-        " ORDER BY last_seen_at, id LIMIT $4",
+        " AND subject > $4 ORDER BY subject LIMIT $5",
         connection_id,
         feed,
         code,
+        after,
         most,
     )
     return [row["subject"] for row in rows]

@@ -2,10 +2,12 @@
 
 import pytest
 
+from services.sync.use_cases.taking import products
 from shared.identifiers import new_id
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
 from tests.platforms.conftest import product, put_products
+from tests.services.sync.test_rerunning import doubtful, give_up, outcomes, sold_apart
 
 pytestmark = pytest.mark.feature("SYN-1", "SYN-2", "SYN-4", "SYN-6")
 
@@ -108,6 +110,25 @@ async def test_a_product_that_could_be_two_of_ours_waits_for_a_person(connected:
     assert await connected.issues() == []
     red = next(each for each in (await connected.products()).values() if each["title"] == "RED")
     assert {each["sku"] for each in red["variants"]} == {"RED", "BLUE"}
+
+
+@pytest.mark.feature("SYN-11")
+async def test_products_that_stay_doubtful_hold_up_no_others(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "_RECORDS_AT_ONCE", 1)
+    others = {number: await sold_apart(connected, number) for number in (3, 4, 5)}
+    for number in others:
+        fake.put_product(*doubtful(number))
+    await connected.confirm_matches()
+    await connected.run("import_products")
+    assert len(await connected.issues()) == 3
+    await give_up(connected, others[4], 4)
+    await connected.run("import_products")
+    await connected.run("import_products")
+    assert await outcomes(connected) == {"3": False, "4": True, "5": False}
+    doubts = [each["subject"] for each in await connected.issues() if each["code"] == "ambiguous_match"]
+    assert sorted(doubts) == ["3", "5"]
 
 
 async def edit_skus(connected: Connected, product_id: str, before: str, after: str, **options: str) -> None:

@@ -110,24 +110,32 @@ async def take_products(run: Run) -> None:
 
 async def _take_up_unambiguous(run: Run) -> None:
     """What was several of our products, and is one or none now, is tried again, and no issue any more."""
+    after: str | None = ""
+    while after is not None:
+        after = await _take_up_some(run, after)
+
+
+async def _take_up_some(run: Run, after: str) -> str | None:
+    """Look at the next ones by what they are called over there. Returns the last; None: there are no more."""
     uow = run.job.unit_of_work()
     try:
-        subjects = await issues.list_open(uow, run.connection_id, run.kind, "ambiguous_match", _RECORDS_AT_ONCE)
+        subjects = await issues.list_open(uow, run.connection_id, run.kind, "ambiguous_match", after, _RECORDS_AT_ONCE)
         rows = await listings.list_by_external_ids(uow, run.connection_id, "product", subjects)
         products = await matching.load(uow, run.connection_id, rows)
     finally:
         await uow.rollback()
+    following = subjects[-1] if len(subjects) == _RECORDS_AT_ONCE else None
     if not products:
-        return
+        return following
     keys = await asked(run, matching.question(products))
     over = [each for each in products if matching.match(run.settings, keys, each).outcome != "ambiguous"]
-    if not over:
-        return
-    async with run.job.step() as uow:
-        ids = [row["id"] for each in over for row in (each.row, *(row for row, _ in each.variants))]
-        await changes.try_again(uow, ids, "in")
-        named = [each.external_id for each in over]
-        await issues.resolve_code(uow, run.connection_id, [run.kind], named, "ambiguous_match")
+    if over:
+        async with run.job.step() as uow:
+            ids = [row["id"] for each in over for row in (each.row, *(row for row, _ in each.variants))]
+            await changes.try_again(uow, ids, "in")
+            named = [each.external_id for each in over]
+            await issues.resolve_code(uow, run.connection_id, [run.kind], named, "ambiguous_match")
+    return following
 
 
 async def _prepare(run: Run) -> bool:
