@@ -1,7 +1,7 @@
 """Orders by any combination of what can be asked of them: listed, counted."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -153,11 +153,19 @@ def _narrowed(
 async def windows_of(uow: UnitOfWork, asked: OrderFilter) -> list[Window] | None:
     """When the orders of a filter's date sets were placed, by the time zones of their shops; None without sets."""
     dates = [name for name in asked.sets if is_date_set(name)]
-    if not dates:
-        return None
+    return windows_in(await list_zones(uow, asked.shop), dates) if dates else None
+
+
+async def list_zones(uow: UnitOfWork, code: str | None) -> dict[str, list[UUID]]:
+    """All shops by their time zones, or those with a code."""
     zones: dict[str, list[UUID]] = defaultdict(list)
-    for row in await shops.list_time_zones(uow, asked.shop):
+    for row in await shops.list_time_zones(uow, code):
         zones[row["time_zone"]].append(row["id"])
+    return zones
+
+
+def windows_in(zones: Mapping[str, list[UUID]], dates: Sequence[str]) -> list[Window]:
+    """When the days that are in all of these sets are, in each of the time zones."""
     now = clock.now()
     found = []
     for name, shop_ids in zones.items():

@@ -7,7 +7,7 @@ from services.orders.repository import lists
 from services.orders.repository.lists import Window
 from services.orders.use_cases import listing
 from shared import clock
-from shared.contracts.orders.lists import MOST_SETS, NAMED_SETS, OrderFilter, SuggestOrderSets, is_date_set
+from shared.contracts.orders.lists import MOST_SETS, NAMED_SETS, SuggestOrderSets, is_date_set
 from shared.contracts.search.operators import OrderSpan, SuggestedSets, SuggestOrdersAmong
 from shared.unit_of_work import UnitOfWork
 
@@ -20,13 +20,13 @@ async def suggest(uow: UnitOfWork, message: SuggestOrderSets) -> SuggestedSets:
     if len(message.sets) == MOST_SETS:
         return SuggestedSets(sets=[])
     dates = [name for name in message.sets if is_date_set(name)]
-    spans: list[OrderSpan] = []
     async with uow.beforehand() as earlier:
-        within = await listing.windows_of(earlier, OrderFilter(sets=dates))
-        for name in _dates_meant(await lists.find_oldest(earlier), message.typed.strip().casefold()):
-            if name not in dates:
-                windows = await listing.windows_of(earlier, OrderFilter(sets=[*dates, name]))
-                spans += _spans(name, windows or [])
+        zones = await listing.list_zones(earlier, None)
+        oldest = await lists.find_oldest(earlier)
+    meant = _dates_meant(oldest, message.typed.strip().casefold())
+    spans = [
+        span for name in meant if name not in dates for span in _spans(name, listing.windows_in(zones, [*dates, name]))
+    ]
     limit = uow.caller.shop_ids
     return await uow.ask(
         SuggestOrdersAmong(
@@ -34,7 +34,7 @@ async def suggest(uow: UnitOfWork, message: SuggestOrderSets) -> SuggestedSets:
             query=message.query or "",
             sets=[name for name in message.sets if name not in dates],
             spans=spans,
-            within=None if within is None else _spans("", within),
+            within=_spans("", listing.windows_in(zones, dates)) if dates else None,
             shop_ids=None if limit is None else sorted(limit),
             first=message.first,
         )
