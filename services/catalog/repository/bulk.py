@@ -15,17 +15,6 @@ async def lock_rows(uow: UnitOfWork, product_ids: Sequence[UUID]) -> list[Produc
     return list((await (await uow.session()).scalars(question.with_for_update())).all())
 
 
-async def sellable_among(uow: UnitOfWork, product_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of which a variant has a price in any list, or is sold on request."""
-    rows = await uow.fetch(
-        "SELECT asked.id FROM unnest($1::uuid[]) AS asked (id) WHERE EXISTS (SELECT FROM variants v"
-        " WHERE v.product_id = asked.id AND (v.price_on_request"
-        " OR EXISTS (SELECT FROM prices p WHERE p.variant_id = v.id)))",
-        list(product_ids),
-    )
-    return {row["id"] for row in rows}
-
-
 async def add_to_category(uow: UnitOfWork, product_ids: Sequence[UUID], category_id: UUID) -> set[UUID]:
     """Returns those that were not in it."""
     rows = await uow.fetch(

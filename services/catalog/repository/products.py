@@ -73,15 +73,15 @@ async def owners_of_skus(uow: UnitOfWork, skus: list[str]) -> dict[str, UUID]:
     return await offers.product_ids_by_sku(uow, skus)
 
 
-async def has_price(uow: UnitOfWork, product_id: UUID) -> bool:
-    """Whether any variant has a price in any list, or is sold on request."""
-    return bool(
-        await uow.fetchval(
-            "SELECT EXISTS (SELECT FROM variants v WHERE v.product_id = $1 AND (v.price_on_request OR EXISTS"
-            " (SELECT FROM prices p WHERE p.variant_id = v.id)))",
-            product_id,
-        )
+async def sellable_among(uow: UnitOfWork, product_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of which a variant has a price in any list, or is sold on request."""
+    rows = await uow.fetch(
+        "SELECT asked.id FROM unnest($1::uuid[]) AS asked (id) WHERE EXISTS (SELECT FROM variants v"
+        " WHERE v.product_id = asked.id AND (v.price_on_request"
+        " OR EXISTS (SELECT FROM prices p WHERE p.variant_id = v.id)))",
+        list(product_ids),
     )
+    return {row["id"] for row in rows}
 
 
 async def get(uow: UnitOfWork, product_id: UUID) -> Product:

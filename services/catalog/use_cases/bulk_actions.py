@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from services.catalog.models import ProductRow
-from services.catalog.repository import bulk, catalog, categories
+from services.catalog.repository import bulk, catalog, categories, products
 from services.catalog.use_cases.finding import Sought
 from shared import jobs
 from shared.contracts.catalog.bulk import ActOnProducts, StartedProductAction
@@ -129,7 +129,7 @@ Change = Callable[[ProductRow], None]
 async def _changes(uow: UnitOfWork, message: ActOnProducts, rows: Iterable[ProductRow]) -> Change:
     """What the action does to one product, which may refuse it."""
     if message.action == "publish":
-        sellable = await bulk.sellable_among(uow, [row.id for row in rows])
+        sellable = await products.sellable_among(uow, [row.id for row in rows])
         return lambda row: row.publish(is_sellable=row.id in sellable)
     return {
         "pause": ProductRow.pause,

@@ -52,7 +52,7 @@ async def create(uow: UnitOfWork, draft: ProductDraft) -> Product:
     await products.replace_categories(uow, row.id, draft.category_ids)
     await session.flush()
     if draft.status == "active":
-        row.publish(is_sellable=await products.has_price(uow, row.id))
+        row.publish(is_sellable=row.id in await products.sellable_among(uow, [row.id]))
     else:
         row.status = draft.status
     await session.flush()
@@ -228,7 +228,7 @@ def _new_variant(row: ProductRow, sku: str, position: int) -> VariantRow:
 async def publish(uow: UnitOfWork, product_id: UUID, version: int | None) -> Product:
     """Make a product active. Raises ProductNotFound, ProductChangedSince, IllegalTransition, ProductHasNoPrice."""
     row, before = await _to_change(uow, product_id, version)
-    row.publish(is_sellable=await products.has_price(uow, row.id))
+    row.publish(is_sellable=row.id in await products.sellable_among(uow, [row.id]))
     return await _changed(uow, row, before)
 
 
