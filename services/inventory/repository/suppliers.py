@@ -6,13 +6,12 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.contracts.inventory.events import SupplierLinksChanged
+from shared.contracts.inventory.events import SKUS_PER_EVENT, SupplierLinksChanged
 from shared.contracts.inventory.suppliers import Supplier, SupplierLink
 from shared.identifiers import new_id
 from shared.money import Money
 from shared.unit_of_work import UnitOfWork
 
-_SKUS_PER_EVENT = 1000
 SUPPLIER_FIELDS = (
     "name",
     "contact_name",
@@ -196,8 +195,8 @@ async def write_links(uow: UnitOfWork, rows: Mapping[LinkKey, Mapping[str, Any]]
 
 def _announce(uow: UnitOfWork, skus: Sequence[str]) -> None:
     each_once = list(dict.fromkeys(skus))
-    for start in range(0, len(each_once), _SKUS_PER_EVENT):
-        uow.record(SupplierLinksChanged(skus=each_once[start : start + _SKUS_PER_EVENT]))
+    for start in range(0, len(each_once), SKUS_PER_EVENT):
+        uow.record(SupplierLinksChanged(skus=each_once[start : start + SKUS_PER_EVENT]))
 
 
 _WRITE_LINKS = """

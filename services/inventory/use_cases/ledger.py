@@ -10,10 +10,8 @@ from services.inventory.errors import LedgerBroken
 from services.inventory.models import Movement, Place, Stock
 from services.inventory.repository import balances, kits, movements
 from services.inventory.use_cases import levels
-from shared.contracts.inventory.events import StockChanged
+from shared.contracts.inventory.events import SKUS_PER_EVENT, StockChanged
 from shared.unit_of_work import UnitOfWork
-
-SKUS_PER_EVENT = 1000
 
 
 class Ledger:

@@ -7,6 +7,8 @@ from shared.contracts.base import Event, Shape
 from shared.contracts.inventory.shapes import ReturnedUnits, ShippedLine
 from shared.contracts.inventory.shipments import ShipmentState
 
+SKUS_PER_EVENT = 1000
+
 
 class StockChanged(Event):
     """What can be sold of these SKUs (up to 1,000) may have changed: ask."""
