@@ -4,7 +4,7 @@ from services.catalog.repository import exports as repository
 from services.catalog.use_cases import exports
 from shared.contracts.base import Page
 from shared.contracts.catalog.exports import Export, ExportFile, GetExport, GetExportFile, ListExports, StartExport
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import id_after, page_by_id
 from shared.service import answers
 from shared.unit_of_work import UnitOfWork
 
@@ -16,10 +16,8 @@ async def start_export(message: StartExport, uow: UnitOfWork) -> Export:
 
 @answers(ListExports, scope="catalog:read")
 async def list_exports(message: ListExports, uow: UnitOfWork) -> Page[Export]:
-    position = cursor_values(message.after, 1)
-    rows = await repository.list_newest(uow, cursor_id(position[0]) if position else None, message.first + 1)
-    items = [exports.shape(row) for row in rows[: message.first]]
-    return Page(items=items, next=cursor_for(str(items[-1].id)) if len(rows) > message.first else None)
+    rows = await repository.list_newest(uow, id_after(message.after), message.first + 1)
+    return page_by_id(rows, message.first, exports.shape)
 
 
 @answers(GetExport, scope="catalog:read")

@@ -22,7 +22,7 @@ from shared.contracts.catalog.pricing import (
     ResolvePrice,
     UpdatePriceList,
 )
-from shared.pagination import InvalidCursor, cursor_for, cursor_id, cursor_time, cursor_values
+from shared.pagination import InvalidCursor, cursor_for, cursor_time, cursor_values, id_after, page_by_id
 from shared.service import answers
 from shared.unit_of_work import UnitOfWork
 
@@ -33,11 +33,9 @@ _FIRST: repository.Position = ("", 0, "", _ALWAYS)
 @answers(ListPriceLists, scope="catalog:read")
 async def list_price_lists(message: ListPriceLists, uow: UnitOfWork) -> Page[PriceList]:
     shop = await shops.get_by_code(uow, message.shop) if message.shop is not None else None
-    position = cursor_values(message.after, 1)
-    after = cursor_id(position[0]) if position else None
+    after = id_after(message.after)
     rows = await repository.list_price_lists(uow, shop.id if shop else None, after, message.first + 1)
-    items = [pricing.list_shape(row) for row in rows[: message.first]]
-    return Page(items=items, next=cursor_for(str(items[-1].id)) if len(rows) > message.first else None)
+    return page_by_id(rows, message.first, pricing.list_shape)
 
 
 @answers(GetPriceList, scope="catalog:read")

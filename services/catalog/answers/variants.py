@@ -4,21 +4,20 @@ from services.catalog.repository import variants as repository
 from services.catalog.use_cases import variants
 from shared.contracts.base import Page
 from shared.contracts.catalog.variants import GetVariant, ListVariants, UpdateVariant, VariantDetails
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, id_after
 from shared.service import answers
 from shared.unit_of_work import UnitOfWork
 
 
 @answers(ListVariants, scope="catalog:read")
 async def list_variants(message: ListVariants, uow: UnitOfWork) -> Page[VariantDetails]:
-    position = cursor_values(message.after, 1)
     found = await repository.list_newest(
         uow,
         sku=message.sku,
         barcode=message.barcode,
         mpn=message.mpn,
         product_id=message.product_id,
-        before=cursor_id(position[0]) if position else None,
+        before=id_after(message.after),
         first=message.first + 1,
     )
     items = found[: message.first]

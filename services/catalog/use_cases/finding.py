@@ -16,7 +16,7 @@ from shared.contracts.catalog.product_sets import ProductFound, ProductsFound, V
 from shared.contracts.catalog.shapes import Product
 from shared.contracts.search.operators import FindProducts, FoundProducts
 from shared.impex.cells import spellings
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, id_after
 from shared.unit_of_work import UnitOfWork
 
 # How many of those that are found are looked at together, and how often for one page.
@@ -32,8 +32,7 @@ _COLOURS = frozenset(("colour", "color", "farbe", "couleur", "kleur", "colore", 
 
 async def list_page(uow: UnitOfWork, message: ListProducts) -> Page[Product]:
     """Raises InvalidCursor."""
-    position = cursor_values(message.after, 1)
-    before = cursor_id(position[0]) if position else None
+    before = id_after(message.after)
     if not message.sets and not (message.query and message.query.strip()):
         ids = await _list_ids(uow, message, before, None, message.first + 1)
         return await _page(uow, message, ids)

@@ -6,7 +6,7 @@ from services.inventory.repository import order_stock
 from services.inventory.shipment_states import LEFT, PREPARED
 from shared.contracts.base import Page
 from shared.contracts.inventory.checks import StockOfLine, StockOfOrder
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, id_after
 from shared.unit_of_work import UnitOfWork
 
 ORDERS_AT_ONCE = 1000
@@ -37,8 +37,7 @@ async def check(uow: UnitOfWork, most: int = 1000) -> list[Discrepancy]:
 
 async def list_stock_of_orders(uow: UnitOfWork, after: str | None) -> Page[StockOfOrder]:
     """What is held, has left and is back of orders, by the lines that they name."""
-    position = cursor_values(after, 1)
-    found = await order_stock.list_page(uow, cursor_id(position[0]) if position else None, ORDERS_AT_ONCE, LEFT)
+    found = await order_stock.list_page(uow, id_after(after), ORDERS_AT_ONCE, LEFT)
     following = cursor_for(str(found[-1].reservation.id)) if len(found) == ORDERS_AT_ONCE else None
     return Page(items=[_by_line(each) for each in found], next=following)
 

@@ -14,7 +14,7 @@ from shared.contracts.inventory.ledger import GetMovementSheet, MovementSheet
 from shared.contracts.inventory.messages import ListStock, ListStockMovements, ReadStock, StockPortion
 from shared.contracts.inventory.shapes import StockLevel, StockMovement
 from shared.impex.writing_guard import guarded
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, cursor_id, cursor_values, id_after
 from shared.unit_of_work import UnitOfWork
 
 
@@ -112,7 +112,6 @@ def _cell(value: Any) -> Any:
 async def _movements(
     uow: UnitOfWork, wanted: ListStockMovements | GetMovementSheet, most: int, until: datetime | None = None
 ) -> list[Any]:
-    position = cursor_values(wanted.after, 1)
     return await uow.fetch(
         _MOVEMENTS,
         wanted.sku,
@@ -121,7 +120,7 @@ async def _movements(
         wanted.reference,
         wanted.from_time,
         wanted.to_time,
-        cursor_id(position[0]) if position else None,
+        id_after(wanted.after),
         until,
         most,
     )

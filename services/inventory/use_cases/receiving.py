@@ -34,7 +34,7 @@ from shared.contracts.inventory.arrivals import (
     ReceiptDraft,
 )
 from shared.identifiers import new_id
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, id_after, page_by_id
 from shared.unit_of_work import UnitOfWork
 
 MOST_UNITS = 2_000_000_000
@@ -113,18 +113,15 @@ async def get(uow: UnitOfWork, arrival_id: UUID) -> Arrival:
 
 async def list_page(uow: UnitOfWork, message: ListArrivals) -> Page[Arrival]:
     """Latest first. Raises CentreNotFound."""
-    position = cursor_values(message.after, 1)
     rows = await stored.list_rows(
         uow,
         message.sku,
         None if message.centre is None else await centres.get_id(uow, message.centre),
         message.state,
-        cursor_id(position[0]) if position else None,
+        id_after(message.after),
         message.first + 1,
     )
-    page = rows[: message.first]
-    following = cursor_for(str(page[-1]["id"])) if len(rows) > message.first else None
-    return Page(items=[stored.shape(row) for row in page], next=following)
+    return page_by_id(rows, message.first, stored.shape)
 
 
 async def receive(uow: UnitOfWork, draft: ReceiptDraft) -> Receipt:
@@ -194,11 +191,10 @@ async def get_receipt(uow: UnitOfWork, receipt_id: UUID) -> Receipt:
 
 async def list_receipts(uow: UnitOfWork, message: ListReceipts) -> Page[Receipt]:
     """Latest first. Raises CentreNotFound."""
-    position = cursor_values(message.after, 1)
     rows = await stored.list_receipts(
         uow,
         None if message.centre is None else await centres.get_id(uow, message.centre),
-        cursor_id(position[0]) if position else None,
+        id_after(message.after),
         message.first + 1,
     )
     page = rows[: message.first]

@@ -22,7 +22,7 @@ from shared.contracts.base import Page
 from shared.contracts.inventory.events import GoodsReturned
 from shared.contracts.inventory.returns import GoodsReturn, ListReturns, ReturnDraft, ReturnLineDraft
 from shared.contracts.inventory.shapes import ReturnedUnits
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, id_after
 from shared.unit_of_work import UnitOfWork
 
 
@@ -161,13 +161,12 @@ async def get(uow: UnitOfWork, return_id: UUID) -> GoodsReturn:
 
 async def list_page(uow: UnitOfWork, message: ListReturns) -> Page[GoodsReturn]:
     """Latest first, of the shops the caller may see."""
-    position = cursor_values(message.after, 1)
     shop_ids = uow.caller.shop_ids
     rows = await stored.list_rows(
         uow,
         message.order_id,
         None if shop_ids is None else list(shop_ids),
-        cursor_id(position[0]) if position else None,
+        id_after(message.after),
         message.first + 1,
     )
     page = rows[: message.first]

@@ -35,7 +35,7 @@ from shared.contracts.inventory.shipments import (
     ShipmentState,
 )
 from shared.contracts.orders.shapes import OrderStanding
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, id_after
 from shared.unit_of_work import UnitOfWork
 
 
@@ -291,14 +291,13 @@ async def _lock(uow: UnitOfWork, shipment_id: UUID, expected_version: int | None
 
 async def list_page(uow: UnitOfWork, message: ListShipments) -> Page[Shipment]:
     """Latest first, of the shops the caller may see."""
-    position = cursor_values(message.after, 1)
     shop_ids = uow.caller.shop_ids
     rows = await stored.list_rows(
         uow,
         message.order_id,
         message.state,
         None if shop_ids is None else list(shop_ids),
-        cursor_id(position[0]) if position else None,
+        id_after(message.after),
         message.first + 1,
     )
     page = rows[: message.first]

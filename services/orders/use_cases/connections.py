@@ -37,7 +37,7 @@ from shared.contracts.orders.imported import (
     RemoteOrder,
 )
 from shared.identifiers import new_id
-from shared.pagination import cursor_for, cursor_id, cursor_time, cursor_values
+from shared.pagination import cursor_for, cursor_id, cursor_time, cursor_values, id_after, page_by_id
 from shared.unit_of_work import UnitOfWork
 
 _AT_ONCE: Iterator[None] = repeat(None)
@@ -97,10 +97,8 @@ async def get(uow: UnitOfWork, connection_id: UUID) -> OrderConnectionSettings:
 
 
 async def list_page(uow: UnitOfWork, first: int, after: str | None) -> Page[OrderConnectionSettings]:
-    position = cursor_values(after, 1)
-    rows = await imported.list_connections(uow, cursor_id(position[0]) if position else None, first + 1)
-    following = cursor_for(str(rows[first - 1]["id"])) if len(rows) > first else None
-    return Page(items=[_connection(row) for row in rows[:first]], next=following)
+    rows = await imported.list_connections(uow, id_after(after), first + 1)
+    return page_by_id(rows, first, _connection)
 
 
 def _connection(row: asyncpg.Record) -> OrderConnectionSettings:

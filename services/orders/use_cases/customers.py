@@ -17,7 +17,7 @@ from shared.contracts.orders.customers import (
     ListCustomers,
     NewCustomer,
 )
-from shared.pagination import cursor_for, cursor_id, cursor_values
+from shared.pagination import cursor_for, id_after
 from shared.unit_of_work import UnitOfWork
 
 _OF_THE_MERCHANT = ("customer_group", "notes")
@@ -85,8 +85,7 @@ async def get(uow: UnitOfWork, customer_id: UUID) -> Customer:
 
 
 async def list_page(uow: UnitOfWork, message: ListCustomers) -> Page[Customer]:
-    position = cursor_values(message.after, 1)
-    before = cursor_id(position[0]) if position else None
+    before = id_after(message.after)
     rows = await book.list_page(uow, message.email, message.customer_group, before, message.first + 1)
     page = rows[: message.first]
     addresses = await book.list_addresses(uow, [row["id"] for row in page])
