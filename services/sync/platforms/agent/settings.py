@@ -1,11 +1,12 @@
 """What a connection by an agent is told."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from services.sync.errors import InvalidConnectionSettings
 from services.sync.platforms.custom.settings import MOST_RECORDS
+from services.sync.platforms.settings import FullScans, checked_settings
 from shared.contracts.base import Shape
 
 Right = Literal[
@@ -30,16 +31,9 @@ class AgentSettings(Shape):
         *("read:products", "read:stock", "read:orders", "write:stock", "write:shipments"),
     ]
     page_size: Annotated[int, Field(ge=1, le=MOST_RECORDS)] = 250
-    full_scans: Annotated[
-        list[Literal["product", "stock", "order", "supplier", "supplier_link"]], Field(max_length=5)
-    ] = []
+    full_scans: FullScans = []
 
 
-def agent_settings(given: Any) -> AgentSettings:
+def agent_settings(given: Mapping[str, Any]) -> AgentSettings:
     """Raises InvalidConnectionSettings."""
-    try:
-        return AgentSettings.model_validate(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "settings"
-        raise InvalidConnectionSettings(f"{where}: {first['msg']}.") from None
+    return checked_settings(AgentSettings, given)

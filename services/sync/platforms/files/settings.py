@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from services.sync.errors import InvalidConnectionSettings
+from services.sync.platforms.settings import checked_settings, is_address, says_more
 from shared.contracts.base import Shape
 from shared.contracts.sync.shapes import FeedKind
 from shared.money import EXPONENTS
@@ -43,14 +42,9 @@ def _pattern(pattern: str) -> str:
 
 
 def _address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in ("http", "https", "sftp") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_one = False
-    if not is_one or not url.isascii() or not url.isprintable() or " " in url:
+    if not is_address(url, "https", "http", "sftp"):
         raise ValueError("give an address that begins with https://, http:// or sftp://")
-    if parts.query or parts.fragment or parts.username is not None or parts.password is not None:
+    if says_more(url):
         raise ValueError("the address has no query, and no name or password in it: they have settings of their own")
     return url.rstrip("/")
 
@@ -163,11 +157,6 @@ def unset_feeds(given: Mapping[str, Any]) -> dict[FeedKind, str]:
     }
 
 
-def files_settings(given: Any) -> FilesSettings:
+def files_settings(given: Mapping[str, Any]) -> FilesSettings:
     """Raises InvalidConnectionSettings."""
-    try:
-        return FilesSettings.model_validate(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "settings"
-        raise InvalidConnectionSettings(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from None
+    return checked_settings(FilesSettings, given)

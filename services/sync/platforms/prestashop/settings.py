@@ -1,29 +1,20 @@
 """What a connection to a PrestaShop shop is told."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from services.sync.errors import InvalidConnectionSettings
+from services.sync.platforms.settings import checked_settings, web_address
 from shared.contracts.base import Shape
 
 MOST_ROWS = 500
 
 
 def _base(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_one = False
-    if not is_one or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("give the address of the shop, beginning with https:// or http://")
-    if parts.query or parts.fragment or parts.username is not None or parts.password is not None:
-        raise ValueError("the address has no query, no fragment, and no key in it")
-    return url.rstrip("/").removesuffix("/api")
+    return web_address(url, "shop").removesuffix("/api")
 
 
 def _zone(name: str) -> str:
@@ -52,11 +43,6 @@ class PrestaShopSettings(Shape):
     page_size: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 50
 
 
-def prestashop_settings(given: Any) -> PrestaShopSettings:
+def prestashop_settings(given: Mapping[str, Any]) -> PrestaShopSettings:
     """Raises InvalidConnectionSettings."""
-    try:
-        return PrestaShopSettings.model_validate(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "settings"
-        raise InvalidConnectionSettings(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from None
+    return checked_settings(PrestaShopSettings, given)

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from services.sync.errors import InvalidConnectionSettings
+from services.sync.platforms.settings import checked_settings, web_address
 from shared.contracts.base import Shape
 
 # More is refused by WooCommerce: https://woocommerce.github.io/woocommerce-rest-api-docs/#pagination
@@ -14,18 +13,10 @@ MOST_RECORDS = 100
 
 
 def _site(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_one = False
-    if not is_one or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("give the address of the shop, beginning with https:// or http://")
-    if parts.query or parts.fragment or parts.username is not None or parts.password is not None:
-        raise ValueError("the address has no query, no fragment, and no password in it")
-    if "/wp-json" in parts.path:
+    address = web_address(url, "shop")
+    if "/wp-json" in address:
         raise ValueError("give the address of the shop itself, without /wp-json")
-    return url.rstrip("/")
+    return address
 
 
 class WooSettings(Shape):
@@ -38,9 +29,4 @@ class WooSettings(Shape):
 
 def woo_settings(given: Mapping[str, Any]) -> WooSettings:
     """Raises InvalidConnectionSettings."""
-    try:
-        return WooSettings.model_validate(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "settings"
-        raise InvalidConnectionSettings(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from None
+    return checked_settings(WooSettings, given)
