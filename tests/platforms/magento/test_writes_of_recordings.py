@@ -54,7 +54,8 @@ def found(*items: JsonObject) -> JsonObject:
 
 
 def session(http: Told, **settings: Any) -> MagentoSession:
-    return MagentoSession(Account(settings, {"access_token": "x"}), http, "http://shop.example")  # type: ignore[arg-type]
+    account = Account({"url": "http://shop.example", **settings}, {"access_token": "x"})
+    return MagentoSession(account, http)  # type: ignore[arg-type]
 
 
 def entity(sku: str) -> JsonObject:

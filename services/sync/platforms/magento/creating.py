@@ -10,7 +10,6 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any
 
 from services.sync.errors import AnswerNotUnderstood, PlatformRefused
 from services.sync.platforms.base import ProductWrite, VariantWrite, Written
@@ -27,7 +26,8 @@ from services.sync.platforms.magento.mapping import (
 )
 from services.sync.platforms.magento.payloads import Payloads, is_foreign
 from services.sync.platforms.magento.reading import LEVELS, Reader
-from services.sync.platforms.magento.shop import DEFAULT_SET, Attribute, links
+from services.sync.platforms.magento.settings import MagentoSettings
+from services.sync.platforms.magento.shop import Attribute, links
 from services.sync.platforms.magento.stock import MOST_IN_BODY
 from services.sync.platforms.writing import failed
 
@@ -39,10 +39,10 @@ _ATTACHED = "already attached"
 class Creator:
     """Makes products in one shop."""
 
-    def __init__(self, reader: Reader, payloads: Payloads, images: Images, settings: Mapping[str, Any]) -> None:
+    def __init__(self, reader: Reader, payloads: Payloads, images: Images, settings: MagentoSettings) -> None:
         self._reader, self._payloads, self._images = reader, payloads, images
         self._client, self._shop = reader.client, reader.shop
-        self._set_name = settings.get("attribute_set", DEFAULT_SET)
+        self._set_name = settings.attribute_set
         # Magento reads a parent, adds a child and saves it: two at once would be one.
         self._linking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 

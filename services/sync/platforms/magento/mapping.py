@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from math import floor
-from typing import Any
+from typing import Any, get_args
 
 from services.sync.errors import AnswerNotUnderstood
 from services.sync.platforms.base import Fields, Record
+from services.sync.platforms.magento.settings import Choice
 from services.sync.platforms.magento.shop import Attribute, AttributeSet, Facts
 from shared.money import exponent
 
@@ -33,7 +34,7 @@ _TEXTS = {
     "seo_description": "meta_description",
 }
 CHOSEN = {"brand": "manufacturer", "tags": "meta_keyword"}
-MAY_CHOOSE = frozenset((*CHOSEN, "product_type", "barcode"))
+MAY_CHOOSE = frozenset(get_args(Choice))
 OF_VARIANTS = frozenset(("barcode",))
 _OURS = {ENABLED: "active", DISABLED: "draft"}
 _DAY = timedelta(days=1)

@@ -1,41 +1,35 @@
 """Magento 2 and Adobe Commerce, as a store platform of Crossdock: the parts of this folder put together."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from services.sync.errors import InvalidConnectionSettings
 from services.sync.platforms.base import Account, Page, ProductWrite, Record, Scan, ShipmentWrite, StockWrite, Written
 from services.sync.platforms.http import Http
 from services.sync.platforms.magento.client import Client
 from services.sync.platforms.magento.greeting import greet
 from services.sync.platforms.magento.images import Images
-from services.sync.platforms.magento.mapping import CHOSEN, MAY_CHOOSE
+from services.sync.platforms.magento.mapping import CHOSEN
 from services.sync.platforms.magento.products import ProductWriter
 from services.sync.platforms.magento.reading import Reader
 from services.sync.platforms.magento.scanning import Scanner
+from services.sync.platforms.magento.settings import magento_settings
 from services.sync.platforms.magento.shipments import Shipper
 from services.sync.platforms.magento.shop import Shop
 from services.sync.platforms.magento.stock import StockWriter
 from shared.contracts.sync.shapes import Entity, FeedKind, Greeting
 
-_URL = re.compile(r"^https?://[^\s?#@]+$")
-_CODE = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
-_WORDS = {"attribute_set": 255, "ship_from": 255}
-_SWITCHES = ("notify_customer", "queue")
-_SETTINGS = frozenset(("url", "scope", "attributes", *_WORDS, *_SWITCHES))
 _SUPPLIERS = "Magento knows no suppliers: at most a product has an attribute that names one."
 
 
 class MagentoSession:
     """One shop, for a piece of work. Everything is done by the parts; see base.Session."""
 
-    def __init__(self, account: Account, http: Http, base_url: str) -> None:
-        settings = account.settings
-        self._client = Client(http, base_url, account.credentials, settings.get("scope", "all"))
+    def __init__(self, account: Account, http: Http) -> None:
+        settings = magento_settings(account.settings)
+        self._client = Client(http, settings.url, account.credentials, settings.scope)
         self._shop = Shop(self._client)
-        codes = {name: code for name, code in {**CHOSEN, **settings.get("attributes", {})}.items() if code}
+        codes = {name: code for name, code in (CHOSEN | settings.attributes).items() if code}
         self._reader = Reader(self._client, self._shop, codes)
         self._scanner = Scanner(self._reader)
         self._images = Images(self._client, self._reader)
@@ -81,35 +75,14 @@ class Magento:
     reads_ahead = True
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
-        unknown = sorted(set(settings) - _SETTINGS)
-        if unknown:
-            raise InvalidConnectionSettings(f"Magento has no setting {', '.join(unknown)[:200]}.")
-        if not _URL.match(str(settings.get("url", ""))):
-            raise InvalidConnectionSettings("`url` is the shop's address: https://shop.example.")
-        if not _CODE.match(str(settings.get("scope", "all"))):
-            raise InvalidConnectionSettings("`scope` is `all`, or the code of a store view.")
-        for name in _SWITCHES:
-            if not isinstance(settings.get(name, True), bool):
-                raise InvalidConnectionSettings(f"`{name}` is true or false.")
-        for name, most in _WORDS.items():
-            if name in settings and not (isinstance(settings[name], str) and 0 < len(settings[name]) <= most):
-                raise InvalidConnectionSettings(f"`{name}` is a name that the shop has for it.")
-        _check_attributes(settings.get("attributes", {}))
+        magento_settings(settings)
 
     def base_url(self, settings: Mapping[str, Any]) -> str:
-        return str(settings["url"]).rstrip("/")
+        return magento_settings(settings).url
 
     def session(self, account: Account, http: Http) -> MagentoSession:
-        return MagentoSession(account, http, self.base_url(account.settings))
+        """Raises InvalidConnectionSettings."""
+        return MagentoSession(account, http)
 
     def hides(self, field: str) -> bool:
         return field.partition(".")[0] in ("customer", "shipping_address")
-
-
-def _check_attributes(attributes: object) -> None:
-    if not isinstance(attributes, Mapping) or not set(attributes) <= MAY_CHOOSE:
-        names = ", ".join(sorted(MAY_CHOOSE))
-        raise InvalidConnectionSettings(f"`attributes` says which attribute is which of {names}.")
-    for code in attributes.values():
-        if code is not None and not _CODE.match(str(code)):
-            raise InvalidConnectionSettings(f"'{str(code)[:60]}' is no code of an attribute.")

@@ -18,6 +18,7 @@ from services.sync.platforms.magento.images import Images
 from services.sync.platforms.magento.mapping import CONFIGURABLE, Context, JsonObject, kept
 from services.sync.platforms.magento.payloads import Payloads, is_foreign
 from services.sync.platforms.magento.reading import Reader
+from services.sync.platforms.magento.settings import MagentoSettings
 from services.sync.platforms.writing import compare, failed, settle
 from shared.errors import CrossdockError
 
@@ -48,12 +49,12 @@ class Plan:
 class ProductWriter:
     """Writes products of one shop."""
 
-    def __init__(self, reader: Reader, images: Images, settings: Mapping[str, Any]) -> None:
+    def __init__(self, reader: Reader, images: Images, settings: MagentoSettings) -> None:
         self._reader, self._images = reader, images
         self._client: Client = reader.client
         self._payloads = Payloads(reader)
         self._creator = Creator(reader, self._payloads, images, settings)
-        self._bulk = Bulk(reader.client) if settings.get("queue") else None
+        self._bulk = Bulk(reader.client) if settings.queue else None
 
     async def write(self, writes: Sequence[ProductWrite]) -> list[Written]:
         """What came of each write, in their order. Raises only when none was sent."""

@@ -12,6 +12,7 @@ from services.sync.errors import PlatformRefused
 from services.sync.platforms.base import ShipmentWrite, Written
 from services.sync.platforms.magento import orders
 from services.sync.platforms.magento.client import AT_ONCE, Client, Filter
+from services.sync.platforms.magento.settings import MagentoSettings
 from services.sync.platforms.magento.shop import Shop
 from services.sync.platforms.shipping import Shipped, in_turns, known, settled, wanted
 
@@ -25,10 +26,10 @@ _FIELDS = "entity_id,items[sku,order_item_id,qty],tracks[track_number]"
 class Shipper:
     """Tells one shop of shipments."""
 
-    def __init__(self, client: Client, shop: Shop, settings: Mapping[str, Any]) -> None:
+    def __init__(self, client: Client, shop: Shop, settings: MagentoSettings) -> None:
         self._client, self._shop = client, shop
-        self._notifies = settings.get("notify_customer", True)
-        self._source = settings.get("ship_from")
+        self._notifies = settings.notify_customer
+        self._source = settings.ship_from
 
     async def confirm(self, writes: Sequence[ShipmentWrite]) -> list[Written]:
         """What came of each write, in their order."""

@@ -13,7 +13,6 @@ JsonObject = dict[str, Any]
 
 # The entity type of products, as every installation has it.
 PRODUCT_ENTITY = 4
-DEFAULT_SET = "Default"
 _GRAMS = {"kgs": Decimal(1000), "lbs": Decimal("453.59237")}
 # The root of all categories and those that stand for a whole store are nobody's path.
 _ROOT_LEVEL = 1
