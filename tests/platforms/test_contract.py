@@ -19,6 +19,7 @@ from services.sync.platforms.base import (
     StockWrite,
     VariantWrite,
     Written,
+    is_personal,
 )
 from services.sync.platforms.registry import PLATFORMS, WEBHOOKS
 from shared.contracts.orders.imported import RemoteOrder
@@ -52,6 +53,18 @@ def test_what_a_platform_lacks_is_said_in_words() -> None:
         assert set(platform.lacks) <= feeds
         for feed, words in platform.lacks.items():
             assert len(words.split()) >= 4, f"{platform.name} does not say why it has no {feed}"
+
+
+@pytest.mark.feature("SYN-4", "ORD-6")
+@pytest.mark.parametrize(
+    ("field", "is_hidden"),
+    [
+        *(("customer", True), ("customer.email", True), ("shipping_address", True), ("order.shipping_address", True)),
+        *(("", False), ("title", False), ("status", False), ("order.status", False), ("total", False)),
+    ],
+)
+def test_what_is_personal_is_hidden(field: str, is_hidden: bool) -> None:
+    assert is_personal(field) is is_hidden
 
 
 async def test_greeting_names_the_shop_and_its_places(shop: FakeShop) -> None:

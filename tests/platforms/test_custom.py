@@ -340,14 +340,6 @@ def test_webhook_of_which_nothing_is_understood_wakes_nobody(body: bytes) -> Non
     assert knock(body, {"webhook-id": "evt_1"}).feeds == ()
 
 
-@pytest.mark.parametrize(
-    ("field", "is_hidden"),
-    [("customer", True), ("order.shipping_address", True), ("title", False), ("order.status", False)],
-)
-def test_what_is_personal_is_hidden(field: str, is_hidden: bool) -> None:
-    assert Custom().hides(field) is is_hidden
-
-
 @pytest.mark.feature("SYN-10")
 async def test_two_requests_with_one_key_are_done_once(custom: CustomShop) -> None:
     """The reference server does as PROTOCOL.md says, so that it may be copied."""

@@ -37,10 +37,17 @@ from services.sync.platforms.http import Http
 from shared.contracts.sync.shapes import Entity, FeedKind, Greeting
 
 Fields = dict[str, Any]
+# Whose an order is: hidden from those who may not read orders, with all that is in it.
+_PERSONAL = frozenset(("customer", "shipping_address"))
 # ok: it is so now, by this write. unchanged: it was so already, nothing was written. retry: it may work later by
 # itself. stale: the platform has another value than the write expected; read, decide and write anew. person: it will
 # never work by itself.
 Outcome = Literal["ok", "unchanged", "retry", "stale", "person"]
+
+
+def is_personal(field: str) -> bool:
+    """Whether a field of an order, with dots between its parts, is of its buyer."""
+    return not _PERSONAL.isdisjoint(field.split("."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +276,3 @@ class Platform(Protocol):
 
     def session(self, account: Account, http: Http) -> Session:
         """A session over `http`, which is bound to `base_url`."""
-
-    def hides(self, field: str) -> bool:
-        """Whether a field of a record is personal, and hidden from those who may not read orders."""

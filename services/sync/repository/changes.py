@@ -275,7 +275,7 @@ def _tried(changes: Sequence[asyncpg.Record]) -> tuple[list[UUID], list[int]]:
 # --- for people
 
 _LISTED = (
-    "SELECT c.*, l.external_id, l.sku, n.platform FROM changes c JOIN listings l ON l.id = c.listing_id"
+    "SELECT c.*, l.external_id, l.sku FROM changes c JOIN listings l ON l.id = c.listing_id"
     " JOIN connections n ON n.id = c.connection_id WHERE ($1::uuid[] IS NULL OR n.shop_id = ANY($1))"
 )
 

@@ -269,7 +269,7 @@ async def mark_gone(
 
 _SEEN = "($1::uuid[] IS NULL OR c.shop_id = ANY($1))"
 _SHOWN = """
-SELECT l.*, c.platform, (SELECT CASE max(CASE kind WHEN 'delete' THEN 3 WHEN 'update' THEN 2 ELSE 1 END)
+SELECT l.*, (SELECT CASE max(CASE kind WHEN 'delete' THEN 3 WHEN 'update' THEN 2 ELSE 1 END)
     WHEN 3 THEN 'red' WHEN 2 THEN 'yellow' WHEN 1 THEN 'green' ELSE 'neutral' END
     FROM changes g WHERE g.listing_id = l.id AND g.is_open) AS colour
 FROM listings l JOIN connections c ON c.id = l.connection_id"""

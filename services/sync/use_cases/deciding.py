@@ -10,8 +10,7 @@ import orjson
 
 from services.sync.errors import BothSidesChosen, OneRemovalAtATime
 from services.sync.models import colour_of
-from services.sync.platforms.base import Platform
-from services.sync.platforms.registry import get_platform
+from services.sync.platforms.base import is_personal
 from services.sync.repository import changes, connections, creations, listings, relinks, standings
 from services.sync.repository.changes import WHOLE
 from services.sync.repository.relinks import PRODUCT
@@ -159,14 +158,14 @@ def _visible(caller: Caller, row: asyncpg.Record, field: str, text: str | None) 
     value = None if text is None else orjson.loads(text)
     if row["entity"] != "order" or caller.holds("orders:read"):
         return value
-    return _without_personal(get_platform(row["platform"]), field, value)
+    return _without_personal(field, value)
 
 
-def _without_personal(platform: Platform, field: str, value: Any) -> Any:
+def _without_personal(field: str, value: Any) -> Any:
     if value is None:
         return None
-    if field != WHOLE and platform.hides(field):
+    if is_personal(field):
         return _HIDDEN
     if isinstance(value, dict):
-        return {name: _without_personal(platform, f"{field}.{name}".lstrip("."), each) for name, each in value.items()}
+        return {name: _without_personal(f"{field}.{name}".lstrip("."), each) for name, each in value.items()}
     return value

@@ -167,12 +167,5 @@ def test_shop_has_one_address(shop: str) -> None:
     assert platform.base_url({"shop": shop}) == "https://skerry.myshopify.com"
 
 
-def test_buyers_are_hidden() -> None:
-    platform = Shopify()
-    assert platform.hides("customer.email")
-    assert platform.hides("shipping_address")
-    assert not platform.hides("total")
-
-
 def _cost_of_products() -> float:
     return reckoned(operation(PRODUCTS_BY_ID.text), {"ids": ["1"]})

@@ -28,7 +28,6 @@ from shared.contracts.sync.shapes import Entity, FeedKind, Greeting
 from shared.errors import CrossdockError
 
 W = TypeVar("W", ProductWrite, StockWrite, ShipmentWrite)
-_PERSONAL = frozenset(("customer", "shipping_address"))
 _MOST_IDS = 100
 
 
@@ -54,9 +53,6 @@ class Agent:
     def session(self, account: Account, http: Http) -> "AgentSession":
         """Raises InvalidConnectionSettings."""
         return AgentSession(account, http)
-
-    def hides(self, field: str) -> bool:
-        return field.rpartition(".")[2] in _PERSONAL
 
 
 class AgentSession:

@@ -32,7 +32,6 @@ _PATHS: Mapping[str, str] = {
     "supplier": "/suppliers",
     "supplier_link": "/supplier-links",
 }
-_PERSONAL = frozenset(("customer", "shipping_address"))
 # A request for records by their ids stays well below the 8 KB that servers commonly take as an address.
 _LONGEST_QUERY = 6000
 _MOST_IDS = 100
@@ -58,9 +57,6 @@ class Custom:
     def session(self, account: Account, http: Http) -> "CustomSession":
         """Raises InvalidConnectionSettings, InvalidCredentials."""
         return CustomSession(account, http)
-
-    def hides(self, field: str) -> bool:
-        return field.rpartition(".")[2] in _PERSONAL
 
 
 class CustomSession:

@@ -31,7 +31,6 @@ from services.sync.platforms.files.settings import FILE_ENTITIES, FileEntity, fi
 from services.sync.platforms.http import Http
 from shared.contracts.sync.shapes import Entity, FeedKind, Greeting, RemotePlace
 
-_PERSONAL = frozenset(("customer", "shipping_address"))
 # A file may be written to between the look at it and the end of reading it; then it is looked at again.
 _MOST_LOOKS = 3
 # How many files of changes are looked through for records that are asked for by their ids.
@@ -61,9 +60,6 @@ class Files:
     def session(self, account: Account, http: Http) -> "FilesSession":
         """Raises InvalidConnectionSettings."""
         return FilesSession(account, http)
-
-    def hides(self, field: str) -> bool:
-        return field.rpartition(".")[2] in _PERSONAL
 
 
 class _Token(msgspec.Struct, omit_defaults=True):

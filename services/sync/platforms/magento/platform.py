@@ -83,6 +83,3 @@ class Magento:
     def session(self, account: Account, http: Http) -> MagentoSession:
         """Raises InvalidConnectionSettings."""
         return MagentoSession(account, http)
-
-    def hides(self, field: str) -> bool:
-        return field.partition(".")[0] in ("customer", "shipping_address")

@@ -75,6 +75,3 @@ class PrestaShop:
 
     def session(self, account: Account, http: Http) -> PrestaShopSession:
         return PrestaShopSession(account, http)
-
-    def hides(self, field: str) -> bool:
-        return field.partition(".")[0] in ("customer", "shipping_address")

@@ -118,6 +118,3 @@ class Shopify:
 
     def session(self, account: Account, http: Http) -> ShopifySession:
         return ShopifySession(account, http)
-
-    def hides(self, field: str) -> bool:
-        return field.partition(".")[0] in ("customer", "shipping_address")

@@ -31,7 +31,6 @@ _PROPOSED: StatusMap = {
     "failed": "do_not_import",
     "checkout-draft": "do_not_import",
 }
-_PERSONAL = frozenset(("customer", "shipping_address"))
 
 
 class WooSession:
@@ -102,6 +101,3 @@ class WooCommerce:
     def session(self, account: Account, http: Http) -> WooSession:
         """Raises InvalidConnectionSettings, InvalidCredentials."""
         return WooSession(account, http)
-
-    def hides(self, field: str) -> bool:
-        return field.partition(".")[0] in _PERSONAL
