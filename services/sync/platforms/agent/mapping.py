@@ -1,6 +1,6 @@
 """What an agent brings: an answer in the words of the custom protocol, or a failure with its reason. Pure functions."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,17 +13,7 @@ from services.sync.errors import (
     PlatformRefused,
 )
 from services.sync.platforms.custom.mapping import NO_JSON, shown
-from shared.contracts.sync.shapes import Entity
 from shared.errors import CrossdockError
-
-# The lists of the custom protocol.
-LISTS: dict[str, str] = {
-    "product": "products",
-    "stock": "stock",
-    "order": "orders",
-    "supplier": "suppliers",
-    "supplier_link": "supplier-links",
-}
 
 
 class _Failure(msgspec.Struct):
@@ -69,18 +59,6 @@ def failure(found: Result) -> CrossdockError | None:
             return CredentialsRefused(message)
         case _:
             return PlatformRefused(message)
-
-
-def list_of(entity: Entity) -> str:
-    """Raises PlatformRefused."""
-    try:
-        return LISTS[entity]
-    except KeyError:
-        raise PlatformRefused(f"There is no list of {entity} records.") from None
-
-
-def time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def as_results(answer: bytes) -> bytes:

@@ -68,33 +68,26 @@ class AgentSession:
         return found.model_copy(update={"missing": missing})
 
     async def page(self, scan: Scan) -> Page:
-        name = mapping.list_of(scan.entity)
+        name = custom.list_of(scan.entity)
         if f"read:{name}" not in self._settings.rights:
             return Page((), is_whole=False)
         since = None if scan.entity in self._settings.full_scans else scan.since
         asked = {
             "list": name,
-            "since": mapping.time(since),
+            "since": None if since is None else custom.time(since),
             # Without `since` nothing bounds it, so that what changes meanwhile comes again at the end.
-            "until": mapping.time(scan.until) if since is not None else None,
+            "until": None if since is None or scan.until is None else custom.time(scan.until),
             "after": scan.resume,
             "limit": self._settings.page_size,
         }
-        found = custom.page(scan.entity, await self._client.ask("page", asked))
-        if found.resume is not None and found.resume == scan.resume:
-            raise AnswerNotUnderstood("The page names itself as the next one.")
-        return found
+        return custom.following(scan, await self._client.ask("page", asked))
 
     async def read(self, entity: Entity, external_ids: Sequence[str]) -> Sequence[Record]:
-        name = mapping.list_of(entity)
+        name = custom.list_of(entity)
         records: list[Record] = []
         for start in range(0, len(external_ids), _MOST_IDS):
             asked = {"list": name, "ids": list(external_ids[start : start + _MOST_IDS])}
-            found = custom.page(entity, await self._client.ask("read", asked))
-            if found.unread:
-                first = found.unread[0]
-                raise AnswerNotUnderstood(f"{first.external_id or 'A record'}: {first.message}")
-            records.extend(found.records)
+            records.extend(custom.named(entity, await self._client.ask("read", asked)))
         return records
 
     async def write_products(self, writes: Sequence[ProductWrite]) -> Sequence[Written]:

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal, NoReturn, Required, TypedDict, TypeV
 import msgspec
 from pydantic import ValidationError
 
-from services.sync.errors import AnswerNotUnderstood
+from services.sync.errors import AnswerNotUnderstood, PlatformRefused
 from services.sync.platforms.base import (
     Fields,
     Outcome,
     Page,
     ProductWrite,
     Record,
+    Scan,
     ShipmentWrite,
     StockWrite,
     Unread,
@@ -32,6 +33,13 @@ RIGHTS = (
     *("read:products", "read:stock", "read:orders", "read:suppliers", "read:supplier-links"),
     *("write:products", "write:stock", "write:shipments"),
 )
+_LIST_OF: Mapping[str, str] = {
+    "product": "products",
+    "stock": "stock",
+    "order": "orders",
+    "supplier": "suppliers",
+    "supplier_link": "supplier-links",
+}
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _Amount = Annotated[int, msgspec.Meta(ge=-(2**53) + 1, le=2**53 - 1)]
@@ -200,6 +208,35 @@ def greeting(body: bytes) -> Greeting:
         order_statuses=[shown(status) for status in found.order_statuses],
         missing=[right for right in RIGHTS if right not in found.can],
     )
+
+
+def list_of(entity: Entity) -> str:
+    """What the list of these records is called. Raises PlatformRefused."""
+    try:
+        return _LIST_OF[entity]
+    except KeyError:
+        raise PlatformRefused(f"There is no list of {entity} records.") from None
+
+
+def time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def following(scan: Scan, body: bytes) -> Page:
+    """The next page of a scan. Raises AnswerNotUnderstood, also for one that would have it go round."""
+    found = page(scan.entity, body)
+    if found.resume is not None and found.resume == scan.resume:
+        raise AnswerNotUnderstood("The page names itself as the next one.")
+    return found
+
+
+def named(entity: Entity, body: bytes) -> Sequence[Record]:
+    """Records that were asked for by their ids. Raises AnswerNotUnderstood where one of them can not be read."""
+    found = page(entity, body)
+    if found.unread:
+        first = found.unread[0]
+        raise AnswerNotUnderstood(f"{first.external_id or 'A record'}: {first.message}")
+    return found.records
 
 
 def page(entity: Entity, body: bytes) -> Page:

@@ -1,12 +1,12 @@
 """A server that speaks our custom HTTP protocol (PROTOCOL.md), as a store platform."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from services.sync.errors import AnswerLost, AnswerNotUnderstood, PlatformRefused
+from services.sync.errors import AnswerLost, AnswerNotUnderstood
 from services.sync.platforms.base import (
     Account,
     Page,
@@ -25,13 +25,6 @@ from shared.contracts.sync.shapes import Entity, FeedKind, Greeting
 from shared.outgoing import Answer
 
 W = TypeVar("W", ProductWrite, StockWrite, ShipmentWrite)
-_PATHS: Mapping[str, str] = {
-    "product": "/products",
-    "stock": "/stock",
-    "order": "/orders",
-    "supplier": "/suppliers",
-    "supplier_link": "/supplier-links",
-}
 # A request for records by their ids stays well below the 8 KB that servers commonly take as an address.
 _LONGEST_QUERY = 6000
 _MOST_IDS = 100
@@ -70,29 +63,22 @@ class CustomSession:
         return mapping.greeting(await self._client.get("/hello"))
 
     async def page(self, scan: Scan) -> Page:
-        path = _path(scan.entity)
+        path = f"/{mapping.list_of(scan.entity)}"
         query = [("limit", str(self._settings.page_size))]
         # Without `since` nothing bounds it, so that what changes meanwhile comes again at the end.
         if scan.since is not None and scan.entity not in self._settings.full_scans:
-            query.append(("since", _time(scan.since)))
+            query.append(("since", mapping.time(scan.since)))
             if scan.until is not None:
-                query.append(("until", _time(scan.until)))
+                query.append(("until", mapping.time(scan.until)))
         if scan.resume is not None:
             query.append(("after", scan.resume))
-        found = mapping.page(scan.entity, await self._client.get(path, query))
-        if found.resume is not None and found.resume == scan.resume:
-            raise AnswerNotUnderstood("The page names itself as the next one.")
-        return found
+        return mapping.following(scan, await self._client.get(path, query))
 
     async def read(self, entity: Entity, external_ids: Sequence[str]) -> Sequence[Record]:
-        path = _path(entity)
+        path = f"/{mapping.list_of(entity)}"
         records: list[Record] = []
         for query in _queries(external_ids):
-            found = mapping.page(entity, await self._client.get(path, query))
-            if found.unread:
-                first = found.unread[0]
-                raise AnswerNotUnderstood(f"{first.external_id or 'A record'}: {first.message}")
-            records.extend(found.records)
+            records.extend(mapping.named(entity, await self._client.get(path, query)))
         return records
 
     async def write_products(self, writes: Sequence[ProductWrite]) -> Sequence[Written]:
@@ -133,17 +119,6 @@ class CustomSession:
 def _is_unclear(answer: Answer) -> bool:
     """PROTOCOL.md, "Errors": with 503 nothing was done, with others of these one can not know."""
     return answer.status >= 500 and answer.status != 503
-
-
-def _path(entity: Entity) -> str:
-    try:
-        return _PATHS[entity]
-    except KeyError:
-        raise PlatformRefused(f"There is no list of {entity} records.") from None
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _queries(external_ids: Sequence[str]) -> Iterator[list[tuple[str, str]]]:
