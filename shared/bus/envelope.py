@@ -54,6 +54,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         if permission not in self.permissions:
             raise Forbidden(f"Your role does not include the permission '{permission}'.")
 
+    @property
+    def shop_limit(self) -> list[UUID] | None:
+        """The shops that it is confined to, as queries and messages take them; None: every shop."""
+        return None if self.shop_ids is None else sorted(self.shop_ids)
+
     def sees_shop(self, shop_id: UUID) -> bool:
         return self.shop_ids is None or shop_id in self.shop_ids
 

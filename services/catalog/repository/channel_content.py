@@ -236,7 +236,6 @@ async def list_summaries(
     uow: UnitOfWork, *, shop_id: UUID | None, product_id: UUID | None, after: tuple[str, UUID] | None, first: int
 ) -> list[asyncpg.Record]:
     """By shop and product; those of the caller's shops alone."""
-    limit = uow.caller.shop_ids
     return await uow.fetch(
         "SELECT s.code AS shop, c.product_id, c.channel_fields AS product_fields, c.version, c.updated_at,"
         " ARRAY(SELECT DISTINCT unnest(v.channel_fields) FROM channel_variants v"
@@ -247,7 +246,7 @@ async def list_summaries(
         " AND ($4::text IS NULL OR (s.code, c.product_id) > ($4, $5::uuid)) ORDER BY s.code, c.product_id LIMIT $6",
         shop_id,
         product_id,
-        None if limit is None else list(limit),
+        uow.caller.shop_limit,
         *(after or (None, None)),
         first,
     )

@@ -42,11 +42,10 @@ _FOLDER = (
 
 async def list_folders(uow: UnitOfWork, after: str, first: int) -> list[Folder]:
     """By shop, those of the caller's shops alone."""
-    limit = uow.caller.shop_ids
     rows = await uow.fetch(
         f"{_FOLDER} AND s.code > $1 AND ($2::uuid[] IS NULL OR s.id = ANY($2)) ORDER BY s.code LIMIT $3",
         after,
-        None if limit is None else list(limit),
+        uow.caller.shop_limit,
         first,
     )
     return [_folder(row) for row in rows]

@@ -60,12 +60,11 @@ async def get(uow: UnitOfWork, export_id: UUID) -> asyncpg.Record:
 
 async def list_newest(uow: UnitOfWork, after: UUID | None, first: int) -> list[asyncpg.Record]:
     """Newest first, those of the caller's shops alone."""
-    limit = uow.caller.shop_ids
     return await uow.fetch(
         f"{_EXPORT} WHERE ($1::uuid IS NULL OR e.id < $1) AND ($2::uuid[] IS NULL OR e.shop_id = ANY($2))"
         " ORDER BY e.id DESC LIMIT $3",
         after,
-        None if limit is None else list(limit),
+        uow.caller.shop_limit,
         first,
     )
 

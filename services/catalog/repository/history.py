@@ -13,11 +13,6 @@ _CHANGE = (
 _LIST_OF_KEY = "({}.key->>'price_list_id')::uuid"
 
 
-def _limit(uow: UnitOfWork) -> list[UUID] | None:
-    """The shops that the caller is limited to; None: to none."""
-    return None if uow.caller.shop_ids is None else list(uow.caller.shop_ids)
-
-
 def _is_seen(price_list_id: str, limit: str) -> str:
     """Whether a price list is of one of these shops; where there is a limit, one that is gone is nobody's."""
     mine = f"SELECT FROM price_lists l WHERE l.id = {price_list_id} AND l.shop_id = ANY({limit})"
@@ -43,7 +38,7 @@ async def list_changes(
         field,
         variant_ids,
         first,
-        _limit(uow),
+        uow.caller.shop_limit,
     )
 
 
@@ -72,7 +67,7 @@ async def list_lives(uow: UnitOfWork, product_id: UUID) -> list[asyncpg.Record]:
 
     `is_over` tells those that were removed since: of them it is all that they were. Prices of the caller's shops alone.
     """
-    return await uow.fetch(_LIVES, product_id, _limit(uow))
+    return await uow.fetch(_LIVES, product_id, uow.caller.shop_limit)
 
 
 # What was before the oldest change of a field comes last, and counts.
@@ -91,7 +86,7 @@ FROM traces t CROSS JOIN LATERAL jsonb_each(t.before) f GROUP BY t.entity, t.key
 
 async def list_living(uow: UnitOfWork, product_id: UUID) -> list[asyncpg.Record]:
     """The product's rows of the kinds that only remember what made them, as they are now; prices as in `list_lives`."""
-    return await uow.fetch(_LIVING, product_id, _limit(uow))
+    return await uow.fetch(_LIVING, product_id, uow.caller.shop_limit)
 
 
 _LIVING = f"""

@@ -327,13 +327,12 @@ async def list_price_lists(
     uow: UnitOfWork, shop_id: UUID | None, after: UUID | None, first: int
 ) -> list[asyncpg.Record]:
     """By age; those of the caller's shops alone."""
-    limit = uow.caller.shop_ids
     return await uow.fetch(
         "SELECT l.*, s.code AS shop FROM price_lists l JOIN shops s ON s.id = l.shop_id WHERE NOT s.is_removed"
         " AND ($1::uuid IS NULL OR l.shop_id = $1) AND ($2::uuid IS NULL OR l.id > $2)"
         " AND ($3::uuid[] IS NULL OR l.shop_id = ANY($3)) ORDER BY l.id LIMIT $4",
         shop_id,
         after,
-        None if limit is None else list(limit),
+        uow.caller.shop_limit,
         first,
     )

@@ -34,9 +34,8 @@ class _Outcome:
 
 async def begin(uow: UnitOfWork, message: ActOnProducts) -> StartedProductAction:
     """Count what is meant, and leave a job for it. Raises CategoryNotFound."""
-    limit = uow.caller.shop_ids
-    parameters = message.model_dump(mode="json") | {"shop_ids": None if limit is None else sorted(map(str, limit))}
-    sought = _sought(message, None if limit is None else sorted(limit))
+    parameters = message.model_dump(mode="json") | {"shop_ids": uow.caller.shop_limit}
+    sought = _sought(message, uow.caller.shop_limit)
     count = len(set(message.product_ids or ()))
     if sought is not None:
         found = (await sought.look(uow, None, 1)).total

@@ -38,10 +38,8 @@ async def start(uow: UnitOfWork, draft: ExportDraft) -> Export:
         await categories.get(uow, draft.filter.category_id)
     if draft.filter.assigned_to is not None:
         await shops.get_by_code(uow, draft.filter.assigned_to)
-    export_id, limit = new_id(), uow.caller.shop_ids
-    job = await jobs.create(
-        uow, "export", {"export_id": export_id, "shop_ids": None if limit is None else sorted(map(str, limit))}
-    )
+    export_id = new_id()
+    job = await jobs.create(uow, "export", {"export_id": export_id, "shop_ids": uow.caller.shop_limit})
     asked = draft.model_dump(mode="json", exclude_defaults=True)
     await exports.add(
         uow,

@@ -50,12 +50,11 @@ async def list_page(uow: UnitOfWork, message: ListProducts) -> Page[Product]:
 def _question(uow: UnitOfWork, message: ListProducts, before: UUID | None) -> FindProducts:
     # Search knows the status too: what has another one need not be told.
     sets = [*message.sets, *([f"status:{message.status}"] if message.status else [])]
-    limit = uow.caller.shop_ids
     return FindProducts(
         query=message.query or "",
         sets=sets,
         before=before,
-        shop_ids=None if limit is None else sorted(limit),
+        shop_ids=uow.caller.shop_limit,
         most=_FOUND_AT_ONCE,
     )
 

@@ -30,7 +30,7 @@ async def list_orders(uow: UnitOfWork, message: ListOrdersToPick) -> Page[OrderT
     position = cursor_values(message.after, 2)
     after = (cursor_time(position[0]), cursor_id(position[1])) if position else None
     centre_id = await centres.get_id(uow, message.centre)
-    rows = await picking.list_orders(uow, centre_id, _shops(uow), message.status, after, message.first + 1)
+    rows = await picking.list_orders(uow, centre_id, uow.caller.shop_limit, message.status, after, message.first + 1)
     page = rows[: message.first]
     following = None
     if len(rows) > message.first:
@@ -43,7 +43,7 @@ async def list_skus(uow: UnitOfWork, message: ListSkusToPick) -> Page[SkuToPick]
     position = cursor_values(message.after, 1)
     centre_id = await centres.get_id(uow, message.centre)
     after = str(position[0]) if position else None
-    rows = await picking.list_skus(uow, centre_id, _shops(uow), after, message.first + 1)
+    rows = await picking.list_skus(uow, centre_id, uow.caller.shop_limit, after, message.first + 1)
     page = rows[: message.first]
     following = cursor_for(page[-1]["sku"]) if len(rows) > message.first else None
     return Page(items=[SkuToPick(**dict(row), centre=message.centre) for row in page], next=following)
@@ -53,11 +53,11 @@ async def write_file(uow: UnitOfWork, message: GetPickingFile) -> PickingFile:
     """Raises CentreNotFound."""
     centre_id = await centres.get_id(uow, message.centre)
     if message.by == "sku":
-        found = await picking.list_skus(uow, centre_id, _shops(uow), None, MOST_ROWS + 1)
+        found = await picking.list_skus(uow, centre_id, uow.caller.shop_limit, None, MOST_ROWS + 1)
         headings = ["sku", "to_pick", "waiting", "on_hold", "orders"]
         rows = [[row["sku"], row["there"], row["waiting"], row["on_hold"], row["orders"]] for row in found]
     else:
-        orders = await picking.list_orders(uow, centre_id, _shops(uow), message.status, None, MOST_ROWS + 1)
+        orders = await picking.list_orders(uow, centre_id, uow.caller.shop_limit, message.status, None, MOST_ROWS + 1)
         headings = ["order", "placed_at", "shop", "status", "sku", "quantity", "to_pick"]
         rows = [cells for row in orders for cells in _cells(_order(row, message.centre))]
     return PickingFile(
@@ -66,11 +66,6 @@ async def write_file(uow: UnitOfWork, message: GetPickingFile) -> PickingFile:
         rows=min(len(rows), MOST_ROWS),
         is_cut=len(rows) > MOST_ROWS,
     )
-
-
-def _shops(uow: UnitOfWork) -> list[Any] | None:
-    shop_ids = uow.caller.shop_ids
-    return None if shop_ids is None else list(shop_ids)
 
 
 def _order(row: Any, centre: str) -> OrderToPick:

@@ -161,11 +161,10 @@ async def get(uow: UnitOfWork, return_id: UUID) -> GoodsReturn:
 
 async def list_page(uow: UnitOfWork, message: ListReturns) -> Page[GoodsReturn]:
     """Latest first, of the shops the caller may see."""
-    shop_ids = uow.caller.shop_ids
     rows = await stored.list_rows(
         uow,
         message.order_id,
-        None if shop_ids is None else list(shop_ids),
+        uow.caller.shop_limit,
         id_after(message.after),
         message.first + 1,
     )

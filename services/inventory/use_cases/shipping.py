@@ -291,12 +291,11 @@ async def _lock(uow: UnitOfWork, shipment_id: UUID, expected_version: int | None
 
 async def list_page(uow: UnitOfWork, message: ListShipments) -> Page[Shipment]:
     """Latest first, of the shops the caller may see."""
-    shop_ids = uow.caller.shop_ids
     rows = await stored.list_rows(
         uow,
         message.order_id,
         message.state,
-        None if shop_ids is None else list(shop_ids),
+        uow.caller.shop_limit,
         id_after(message.after),
         message.first + 1,
     )

@@ -28,8 +28,7 @@ class Sight:
     @classmethod
     def of(cls, uow: UnitOfWork) -> "Sight":
         caller = uow.caller
-        shop_ids = None if caller.shop_ids is None else list(caller.shop_ids)
-        return cls(caller.id, not caller.holds("orders:read"), shop_ids)
+        return cls(caller.id, not caller.holds("orders:read"), caller.shop_limit)
 
     @property
     def is_whole(self) -> bool:

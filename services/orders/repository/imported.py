@@ -26,10 +26,6 @@ _CONNECTION = (
 _SEEN = "($1::uuid[] IS NULL OR c.shop_id = ANY($1))"
 
 
-def _limit(uow: UnitOfWork) -> list[UUID] | None:
-    return None if uow.caller.shop_ids is None else list(uow.caller.shop_ids)
-
-
 async def add_connection(uow: UnitOfWork, connection_id: UUID, shop_id: UUID, draft: OrderConnectionDraft) -> bool:
     """False: there is one of this id already, and it stays as it is."""
     status = await uow.execute(
@@ -50,7 +46,7 @@ async def get_connection(uow: UnitOfWork, connection_id: UUID, *, lock: bool = F
     """A connection of a shop the caller may see. Raises OrderConnectionNotFound."""
     row = await uow.fetchrow(
         f"{_CONNECTION} WHERE {_SEEN} AND c.id = $2{' FOR NO KEY UPDATE OF c' if lock else ''}",
-        _limit(uow),
+        uow.caller.shop_limit,
         connection_id,
     )
     if row is None:
@@ -71,7 +67,7 @@ async def list_connections(uow: UnitOfWork, before: UUID | None, most: int) -> l
     return await uow.fetch(
         f"{_CONNECTION} WHERE {_SEEN} AND c.gone_at IS NULL AND ($2::uuid IS NULL OR c.id < $2)"
         " ORDER BY c.id DESC LIMIT $3",
-        _limit(uow),
+        uow.caller.shop_limit,
         before,
         most,
     )
@@ -81,7 +77,7 @@ async def list_connections_of(uow: UnitOfWork, shop_id: UUID | None) -> list[asy
     """The connections of a shop, or of every shop that the caller may see, oldest first."""
     return await uow.fetch(
         f"{_CONNECTION} WHERE {_SEEN} AND c.gone_at IS NULL AND ($2::uuid IS NULL OR c.shop_id = $2) ORDER BY c.id",
-        _limit(uow),
+        uow.caller.shop_limit,
         shop_id,
     )
 
@@ -167,7 +163,7 @@ async def find_known(uow: UnitOfWork, connection_id: UUID, external_ids: Sequenc
 async def find(uow: UnitOfWork, imported_order_id: UUID, *, lock: bool = False) -> asyncpg.Record | None:
     return await uow.fetchrow(
         f"{_IMPORTED} WHERE {_SEEN} AND i.id = $2{' FOR NO KEY UPDATE OF i' if lock else ''}",
-        _limit(uow),
+        uow.caller.shop_limit,
         imported_order_id,
     )
 
@@ -198,7 +194,7 @@ async def list_page(
 ) -> list[asyncpg.Record]:
     """One more than a page, latest received first."""
     conditions: list[str] = [_SEEN]
-    arguments: list[Any] = [_limit(uow), message.first + 1]
+    arguments: list[Any] = [uow.caller.shop_limit, message.first + 1]
     wanted: tuple[tuple[str, Any], ...] = (
         ("i.connection_id =", message.connection_id),
         ("i.state =", message.state),

@@ -96,8 +96,8 @@ def _within(question: Question, windows: Sequence[Window]) -> None:
 
 def shown_to(question: Question, uow: UnitOfWork, *, own_only: bool) -> None:
     """Only what the caller may see: in its shops, and with `own_only` what it placed itself."""
-    if uow.caller.shop_ids is not None:
-        question.where("o.shop_id = ANY({})", list(uow.caller.shop_ids))
+    if (limit := uow.caller.shop_limit) is not None:
+        question.where("o.shop_id = ANY({})", limit)
     if own_only:
         question.where("o.client_id = {}", uow.caller.id)
 

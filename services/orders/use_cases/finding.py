@@ -2,7 +2,6 @@
 about them is known here.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -40,7 +39,7 @@ async def find(
     uow: UnitOfWork,
     asked: OrderFilter,
     windows: list[Window] | None,
-    shop_ids: Collection[UUID] | None,
+    shop_ids: list[UUID] | None,
     *,
     most: int,
     after: Position | None = None,
@@ -66,7 +65,7 @@ async def find(
         FindOrders(
             query=asked.query or "",
             sets=[name for name in asked.sets if not is_date_set(name)],
-            shop_ids=None if shop_ids is None else sorted(shop_ids),
+            shop_ids=shop_ids,
             from_time=max((time for time in from_times if time is not None), default=None),
             to_time=min((time for time in to_times if time is not None), default=None),
             oldest_first=oldest_first,
@@ -80,7 +79,7 @@ async def find(
 
 
 async def find_all(
-    uow: UnitOfWork, asked: OrderFilter, windows: list[Window] | None, shop_ids: Collection[UUID] | None
+    uow: UnitOfWork, asked: OrderFilter, windows: list[Window] | None, shop_ids: list[UUID] | None
 ) -> FoundOrders | None:
     """All orders with the words and in the sets; None where neither is asked for. Raises QueryTooBroad."""
     ids: list[UUID] = []

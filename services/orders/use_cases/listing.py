@@ -77,12 +77,12 @@ async def _found(
     position: tuple[Any, UUID] | None,
 ) -> FoundOrders | None:
     if sorting.column != "placed_at":
-        return await finding.find_all(uow, message, windows, uow.caller.shop_ids)
+        return await finding.find_all(uow, message, windows, uow.caller.shop_limit)
     return await finding.find(
         uow,
         message,
         windows,
-        uow.caller.shop_ids,
+        uow.caller.shop_limit,
         most=_FOUND_AT_ONCE,
         after=position,
         oldest_first=not sorting.descends,
@@ -123,7 +123,7 @@ async def count(uow: UnitOfWork, message: CountOrders) -> OrderCounts:
     """Raises QueryTooBroad."""
     async with uow.beforehand() as earlier:
         windows = await windows_of(earlier, message)
-    found = await finding.find_all(uow, message, windows, uow.caller.shop_ids)
+    found = await finding.find_all(uow, message, windows, uow.caller.shop_limit)
     by_status: dict[str, int] = defaultdict(int)
     by_payment_status: dict[str, int] = defaultdict(int)
     for row in await lists.count(uow, _narrowed(uow, message, windows, found)):

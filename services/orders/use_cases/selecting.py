@@ -25,11 +25,10 @@ async def parameters(uow: UnitOfWork, asked: OrderFilter) -> dict[str, Any]:
     if asked.customer_id is not None:
         await customers.get(uow, asked.customer_id)
     windows = await listing.windows_of(uow, asked)
-    limit = uow.caller.shop_ids
     return {
         "filter": asked.model_dump(mode="json", exclude_defaults=True),
         "windows": None if windows is None else [_kept(window) for window in windows],
-        "shop_ids": None if limit is None else sorted(map(str, limit)),
+        "shop_ids": uow.caller.shop_limit,
         "asked_at": clock.now().isoformat(),
     }
 

@@ -27,7 +27,6 @@ async def suggest(uow: UnitOfWork, message: SuggestOrderSets) -> SuggestedSets:
     spans = [
         span for name in meant if name not in dates for span in _spans(name, listing.windows_in(zones, [*dates, name]))
     ]
-    limit = uow.caller.shop_ids
     return await uow.ask(
         SuggestOrdersAmong(
             typed=message.typed,
@@ -35,7 +34,7 @@ async def suggest(uow: UnitOfWork, message: SuggestOrderSets) -> SuggestedSets:
             sets=[name for name in message.sets if name not in dates],
             spans=spans,
             within=_spans("", listing.windows_in(zones, dates)) if dates else None,
-            shop_ids=None if limit is None else sorted(limit),
+            shop_ids=uow.caller.shop_limit,
             first=message.first,
         )
     )

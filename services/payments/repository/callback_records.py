@@ -8,7 +8,7 @@ from uuid import UUID
 
 from services.payments.errors import CallbackNotFound, PaymentGatewayNotFound
 from services.payments.models import Callback, Gateway, Payment
-from services.payments.repository import common, gateway_records
+from services.payments.repository import gateway_records
 from shared.unit_of_work import UnitOfWork
 
 
@@ -249,7 +249,7 @@ async def list_unsettled(uow: UnitOfWork, meant: Meant, after: UUID | None, newe
 
 async def get_callback_row(uow: UnitOfWork, callback_id: UUID) -> Any:
     """One row as in the list. Raises CallbackNotFound."""
-    row = await uow.fetchrow(_CALLBACKS + "AND c.id = $2", common.shop_limit(uow), callback_id)
+    row = await uow.fetchrow(_CALLBACKS + "AND c.id = $2", uow.caller.shop_limit, callback_id)
     if row is None:
         raise CallbackNotFound("There is no such callback.")
     return row

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, TypeVar
-from uuid import UUID
 
 import orjson
 from sqlalchemy import ColumnElement
@@ -80,8 +79,3 @@ async def lock_names(uow: UnitOfWork, names: Iterable[Sequence[object]]) -> None
         await uow.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest($1::text[]) AS n (name)", texts
         )
-
-
-def shop_limit(uow: UnitOfWork) -> list[UUID] | None:
-    """The shops the caller is confined to; None for all."""
-    return None if uow.caller.shop_ids is None else list(uow.caller.shop_ids)

@@ -10,7 +10,6 @@ import orjson
 
 from services.payments.errors import DifferenceNotFound
 from services.payments.models import Order, Payment
-from services.payments.repository import common
 from services.payments.repository.reconciliation_records import Fact, said_of
 from shared import clock
 from shared.contracts.payments.reconciliation import Difference
@@ -117,7 +116,7 @@ async def list_differences(uow: UnitOfWork, wanted: dict[str, Any], before: UUID
         f"{_DIFFERENCES} AND ($2::uuid IS NULL OR d.reconciliation_id = $2) AND ($3::uuid IS NULL OR d.gateway_id = $3)"
         " AND ($4::text IS NULL OR d.kind = $4) AND ($5::text IS NULL OR d.state = $5)"
         " AND ($6::uuid IS NULL OR d.id < $6) ORDER BY d.id DESC LIMIT $7",
-        common.shop_limit(uow),
+        uow.caller.shop_limit,
         *(wanted.get(name) for name in ("reconciliation_id", "gateway_id", "kind", "state")),
         before,
         most,
@@ -127,7 +126,7 @@ async def list_differences(uow: UnitOfWork, wanted: dict[str, Any], before: UUID
 async def get_difference(uow: UnitOfWork, difference_id: UUID, *, for_update: bool = False) -> Any:
     """Raises DifferenceNotFound, also beyond the caller's shop limit."""
     lock = " FOR UPDATE OF d" if for_update else ""
-    row = await uow.fetchrow(f"{_DIFFERENCES} AND d.id = $2{lock}", common.shop_limit(uow), difference_id)
+    row = await uow.fetchrow(f"{_DIFFERENCES} AND d.id = $2{lock}", uow.caller.shop_limit, difference_id)
     if row is None:
         raise DifferenceNotFound("There is no such difference.")
     return row

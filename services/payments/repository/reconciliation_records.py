@@ -12,7 +12,7 @@ import orjson
 from services.payments.errors import ReconciliationNotFound
 from services.payments.models import Order, Payment
 from services.payments.notices import Notice, read_notice
-from services.payments.repository import common, payment_records
+from services.payments.repository import payment_records
 from shared.contracts.payments.reconciliation import Reconciliation
 from shared.unit_of_work import UnitOfWork
 
@@ -78,7 +78,7 @@ async def list_reconciliations(
     rows = await uow.fetch(
         f"{_RECONCILIATIONS} AND ($2::uuid IS NULL OR r.gateway_id = $2) AND ($3::uuid IS NULL OR r.id < $3)"
         " ORDER BY r.id DESC LIMIT $4",
-        common.shop_limit(uow),
+        uow.caller.shop_limit,
         gateway_id,
         before,
         most,
@@ -88,7 +88,7 @@ async def list_reconciliations(
 
 async def get_reconciliation(uow: UnitOfWork, reconciliation_id: UUID) -> Reconciliation:
     """Raises ReconciliationNotFound, also beyond the caller's shop limit."""
-    row = await uow.fetchrow(f"{_RECONCILIATIONS} AND r.id = $2", common.shop_limit(uow), reconciliation_id)
+    row = await uow.fetchrow(f"{_RECONCILIATIONS} AND r.id = $2", uow.caller.shop_limit, reconciliation_id)
     if row is None:
         raise ReconciliationNotFound("There is no such reconciliation.")
     return _reconciliation(row)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.payments.repository import callback_records, common
+from services.payments.repository import callback_records
 from services.payments.repository.callback_records import Meant
 from services.payments.use_cases import gateway_setup, triage
 from shared import jobs
@@ -19,7 +19,7 @@ _AT_ONCE = 50
 async def meant_by(uow: UnitOfWork, told: CallbackFilter) -> Meant:
     """The callbacks a filter means. Raises ShopNotFound."""
     return Meant(
-        shop_ids=common.shop_limit(uow),
+        shop_ids=uow.caller.shop_limit,
         status=told.status,
         gateway_id=told.gateway,
         shop_id=None if told.shop is None else await gateway_setup.get_shop_id(uow, told.shop),
