@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.sync.repository.listings import dumped
-from shared.identifiers import new_id
+from shared.identifiers import new_ids
 from shared.unit_of_work import UnitOfWork
 
 # An agent that has not come for so long is not there; it comes twice as often.
@@ -75,9 +75,12 @@ async def take(uow: UnitOfWork, connection_id: UUID, *, is_paused: bool) -> asyn
 
 
 async def prolong(uow: UnitOfWork, connection_id: UUID, work_id: UUID) -> str | None:
-    """The lease begins anew. The state that the work is in; None: it is none of the connection's."""
+    """The lease begins anew, also where nobody waits any more, as long as there was no answer.
+
+    The state that the work is in; None: it is none of the connection's.
+    """
     state: str | None = await uow.fetchval(
-        "UPDATE desk SET lease_until = CASE state WHEN 'taken' THEN now() + $3::interval ELSE lease_until END"
+        "UPDATE desk SET lease_until = CASE WHEN lease_until IS NOT NULL THEN now() + $3::interval END"
         " WHERE id = $2 AND connection_id = $1 RETURNING state",
         connection_id,
         work_id,
@@ -109,9 +112,8 @@ async def answer(uow: UnitOfWork, connection_id: UUID, work_id: UUID, result: by
 
 async def put(
     uow: UnitOfWork, connection_id: UUID, asker_id: UUID, work: Sequence[tuple[str, Any]], wanted: timedelta
-) -> list[UUID]:
-    """Lay pieces of work: kind, and what is asked. Their ids, in their order."""
-    ids = [new_id() for _ in work]
+) -> None:
+    """Lay pieces of work: kind, and what is asked."""
     await uow.execute(
         "INSERT INTO desk (organization_id, id, connection_id, asker_id, kind, asked, wanted_until)"
         " SELECT $1, w.id, $2, $3, w.kind, w.asked::json, now() + $7::interval"
@@ -119,12 +121,11 @@ async def put(
         uow.organization_id,
         connection_id,
         asker_id,
-        ids,
+        new_ids(len(work)),
         [kind for kind, _ in work],
         [dumped(asked) for _, asked in work],
         wanted,
     )
-    return ids
 
 
 async def look(uow: UnitOfWork, asker_id: UUID, wanted: timedelta) -> list[asyncpg.Record]:

@@ -57,6 +57,13 @@ class Hand:
         assert found is not None
         return found
 
+    async def keep(self, work: dict[str, Any], *, is_wanted: bool) -> None:
+        """Be at it for longer than a lease, and say so: nothing else is given meanwhile."""
+        over = clock.now() + 1.5 * desk.LEASE
+        while clock.now() < over:
+            answer = await self.http.post(f"/v1/agent/work/{work['id']}/lease")
+            assert (answer.json(), await self.take()) == ({"is_wanted": is_wanted}, None)
+
     async def answer(self, work: dict[str, Any], content: Any, *, status: int = 200) -> Any:
         path = f"/v1/agent/work/{work['id']}/result"
         given = {"content": content} if isinstance(content, bytes) else {"json": content}
@@ -182,7 +189,7 @@ async def test_work_that_is_not_answered_in_time_is_given_again(
 ) -> None:
     """Whoever took it first may still answer; a second answer, and one to what is over, change nothing."""
     await greeted(hand)
-    monkeypatch.setattr(desk, "LEASE", timedelta(seconds=0.4))
+    monkeypatch.setattr(desk, "LEASE", timedelta(seconds=0.6))
     waiting = asyncio.create_task(asking.ask([Work("write", {"n": 1}), Work("write", {"n": 2})]))
     first = await hand.taken()
     assert (first["asked"], await hand.take()) == ({"n": 1}, None), "of writes one is in hand at a time"
@@ -191,14 +198,29 @@ async def test_work_that_is_not_answered_in_time_is_given_again(
     assert (await hand.answer(first, {"answer": 1}))["is_wanted"]
     assert not (await hand.answer(again, {"answer": 2}))["is_wanted"]
     second = await hand.taken()
-    for _ in range(4):
-        await asyncio.sleep(0.2)
-        prolonged = await hand.http.post(f"/v1/agent/work/{second['id']}/lease")
-        assert (prolonged.json(), await hand.take()) == ({"is_wanted": True}, None)
+    await hand.keep(second, is_wanted=True)
     assert (await hand.answer(second, {"answer": 3}))["is_wanted"]
     assert await waiting == [b'{"answer":1}', b'{"answer":3}']
     assert not (await hand.answer(second, {"answer": 4}))["is_wanted"]
     assert (await hand.http.post(f"/v1/agent/work/{second['id']}/lease")).json() == {"is_wanted": False}
+
+
+async def test_a_write_that_nobody_waits_for_is_in_hand_as_long_as_its_agent_says(
+    hand: Hand, asking: AgentDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await greeted(hand)
+    monkeypatch.setattr(desk, "LEASE", timedelta(seconds=0.6))
+    given_up = asyncio.create_task(asking.ask([Work("write", {"n": 1})]))
+    first = await hand.taken()
+    given_up.cancel()
+    await asyncio.wait((given_up,))
+    waiting = asyncio.create_task(asking.ask([Work("write", {"n": 2})]))
+    await hand.keep(first, is_wanted=False)
+    assert not (await hand.answer(first, {"answer": 1}))["is_wanted"]
+    second = await hand.taken()
+    assert second["asked"] == {"n": 2}
+    await hand.answer(second, {"answer": 2})
+    assert await waiting == [b'{"answer":2}']
 
 
 async def test_two_agents_of_one_connection_share_the_work(hand: Hand, asking: AgentDesk) -> None:
