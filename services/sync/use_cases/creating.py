@@ -207,18 +207,7 @@ async def want_variants(
     known: dict[str, list[asyncpg.Record]] = {}
     for each in await listings.list_known_variants(uow, run.connection_id, [row["external_id"] for row, _ in pairs]):
         known.setdefault(each["parent_external_id"], []).append(each)
-    missing = [
-        (
-            row,
-            part,
-            [
-                variant
-                for variant in _missing(part, known.get(row["external_id"], ()))
-                if not origins.keeps_variant(part.id, variant.sku)
-            ],
-        )
-        for row, part in pairs
-    ]
+    missing = [(row, part, _missing(part, known.get(row["external_id"], ()), origins)) for row, part in pairs]
     there = await _there(run, uow, [each for _, _, variants in missing for each in variants])
     taken = {row["sku"]: row for row in there}
     wanted, troubles = [], []
@@ -239,8 +228,8 @@ async def want_variants(
         await run.tell(uow, *troubles)
 
 
-def _missing(part: ProductPart, known: Sequence[asyncpg.Record]) -> list[Any]:
-    """Variants that are sold and are not, and never were, there under their SKU or barcode."""
+def _missing(part: ProductPart, known: Sequence[asyncpg.Record], origins: Origins) -> list[Any]:
+    """Variants that are sold, passed on, and are not, and never were, there under their SKU or barcode."""
     if not is_sold(part):
         return []
     there = [each for each in known if each["external_id"] is not None]
@@ -252,6 +241,7 @@ def _missing(part: ProductPart, known: Sequence[asyncpg.Record]) -> list[Any]:
         if is_priced(variant)
         and variant.sku not in skus
         and not (variant.barcode and barcodes.intersection(spellings(variant.barcode)))
+        and not origins.keeps_variant(part.id, variant.sku)
     ]
 
 

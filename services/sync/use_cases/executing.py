@@ -60,7 +60,7 @@ class Run:
     @property
     def only(self) -> UUID | None:
         """Where this run is for what has failed before: of changes, those alone that carry this id."""
-        return None if self.rerun_of is None else UUID(str(self.job.id))
+        return None if self.rerun_of is None else self.job.id
 
     @property
     def orders_from(self) -> datetime:

@@ -58,17 +58,13 @@ async def _compare_some(run: Run) -> bool:
         parents = [row["external_id"] for row in rows if row["product_id"]]
         variants = await listings.list_variants(uow, run.connection_id, parents)
         incoming = await changes.list_open(uow, [row["id"] for row in (*rows, *variants)], "in")
-        origins = await passing_on.load(
-            uow,
-            run.connection,
-            sorted({row["product_id"] for row in (*rows, *variants) if row["product_id"]}),
-            sorted({row["sku"] for row in variants if row["sku"]}),
-        )
+        product_ids = sorted({row["product_id"] for row in (*rows, *variants) if row["product_id"]})
+        skus = sorted({row["sku"] for row in variants if row["sku"]})
+        origins = await passing_on.load(uow, run.connection, product_ids, skus)
     finally:
         await uow.rollback()
     if not rows:
         return False
-    product_ids = sorted({row["product_id"] for row in (*rows, *variants) if row["product_id"]})
     parts = await run.job.unit_of_work().ask(
         GetOfferParts(shop_id=run.connection["shop_id"], product_ids=product_ids), timeout_seconds=60
     )
