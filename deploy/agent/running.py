@@ -72,9 +72,7 @@ class Agent:
     async def _do(self, work: Item) -> None:
         """Work, keep the lease meanwhile, and bring the answer. Whoever wants the agent to end waits a while for it."""
         doing = asyncio.create_task(self._worked(work))
-        stopped = asyncio.create_task(self.stopping.wait())
-        await asyncio.wait((doing, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
+        await self._until_stopping(doing)
         if not doing.done():
             await asyncio.wait((doing,), timeout=_LAST_WORK_SECONDS)
             doing.cancel()
@@ -176,15 +174,19 @@ class Agent:
     async def _unless_stopping(self, waiting: Awaitable[T]) -> T | None:
         """What it comes to; None: the agent was asked to end before."""
         task = asyncio.ensure_future(waiting)
-        stopped = asyncio.create_task(self.stopping.wait())
-        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
+        await self._until_stopping(task)
         if task.done():
             return task.result()
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
         return None
+
+    async def _until_stopping(self, task: asyncio.Future[Any]) -> None:
+        """Until it is done, or the agent is asked to end."""
+        stopped = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
 
 
 def _named(kind: str, asked: Mapping[str, Any]) -> str:

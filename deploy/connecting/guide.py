@@ -153,13 +153,11 @@ class Guide:
             self._run("import_stock", "Stock imported")
 
     def _keep(self, **changed: dict[str, str]) -> None:
-        """Refused when somebody else changes the connection in this very moment."""
+        """Of the settings these alone: what somebody else has changed meanwhile stays."""
         path = f"/v1/connections/{self.connection_id}"
-        answer = self._http.get(path)
-        settings = checked(answer)["settings"]
-        if settings | changed != settings:
-            change = {"settings": settings | changed}
-            checked(self._http.patch(path, json=change, headers={"If-Match": answer.headers["etag"]}))
+        known = self._asked(path)["settings"]
+        if known | changed != known:
+            checked(self._http.patch(path, json={"settings": changed}))
 
     def _located(self, connection: dict[str, Any], known: dict[str, str]) -> dict[str, str]:
         """Each place and the code of its centre: by the options, by the same name, or as a person says."""
