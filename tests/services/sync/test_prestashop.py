@@ -1,27 +1,29 @@
 """A PrestaShop shop from connecting to production, through the doors; what is done is not done again."""
 
-from typing import Any
-
 import pytest
 
-from shared.contracts.sync.shapes import FeedKind
-from tests.doors import eventually
 from tests.factories.sync import Connected
 from tests.fakes import prestashop_server
 from tests.fakes.prestashop import PrestaShop
 from tests.fakes.prestashop_server import png
-from tests.platforms.conftest import order, product
-from tests.services.sync.test_creating import change, configure, price, sell
-from tests.services.sync.test_orders_and_stock import adjust, set_up, try_again_now
-from tests.services.sync.test_products_out import edit
+from tests.platforms.conftest import order
+from tests.services.sync.story import (
+    assert_all_quiet,
+    assert_changed,
+    assert_made,
+    go_live_and_change,
+    put_sizes,
+    run_all,
+    take_over,
+    taken_order,
+)
+from tests.services.sync.test_creating import change, configure, sell
+from tests.services.sync.test_orders_and_stock import set_up, try_again_now
 
 pytestmark = [
     pytest.mark.feature("SYN-1", "SYN-2", "SYN-6", "SYN-7", "SYN-9"),
     pytest.mark.parametrize("fake", [PrestaShop], indirect=True),
 ]
-
-FEEDS = [kind for kind in FeedKind.__args__ if kind != "import_stock"]  # type: ignore[attr-defined]
-OURS = {"title": {"policy": "ours"}, "brand": {"policy": "ours"}, "variant.price": {"policy": "ours"}}
 
 
 def written(fake: PrestaShop) -> list[str]:
@@ -31,36 +33,11 @@ def written(fake: PrestaShop) -> list[str]:
 
 def furnish(fake: PrestaShop) -> None:
     """A product with combinations, a supplier of it, and a picture."""
-    _, fields, variants = product(3, options=["Size"])
-    variant = variants["30"]
-    fake.put_product(
-        "3",
-        fields,
-        {
-            "31": variant | {"sku": "SCARF-S", "options": {"Size": "S"}},
-            "32": variant | {"sku": "SCARF-L", "barcode": "", "options": {"Size": "L"}},
-        },
-    )
-    fake.put_stock("SCARF-S", "main", 3)
-    fake.put_stock("SCARF-L", "main", 4)
+    put_sizes(fake)
     fake.put_supplier("7", {"name": "Skerry Looms", "phone": "+44 23 9200 0000"})
     cost = {"amount": 750, "currency": "EUR"}
     fake.put_supplier_link("70", {"sku": "SCARF-L", "supplier": "7", "vendor_sku": "SK-9", "cost": cost})
     fake.add_picture("3", png(64, 64))
-
-
-async def run_all(connected: Connected) -> dict[str, Any]:
-    """What came of every feed."""
-    done = {}
-    for kind in FEEDS:
-        done[kind] = await connected.run(kind)
-        assert done[kind]["state"] == "succeeded", (kind, done[kind], await connected.issues())
-    return done
-
-
-async def placed(connected: Connected) -> Any:
-    items = (await connected.get("/v1/orders"))["items"]
-    return items and items[0]["status"] == "processing" and items
 
 
 async def test_from_connecting_to_production_and_a_second_run_sends_nothing(
@@ -74,17 +51,9 @@ async def test_from_connecting_to_production_and_a_second_run_sends_nothing(
         "8.2.1",
     )
     assert "Payment accepted" in greeting["order_statuses"]
+    assert not connected.connection["lacks"]
     furnish(fake)
-    refused = await connected.client.post(f"/v1/connections/{connected.id}/go-live", headers=connected.headers)
-    assert refused.status_code == 409
-    await connected.run("import_products")
-    preview = await connected.get(f"/v1/connections/{connected.id}/matches")
-    assert preview["counts"]["create"] == 1
-    await set_up(connected, fake, levels=4)
-    ours = await connected.products()
-    assert sorted(ours) == ["scarf-1", "scarf-2", "scarf-3"]
-    levels = {each["sku"]: each["available"] for each in (await connected.get("/v1/stock"))["items"]}
-    assert levels == {"SCARF-1": 10, "SCARF-2": 10, "SCARF-S": 3, "SCARF-L": 4}
+    ours = await take_over(connected, fake)
 
     fake.put_order(order(501, sku="SCARF-2"))
     done = await run_all(connected)
@@ -92,22 +61,11 @@ async def test_from_connecting_to_production_and_a_second_run_sends_nothing(
     assert done["import_supplier_links"]["counters"]["applied"] == 1
     combined = await connected.get(f"/v1/products/{ours['scarf-3']['id']}")
     assert [image["url"] for image in combined["images"]] == [fake.address(1)]
-    (taken,) = await eventually(lambda: placed(connected), 30)
+    taken = await taken_order(connected)
     assert written(fake) == [], "it is in test mode"
 
-    await configure(connected, fields=OURS)
-    await connected.go_live()
-    await edit(connected, "scarf-1", title="Shawl", brand="Looms")
-    await price(connected, SCARF_L=2500)
-    await adjust(connected, "SCARF-L", -1)
-    draft = {"order_id": taken["id"], "lines": [{"sku": "SCARF-2", "quantity": 2}], "tracking_numbers": ["TRACK-1"]}
-    await connected.post("/v1/shipments", draft, status=201)
-    await connected.heard_all()
-    await run_all(connected)
-    assert [fake.product("1")[0][name] for name in ("title", "brand")] == ["Shawl", "Looms"]
-    assert fake.product("3")[1]["32"]["price"]["amount"] == 2500
-    assert (fake.stock("SCARF-L", "main"), fake.stock("SCARF-S", "main"), fake.stock("SCARF-2", "main")) == (3, 3, 8)
-    assert [each["tracking_numbers"] for each in fake.shipments("501")] == [["TRACK-1"]]
+    await go_live_and_change(connected, taken, "Shawl")
+    assert_changed(fake, "Shawl")
     assert (fake.memory.tables["orders"][501]["current_state"], fake.memory.mails) == ("4", [501])
 
     # The order's new state, which follows from the shipment, comes back once: now, or with the next second.
@@ -115,12 +73,8 @@ async def test_from_connecting_to_production_and_a_second_run_sends_nothing(
         if (await connected.run("update_orders"))["counters"].get("applied"):
             break
     fake.requests.clear()
-    again = await run_all(connected)
+    await assert_all_quiet(connected)
     assert written(fake) == []
-    for kind, each in again.items():
-        counted = {name: each["counters"].get(name, 0) for name in ("sent", "applied", "failed", "stale")}
-        assert not any(counted.values()), (kind, counted, await connected.changes(state="queued"))
-    assert await connected.changes(state="queued") == []
 
 
 @pytest.mark.feature("SYN-8")
@@ -161,17 +115,8 @@ async def test_what_is_sold_here_is_made_there_once(connected: Connected, fake: 
     done = await connected.run("export_products")
     assert (done["state"], done["counters"].get("failed", 0)) == ("succeeded", 0), await connected.issues()
     made = next(each for each in fake.product_ids() if each != "1")
-    fields, variants = fake.product(made)
-    assert (fields["title"], fields["brand"], fields["options"], len(fields["images"])) == (
-        "Mitten",
-        "Skerry",
-        ["Size"],
-        1,
-    )
-    assert {each["sku"]: (each["price"]["amount"], each["options"]) for each in variants.values()} == {
-        "MITTEN-S": (2000, {"Size": "S"}),
-        "MITTEN-L": (2000, {"Size": "L"}),
-    }
+    assert_made(fake, made)
+    (picture,) = fake.product(made)[0]["images"]
     fake.requests.clear()
     before = await connected.products()
     for kind in ("import_products", "update_products", "import_images", "export_products", "export_stock"):
@@ -183,7 +128,7 @@ async def test_what_is_sold_here_is_made_there_once(connected: Connected, fake: 
     await change(connected, before["mitten"]["id"], images=[])
     await connected.run("export_products")
     (removal,) = [each for each in await connected.changes(direction="out", state="review") if each["colour"] == "red"]
-    assert (written(fake), removal["before"]["url"]) == ([], fields["images"][0]["url"])
+    assert (written(fake), removal["before"]["url"]) == ([], picture["url"])
     await connected.post("/v1/changes/approve", {"change_ids": [removal["id"]]})
     await connected.run("export_products")
     assert (written(fake), fake.product(made)[0]["images"]) == ([f"DELETE /api/images/products/{made}/1"], [])
