@@ -5,6 +5,7 @@ Each rule is as version 10.5.3 was seen to behave.
 
 import html
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,7 +47,7 @@ def _invalid(name: str, message: str) -> Refusal:
     return Refusal(400, "rest_invalid_param", f"Invalid parameter(s): {name}", params={name: message}, details=details)
 
 
-class Saving:
+class Saving(ABC):
     """Products, variations and terms. Subclasses have the clock, and the door that pictures come through."""
 
     def __init__(self) -> None:
@@ -61,8 +62,9 @@ class Saving:
         self.fetched: list[str] = []
         self._last_id = 1000
 
+    @abstractmethod
     def now(self) -> str:
-        raise NotImplementedError
+        """What time it is over there, without a zone."""
 
     def new_id(self) -> int:
         self._last_id += 1
@@ -231,8 +233,9 @@ class Saving:
         self.fetched.append(given["src"])
         return self.add_media(self.picture_address(given["src"]), given.get("name", ""), given.get("alt", ""))
 
-    def picture_address(self, _source: str) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def picture_address(self, source: str) -> str:
+        """Where a picture is kept that was fetched from `source`."""
 
     def add_media(self, src: str, name: str = "", alt: str = "") -> JsonObject:
         now = self.now()

@@ -49,6 +49,30 @@ _SOLD: JsonObject = {
     "name": "",
 }
 
+_ORDERED: JsonObject = {
+    "parent_id": 0,
+    "version": "10.5.3",
+    "prices_include_tax": False,
+    "discount_tax": "0.00",
+    "shipping_tax": "0.00",
+    "customer_id": 0,
+    "payment_method": "bacs",
+    "payment_method_title": "Direct bank transfer",
+    "transaction_id": "",
+    "customer_ip_address": "",
+    "customer_user_agent": "",
+    "created_via": "checkout",
+    "customer_note": "",
+    "date_completed": None,
+    "date_completed_gmt": None,
+    "cart_hash": "",
+    "payment_url": "",
+    "is_editable": False,
+    "needs_payment": False,
+    "needs_processing": True,
+    "currency_symbol": "€",
+}
+
 
 def new_product(product_id: int) -> JsonObject:
     """A product of which nothing was said."""
@@ -145,9 +169,43 @@ def order_node(order: JsonObject, modified: str) -> JsonObject:
     """An order from the words of RemoteOrder: amounts without tax, and taxes beside them."""
     lines = [_line(number, line) for number, line in enumerate(order["lines"], start=int(order["external_id"]) * 10)]
     taxes = [tax for tax in order["taxes"] if not tax["included"]]
-    shipping, (first, _, last) = order["shipping"], order["customer"]["name"].partition(" ")
-    address, placed = order["shipping_address"], order["placed_at"].removesuffix("Z")
-    whose = {
+    shipping, placed = order["shipping"], order["placed_at"].removesuffix("Z")
+    whose = _address(order["customer"]["name"], order["shipping_address"])
+    taxed = _text(_sum(major(tax["amount"]) for tax in taxes))
+    paid = placed if order["is_paid"] else None
+    return {
+        **_ORDERED,
+        "id": int(order["external_id"]),
+        "status": order["status"],
+        "currency": order["total"]["currency"],
+        "date_created": placed,
+        "date_created_gmt": placed,
+        "date_modified": modified,
+        "date_modified_gmt": modified,
+        "date_paid": paid,
+        "date_paid_gmt": paid,
+        "discount_total": _text(_sum(x["subtotal"] for x in lines) - _sum(x["total"] for x in lines)),
+        "shipping_total": major(shipping["price"]) if shipping else "0.00",
+        "cart_tax": taxed,
+        "total": major(order["total"]),
+        "total_tax": taxed,
+        "order_key": f"wc_order_{order['external_id']}",
+        "billing": {**whose, "email": order["customer"]["email"]},
+        "shipping": whose,
+        "number": order["number"] or order["external_id"],
+        "meta_data": [],
+        "line_items": lines,
+        "tax_lines": [_tax(number, tax) for number, tax in enumerate(taxes, start=1)],
+        "shipping_lines": [_shipping_line(int(order["external_id"]) * 10 + 9, shipping)] if shipping else [],
+        "fee_lines": [],
+        "coupon_lines": [],
+        "refunds": [],
+    }
+
+
+def _address(name: str, address: JsonObject) -> JsonObject:
+    first, _, last = name.partition(" ")
+    return {
         "first_name": first,
         "last_name": last,
         "company": address.get("company") or "",
@@ -159,67 +217,19 @@ def order_node(order: JsonObject, modified: str) -> JsonObject:
         "country": address["country"],
         "phone": address.get("phone") or "",
     }
+
+
+def _shipping_line(number: int, shipping: JsonObject) -> JsonObject:
     return {
-        "id": int(order["external_id"]),
-        "parent_id": 0,
-        "status": order["status"],
-        "currency": order["total"]["currency"],
-        "version": "10.5.3",
-        "prices_include_tax": False,
-        "date_created": placed,
-        "date_modified": modified,
-        "discount_total": _text(_sum(x["subtotal"] for x in lines) - _sum(x["total"] for x in lines)),
-        "discount_tax": "0.00",
-        "shipping_total": major(shipping["price"]) if shipping else "0.00",
-        "shipping_tax": "0.00",
-        "cart_tax": _text(_sum(major(tax["amount"]) for tax in taxes)),
-        "total": major(order["total"]),
-        "total_tax": _text(_sum(major(tax["amount"]) for tax in taxes)),
-        "customer_id": 0,
-        "order_key": f"wc_order_{order['external_id']}",
-        "billing": {**whose, "email": order["customer"]["email"]},
-        "shipping": whose,
-        "payment_method": "bacs",
-        "payment_method_title": "Direct bank transfer",
-        "transaction_id": "",
-        "customer_ip_address": "",
-        "customer_user_agent": "",
-        "created_via": "checkout",
-        "customer_note": "",
-        "date_completed": None,
-        "date_paid": placed if order["is_paid"] else None,
-        "cart_hash": "",
-        "number": order["number"] or order["external_id"],
+        "id": number,
+        "method_title": shipping["title"],
+        "method_id": shipping["method"],
+        "instance_id": "1",
+        "total": major(shipping["price"]),
+        "total_tax": "0.00",
+        "taxes": [],
+        "tax_status": "taxable",
         "meta_data": [],
-        "line_items": lines,
-        "tax_lines": [_tax(number, tax) for number, tax in enumerate(taxes, start=1)],
-        "shipping_lines": [
-            {
-                "id": int(order["external_id"]) * 10 + 9,
-                "method_title": shipping["title"],
-                "method_id": shipping["method"],
-                "instance_id": "1",
-                "total": major(shipping["price"]),
-                "total_tax": "0.00",
-                "taxes": [],
-                "tax_status": "taxable",
-                "meta_data": [],
-            }
-        ]
-        if shipping
-        else [],
-        "fee_lines": [],
-        "coupon_lines": [],
-        "refunds": [],
-        "payment_url": "",
-        "is_editable": False,
-        "needs_payment": False,
-        "needs_processing": True,
-        "date_created_gmt": placed,
-        "date_modified_gmt": modified,
-        "date_completed_gmt": None,
-        "date_paid_gmt": placed if order["is_paid"] else None,
-        "currency_symbol": "€",
     }
 
 
