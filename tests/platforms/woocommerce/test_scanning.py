@@ -162,8 +162,9 @@ async def test_variation_brings_its_product_although_the_products_clock_stood_st
 
 
 async def test_product_whose_variations_changed_with_it_is_given_once(woo: WooShop) -> None:
+    woo.clock = at(NOON)
     woo.put_product("7", product(7, options=["Size"])[1], SIZES)
-    assert await changed(woo, datetime.now(UTC) - timedelta(hours=1)) == ["7"]
+    assert await changed(woo, NOON) == ["7"]
 
 
 async def test_products_come_with_all_variations_and_those_of_others_with_theirs(woo: WooShop) -> None:
@@ -199,6 +200,7 @@ async def test_site_without_brands_has_no_brand_to_compare(woo: WooShop) -> None
 
 
 async def test_stock_is_that_of_what_is_counted_by_itself(woo: WooShop) -> None:
+    woo.clock = at(NOON)
     put_products(woo, 2)
     woo.put_product("7", product(7, options=["Size"])[1], SIZES)
     woo.put_stock("SCARF-1", "main", 4)
@@ -206,8 +208,7 @@ async def test_stock_is_that_of_what_is_counted_by_itself(woo: WooShop) -> None:
     woo.variations[71] |= {"manage_stock": "parent", "stock_quantity": 100}
     async with session_with(woo) as session:
         records = await all_records(session, "stock")
-        since = datetime.now(UTC) - timedelta(hours=1)
-        pages = await all_pages(session, Scan("stock", since))
+        pages = await all_pages(session, Scan("stock", NOON))
         read = await session.read("stock", ["1", "2", "70", "71", "x"])
     assert {each: record.fields["quantity"] for each, record in records.items()} == {"1": 4, "70": 3}
     assert set(ids(pages)) == {"1", "70"} == {each.external_id for each in read}
@@ -247,15 +248,15 @@ async def test_pages_are_read_by_several_at_once(woo: WooShop) -> None:
 async def test_site_before_10_3_is_read_product_by_product(woo: WooShop) -> None:
     """It has no flat list of variations, and says less of them."""
     woo.has_flat_variations = False
+    woo.clock = at(NOON)
     put_products(woo, 2)
     woo.put_product("7", product(7, options=["Size"])[1], SIZES)
     for sku in ("SCARF-1", "MITTEN-S", "MITTEN-M"):
         woo.put_stock(sku, "main", 4)
-    hour = datetime.now(UTC) - timedelta(hours=1)
     async with session_with(woo) as session:
         records = await all_records(session, "product")
         levels = await all_records(session, "stock")
-        changed_levels = ids(await all_pages(session, Scan("stock", hour)))
+        changed_levels = ids(await all_pages(session, Scan("stock", NOON)))
         read = await session.read("stock", ["1", "70", "404"])
         parts = await session.read("variant", ["2", "71"])
     assert [part.fields["sku"] for part in records["7"].parts] == ["MITTEN-S", "MITTEN-M"]
@@ -263,4 +264,4 @@ async def test_site_before_10_3_is_read_product_by_product(woo: WooShop) -> None
     assert set(changed_levels) == set(levels)
     assert [each.external_id for each in read] == ["1", "70"]
     assert [each.fields["sku"] for each in parts] == ["SCARF-2", "MITTEN-M"]
-    assert set(await changed(woo, hour)) == {"1", "2", "7"}
+    assert set(await changed(woo, NOON)) == {"1", "2", "7"}
