@@ -5,14 +5,11 @@ only when something is different, from what was read just before, with the ids o
 named after the SHA-256 of its bytes, by which it is known when an answer was lost.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any
 
-from services.sync.errors import PlatformRefused
 from services.sync.platforms.base import Written
-from services.sync.platforms.http import checked
+from services.sync.platforms.pictures import NAMED, picture_of
 from services.sync.platforms.woocommerce.client import Client
 from services.sync.platforms.woocommerce.mapping import image, text
 
@@ -20,8 +17,6 @@ JsonObject = dict[str, Any]
 
 # WordPress commonly takes no larger ones: https://developer.wordpress.org/reference/functions/wp_max_upload_size/
 MOST_BYTES = 20 << 20
-_HASH = re.compile(r"[0-9a-f]{64}")
-_PREFIX = "crossdock-"
 
 
 class Images:
@@ -66,21 +61,11 @@ class Images:
         same = next((node for node in there if node["src"] == url), None)
         name = ""
         if same is None:
-            name = f"{_PREFIX}{await self._hash(url, str(wanted.get('hash') or ''))}"
+            name = f"{NAMED}{(await picture_of(self._client.http, wanted, MOST_BYTES)).hash}"
             same = next((node for node in there if node["name"] == name), None)
         if same is None:
             return {"src": url, "name": name, "alt": alt}
         return {"id": same["id"]} if text(same["alt"] or "") == alt else {"id": same["id"], "alt": alt}
-
-    async def _hash(self, url: str, known: str) -> str:
-        if _HASH.fullmatch(known):
-            return known
-        if not url.startswith(("http://", "https://")):
-            raise PlatformRefused(f"A picture has no address that can be fetched: {url[:200]}")
-        answer = await self._client.http.send("GET", url, points=0, most_bytes=MOST_BYTES)
-        if 400 <= answer.status < 500:
-            raise PlatformRefused(f"A picture is not at its address ({answer.status}): {url[:200]}")
-        return sha256(checked(answer).body).hexdigest()
 
 
 def _is_so(whole: Sequence[JsonObject], there: Sequence[JsonObject]) -> bool:

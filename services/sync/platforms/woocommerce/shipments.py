@@ -9,17 +9,17 @@ https://woocommerce.com/document/shipment-tracking/#rest-api
 
 import html
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from typing import Any
 
 from services.sync.errors import PlatformRefused
 from services.sync.platforms.base import ShipmentWrite, Written
+from services.sync.platforms.shipping import in_turns, wanted
 from services.sync.platforms.woocommerce.client import Refused
 from services.sync.platforms.woocommerce.orders import line_sku, quantity_of
 from services.sync.platforms.woocommerce.paging import all_rows
 from services.sync.platforms.woocommerce.reading import AT_ONCE, Reader
-from services.sync.platforms.writing import settle
 
 JsonObject = dict[str, Any]
 
@@ -40,18 +40,9 @@ class Shipper:
 
     async def confirm(self, writes: Sequence[ShipmentWrite]) -> list[Written]:
         """What came of each write, in their order; those of one order one after the other."""
-        by_order: dict[str, list[int]] = {}
-        for index, write in enumerate(writes):
-            by_order.setdefault(write.order_external_id, []).append(index)
-        done: dict[int, Written] = {}
-        for turn in range(max((len(indexes) for indexes in by_order.values()), default=0)):
-            chosen = [indexes[turn] for indexes in by_order.values() if len(indexes) > turn]
-            works = [self._confirm(writes[index]) for index in chosen]
-            answers = await settle(works, may_raise=not done, at_once=AT_ONCE)
-            done |= dict(zip(chosen, answers, strict=True))
-        return [done[index] for index in range(len(writes))]
+        return await in_turns(writes, self._confirm, at_once=AT_ONCE)
 
-    async def _confirm(self, write: ShipmentWrite) -> Written:
+    async def _confirm(self, write: ShipmentWrite, _told: Collection[str]) -> Written:
         order_id = write.order_external_id
         if not (order_id.isascii() and order_id.isdigit()):
             return Written("person", "WooCommerce does not have the order.")
@@ -62,14 +53,14 @@ class Shipper:
         if order["status"] in _ENDED:
             return Written("person", f"The order is {order['status']} in WooCommerce.")
         left = await self._left(order, shipped)
-        wanted = _counted(write.lines)
-        if missing := wanted - left:
+        lines = wanted(write)
+        if missing := lines - left:
             words = ", ".join(f"{quantity} of {sku}" for sku, quantity in sorted(missing.items()))
             return Written("person", f"The order has nothing left to ship of this: {words}.")
         await self._tell(write)
         # By its key a value is replaced as a whole.
         meta = {"key": SHIPMENTS_KEY, "value": [*shipped, _kept(write)]}
-        is_all = order["status"] != "completed" and not await self._is_waited_for(order, left - wanted)
+        is_all = order["status"] != "completed" and not await self._is_waited_for(order, left - lines)
         await self._client.put(
             f"orders/{order_id}", {"meta_data": [meta], **({"status": "completed"} if is_all else {})}
         )
@@ -87,7 +78,8 @@ class Shipper:
         for line in order["line_items"]:
             left[line_sku(line)] += max(quantity_of(line) - back[line["id"]], 0)
         for each in shipped:
-            left.subtract(_counted([(sku, quantity) for sku, quantity in each["lines"]]))
+            for sku, quantity in each["lines"]:
+                left[sku] -= quantity
         return +left
 
     async def _is_waited_for(self, order: JsonObject, rest: Counter[str]) -> bool:
@@ -156,23 +148,16 @@ def _shipped(order: JsonObject) -> list[JsonObject]:
 def _kept(write: ShipmentWrite) -> JsonObject:
     return {
         "key": write.operation_key,
-        "lines": [[sku, quantity] for sku, quantity in _counted(write.lines).items()],
+        "lines": [[sku, quantity] for sku, quantity in wanted(write).items()],
         "carrier": write.carrier,
         "tracking_numbers": list(write.tracking_numbers),
         "tracking_url": write.tracking_url,
     }
 
 
-def _counted(lines: Sequence[tuple[str, int]]) -> Counter[str]:
-    counted: Counter[str] = Counter()
-    for sku, quantity in lines:
-        counted[sku] += quantity
-    return counted
-
-
 def _text(write: ShipmentWrite) -> str:
     """What the buyer reads: the same for the same shipment, and another for another."""
-    goods = ", ".join(f"{quantity} × {sku}" for sku, quantity in _counted(write.lines).items())
+    goods = ", ".join(f"{quantity} × {sku}" for sku, quantity in wanted(write).items())
     by = f" with {write.carrier}" if write.carrier else ""
     numbers = ", ".join(dict.fromkeys(write.tracking_numbers))
     which = f": {numbers}" if numbers else f" (shipment {sha256(write.operation_key.encode()).hexdigest()[:8]})"
