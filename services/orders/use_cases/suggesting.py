@@ -8,7 +8,7 @@ from services.orders.repository.lists import Window
 from services.orders.use_cases import listing
 from shared import clock
 from shared.contracts.orders.lists import MOST_SETS, NAMED_SETS, SuggestOrderSets, is_date_set
-from shared.contracts.search.operators import OrderSpan, SuggestedSets, SuggestOrdersAmong
+from shared.contracts.search.operators import MOST_SPANS, OrderSpan, SuggestedSets, SuggestOrdersAmong
 from shared.unit_of_work import UnitOfWork
 
 _LATEST_MONTHS = 12
@@ -23,10 +23,10 @@ async def suggest(uow: UnitOfWork, message: SuggestOrderSets) -> SuggestedSets:
     async with uow.beforehand() as earlier:
         zones = await listing.list_zones(earlier, None)
         oldest = await lists.find_oldest(earlier)
-    meant = _dates_meant(oldest, message.typed.strip().casefold())
-    spans = [
-        span for name in meant if name not in dates for span in _spans(name, listing.windows_in(zones, [*dates, name]))
-    ]
+    meant = [name for name in _dates_meant(oldest, message.typed.strip().casefold()) if name not in dates]
+    # Each has a span in every time zone.
+    most = min(_MOST_DATES, MOST_SPANS // max(len(zones), 1))
+    spans = [span for name in meant[:most] for span in _spans(name, listing.windows_in(zones, [*dates, name]))]
     return await uow.ask(
         SuggestOrdersAmong(
             typed=message.typed,
@@ -54,8 +54,7 @@ def _dates_meant(oldest: datetime | None, typed: str) -> list[str]:
     months = list(_months(first, max(first, clock.now().date())))
     years = list(dict.fromkeys(month[:4] for month in months))
     names = [*NAMED_SETS, *years, *(months if typed else months[:_LATEST_MONTHS])]
-    meant = [name for name in names if any(part.startswith(typed) for part in (name, *name.split("_")[1:]))]
-    return meant[:_MOST_DATES]
+    return [name for name in names if any(part.startswith(typed) for part in (name, *name.split("_")[1:]))]
 
 
 def _months(first: date, last: date) -> Iterator[str]:

@@ -13,6 +13,7 @@ from shared.contracts.platform.shapes import Job
 DocumentKind = Literal["order", "product"]
 KINDS: tuple[DocumentKind, ...] = get_args(DocumentKind)
 MOST_FOUND = 10_000
+MOST_SPANS = 1000
 
 
 class FoundIds(Shape):
@@ -121,8 +122,8 @@ class SuggestOrdersAmong(Query[SuggestedSets]):
     typed: Annotated[str, StringConstraints(max_length=100)] = ""
     query: Words = ""
     sets: Annotated[list[str], Field(max_length=MOST_SETS)] = []
-    spans: Annotated[list[OrderSpan], Field(max_length=1000)] = []
-    within: Annotated[list[OrderSpan], Field(max_length=1000)] | None = None
+    spans: Annotated[list[OrderSpan], Field(max_length=MOST_SPANS)] = []
+    within: Annotated[list[OrderSpan], Field(max_length=MOST_SPANS)] | None = None
     shop_ids: list[UUID] | None = None
     first: Annotated[int, Field(ge=1, le=100)] = 20
 

@@ -5,7 +5,7 @@ import io
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
@@ -220,6 +220,28 @@ async def test_days_are_those_of_the_shop(client: Client, seller: Seller) -> Non
         assert await listed(client, seller.caller, set="2026-05") == [here["number"]]
         assert await listed(client, seller.caller, set="2026-06") == [there["number"]]
     assert ZoneInfo("Pacific/Kiritimati").utcoffset(now) == timedelta(hours=14)
+
+
+@pytest.mark.feature("SYN-13")
+async def test_sets_are_suggested_to_whoever_sells_in_many_time_zones(client: Client, seller: Seller) -> None:
+    """There is a span for each set of days and time zone: no more of them are asked about than search takes."""
+    zones = [name for name in sorted(available_timezones()) if name.startswith("Europe/")][:20]
+    for number, zone in enumerate(zones):
+        shop = a_shop(seller.organization_id, code=f"far-{number}", time_zone=zone)
+        await seller.hear("orders", ShopChanged(shop=shop))
+    await place(client, seller.storefront())
+    this_year = str(clock.now().year)
+
+    async def is_suggested() -> bool:
+        headers = client.speaking_as(seller.caller)
+        answer = await client.get("/v1/order-sets", params={"typed": "2"}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return (this_year, 1) in {(each["set"], each["count"]) for each in answer.json()["sets"]}
+
+    await until(is_suggested)
+    # Search is not told; here there are months of seven years now.
+    await write(seller, "UPDATE orders SET placed_at = '2019-06-01T09:00:00Z'")
+    assert await is_suggested()
 
 
 # --- how it is found
