@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from deploy.bench.system import System, running_system
+from shared import clock
 from tests.fakes.prestashop import PrestaShop
 from tests.platforms.conftest import order, put_products
 
@@ -46,7 +48,10 @@ def prestashop() -> Iterator[PrestaShop]:
     asyncio.run_coroutine_threadsafe(shop.start(), loop).result(30)
     put_products(shop, 2)
     shop.put_stock("SCARF-1", "1", 12)
+    # The order is of yesterday: orders are taken from the connecting on, and this second may be the same one.
+    shop.memory.now = clock.now() - timedelta(days=1)
     shop.put_order(order(501, status="Payment accepted"))
+    shop.memory.now = None
     yield shop
     asyncio.run_coroutine_threadsafe(shop.stop(), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
