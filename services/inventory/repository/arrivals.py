@@ -84,6 +84,13 @@ async def change(uow: UnitOfWork, arrival_id: UUID, columns: Mapping[str, Any]) 
     )
 
 
+async def close_all(uow: UnitOfWork, centre_id: UUID) -> None:
+    """Nothing more of what a centre waits for is expected; its stock follows."""
+    await uow.execute(
+        "UPDATE arrivals SET state = 'closed', version = version + 1 WHERE centre_id = $1 AND state = 'open'", centre_id
+    )
+
+
 async def note_received(uow: UnitOfWork, units: Mapping[UUID, int]) -> None:
     """So many units of these locked arrivals came."""
     await uow.execute(

@@ -85,10 +85,11 @@ async def remove_centre(uow: UnitOfWork, centre_id: UUID) -> None:
 
 
 async def retire_stock(uow: UnitOfWork, centre_id: UUID) -> None:
-    """Nothing more is promised of what a centre had."""
+    """Nothing more is promised of what a centre had, nor expected there."""
     await uow.execute(
-        "UPDATE stock SET policy = 'standard', warning_level = NULL, ideal_level = NULL, updated_at = now()"
-        " WHERE centre_id = $1 AND (policy <> 'standard' OR warning_level IS NOT NULL OR ideal_level IS NOT NULL)",
+        "UPDATE stock SET policy = 'standard', warning_level = NULL, ideal_level = NULL, incoming = 0,"
+        " updated_at = now() WHERE centre_id = $1 AND (policy <> 'standard' OR warning_level IS NOT NULL"
+        " OR ideal_level IS NOT NULL OR incoming > 0)",
         centre_id,
     )
 

@@ -1,6 +1,6 @@
 """Fulfilment centres and which shops they serve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from services.inventory.errors import (
     CentreNotFound,
     DefaultCentreNeeded,
 )
-from services.inventory.repository import balances, shop_centres
+from services.inventory.repository import arrivals, balances, shop_centres
 from services.inventory.use_cases import ledger, levels
 from shared.bus.envelope import ShopNotFound
 from shared.contracts.accounts.shapes import Shop
@@ -136,13 +136,14 @@ async def unassign(uow: UnitOfWork, message: UnassignFulfilmentCentre) -> Fulfil
 
 
 async def remove(uow: UnitOfWork, message: RemoveFulfilmentCentre) -> None:
-    """Close a centre; with `discard_stock` what lies there is written off.
+    """Close a centre; with `discard_stock` what lies there is written off. Nothing more is expected there.
 
     Raises CentreNotFound, CentreChangedSince, DefaultCentreNeeded, CentreHasReservations, CentreHasStock.
     """
     before = await _locked(uow, message.centre_id, message.expected_version)
     if before["is_default"]:
         raise DefaultCentreNeeded("Make another centre the default first.")
+    await arrivals.close_all(uow, message.centre_id)
     locked = await ledger.lock_centre(uow, message.centre_id)
     await _refuse_reserved(uow, message.centre_id)
     there = [stock for stock in locked.stock.values() if stock.on_hand]
@@ -176,7 +177,16 @@ async def get(uow: UnitOfWork, centre_id: UUID) -> FulfilmentCentre:
 
 async def get_id(uow: UnitOfWork, code: str) -> UUID:
     """Raises CentreNotFound."""
-    centre_id = (await shop_centres.get_centre_ids(uow)).get(code)
+    return _named(await shop_centres.get_centre_ids(uow), code)
+
+
+async def lock_id(uow: UnitOfWork, code: str) -> UUID:
+    """The id of a centre that is not removed until the end of this transaction. Raises CentreNotFound."""
+    return _named(await shop_centres.lock_living(uow), code)
+
+
+def _named(known: Mapping[str, UUID], code: str) -> UUID:
+    centre_id = known.get(code)
     if centre_id is None:
         raise CentreNotFound(f"There is no fulfilment centre with the code '{code}'.")
     return centre_id

@@ -1,4 +1,4 @@
-"""Goods are expected, and come in. An arrival is locked before stock is.
+"""Goods are expected, and come in. Locks: the centre, against its removal; arrivals; stock.
 
 Whoever waited longest for what came in is served by the task that the ledger leaves (`serving.py`).
 """
@@ -42,7 +42,7 @@ MOST_UNITS = 2_000_000_000
 
 async def expect(uow: UnitOfWork, drafts: Sequence[ArrivalDraft]) -> Arrivals:
     """Raises CentreNotFound, TooMuchStock."""
-    known = await shop_centres.get_centre_ids(uow)
+    known = await shop_centres.lock_living(uow)
     for draft in drafts:
         if draft.centre not in known:
             raise CentreNotFound(f"There is no fulfilment centre with the code '{draft.centre}'.")
@@ -126,8 +126,8 @@ async def list_page(uow: UnitOfWork, message: ListArrivals) -> Page[Arrival]:
 
 async def receive(uow: UnitOfWork, draft: ReceiptDraft) -> Receipt:
     """Raises ArrivalNotFound, ArrivalDiffers, ArrivalOver, CentreNotFound, TooMuchStock."""
+    centre_id = await centres.lock_id(uow, draft.centre)
     rows = await _lock_arrivals(uow, draft)
-    centre_id = await centres.get_id(uow, draft.centre)
     _require_same_goods(draft, rows, centre_id)
     receipt_id = new_id()
     await _stock_up(uow, draft, centre_id, f"receipt:{receipt_id}")

@@ -68,7 +68,7 @@ async def _list_sent(uow: UnitOfWork, draft: ReturnDraft) -> list[SentUnits]:
 
 async def _centre_ids(uow: UnitOfWork, draft: ReturnDraft) -> Mapping[str, UUID]:
     """Raises CentreNotFound."""
-    known = await shop_centres.get_centre_ids(uow)
+    known = await shop_centres.lock_living(uow)
     for line in draft.lines:
         if line.restock_to is not None and line.restock_to not in known:
             raise CentreNotFound(f"There is no fulfilment centre with the code '{line.restock_to}'.")

@@ -10,9 +10,17 @@ from uuid import UUID
 
 import pytest
 
-from services.inventory.use_cases import lists
+from services.inventory.use_cases import centres, lists
 from shared import clock
 from shared.contracts.accounts.shapes import Shop
+from shared.contracts.inventory.arrivals import (
+    ArrivalDraft,
+    CreateArrivals,
+    GetArrival,
+    ReceiptDraft,
+    ReceivedLineDraft,
+    ReceiveGoods,
+)
 from shared.contracts.inventory.ledger import AdjustStock, ExplainStock, MovedLine, MoveStock
 from shared.contracts.inventory.messages import (
     AssignFulfilmentCentre,
@@ -28,6 +36,7 @@ from shared.errors import CrossdockError
 from shared.identifiers import new_id
 from tests.doors import Client, caller_of
 from tests.factories.inventory import Merchant
+from tests.waiting import until
 
 pytestmark = pytest.mark.feature("INV-2")
 
@@ -233,6 +242,37 @@ async def test_a_centre_is_removed_or_reserved_from_but_not_both(merchant_of_sto
     reserved = [answer for answer in answers[:3] if not isinstance(answer, BaseException)]
     removed = not isinstance(answers[3], BaseException)
     assert removed == (not reserved), answers
+    assert await merchant_of_stock.discrepancies() == []
+
+
+@pytest.mark.feature("INV-1", "INV-6")
+async def test_goods_that_come_while_a_centre_is_removed_are_not_lost_with_it(
+    merchant_of_stock: Merchant, shop: Shop
+) -> None:
+    centre_id = await store(merchant_of_stock)
+    removing = merchant_of_stock.unit_of_work("inventory")
+    await centres.remove(removing, RemoveFulfilmentCentre(centre_id=centre_id))
+    came = ReceiptDraft(centre="store", lines=[ReceivedLineDraft(sku="NEW", quantity=4)])
+    receipt = asyncio.ensure_future(refused(merchant_of_stock.ask(ReceiveGoods(receipt=came))))
+    await until(lambda: _is_over_or_waits(merchant_of_stock, receipt))
+    await removing.commit()
+    assert (await receipt).code == "centre_not_found"
+
+
+async def _is_over_or_waits(merchant: Merchant, task: asyncio.Future[Any]) -> bool:
+    return task.done() or bool(await merchant.rows("inventory", "SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+
+@pytest.mark.feature("INV-1", "INV-6")
+async def test_of_a_removed_centre_nothing_more_is_expected(merchant_of_stock: Merchant, shop: Shop) -> None:
+    centre_id = await store(merchant_of_stock)
+    drafts = [ArrivalDraft(sku=sku, centre=centre, quantity=5) for sku, centre in (("A", "store"), ("A", "main"))]
+    there, elsewhere = (await merchant_of_stock.ask(CreateArrivals(arrivals=drafts))).items
+    await merchant_of_stock.ask(RemoveFulfilmentCentre(centre_id=centre_id))
+    assert (await merchant_of_stock.ask(GetArrival(arrival_id=there.id))).state == "closed"
+    assert (await merchant_of_stock.ask(GetArrival(arrival_id=elsewhere.id))).state == "open"
+    levels = (await merchant_of_stock.ask(ListStock(sku="A"))).items
+    assert sum(level.incoming for level in levels) == 5
     assert await merchant_of_stock.discrepancies() == []
 
 

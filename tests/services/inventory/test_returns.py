@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.inventory.messages import CreateFulfilmentCentre, ListStockMovements
+from services.inventory.use_cases import centres
+from shared.contracts.inventory.messages import CreateFulfilmentCentre, ListStockMovements, RemoveFulfilmentCentre
 from shared.contracts.inventory.returns import (
     CreateReturn,
     GetReturn,
@@ -20,6 +21,7 @@ from shared.errors import CarriedError
 from shared.identifiers import new_id
 from tests.doors import Client, caller_of
 from tests.factories.orders import Seller
+from tests.waiting import until
 
 pytestmark = pytest.mark.feature("INV-6")
 
@@ -78,6 +80,22 @@ async def test_goods_come_back_line_by_line(seller: Seller) -> None:
     await seller.settle()
     assert [each.state for each in (await seller.order(order.id)).shipments] == ["returned"]
     assert await seller.discrepancies() == []
+
+
+@pytest.mark.feature("INV-1")
+async def test_goods_that_come_back_while_a_centre_is_removed_are_not_lost_with_it(seller: Seller) -> None:
+    centre = await seller.ask(CreateFulfilmentCentre(code="defect", name="Defect", kind="defect"))
+    order, _ = await shipped(seller, MUG=3)
+    removing = seller.unit_of_work("inventory")
+    await centres.remove(removing, RemoveFulfilmentCentre(centre_id=centre.id))
+    returned = asyncio.ensure_future(refusal(seller, order, back("MUG", 1, "defect")))
+
+    async def is_over_or_waits() -> bool:
+        return returned.done() or bool(await seller.rows("inventory", "SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+    await until(is_over_or_waits)
+    await removing.commit()
+    assert (await returned).code == "centre_not_found"
 
 
 async def test_never_more_than_left(seller: Seller) -> None:
