@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 
 from services.orders.errors import CustomerNotFound
-from shared.contracts.orders.customers import CustomerAddress, NewCustomer
+from shared.contracts.orders.customers import CustomerAddress, NewCustomer, normalised_email
 from shared.identifiers import new_id
 from shared.unit_of_work import UnitOfWork
 
@@ -235,25 +235,45 @@ WHERE customer_id = $1 RETURNING id
 
 async def list_waiting(uow: UnitOfWork, email: str) -> list[str]:
     """What orders of connections that wait are called there, which somebody of this e-mail address has placed."""
+    waiting = await _list_of(uow, "imported_orders", "remote", email, "state IN ('waiting', 'set_aside')")
     rows = await uow.fetch(
-        "SELECT coalesce(number, external_id) AS number FROM imported_orders WHERE state IN ('waiting', 'set_aside')"
-        " AND lower(remote #>> '{customer,email}') = $1 LIMIT 100",
-        email,
+        "SELECT coalesce(number, external_id) AS number FROM imported_orders WHERE id = ANY($1)"
+        " ORDER BY received_at, id LIMIT 100",
+        waiting,
     )
     return [row["number"] for row in rows]
 
 
-async def erase_imported(uow: UnitOfWork, email: str) -> None:
-    """Drop what connections told of somebody; that their orders came, and what became of them, stays."""
+async def erase_imported(uow: UnitOfWork, email: str, order_ids: Sequence[UUID]) -> None:
+    """Drop what connections told of somebody, also of whose orders (`order_ids`) when the address was another.
+
+    That the orders came, and what became of them, stays.
+    """
+    told = await _list_of(uow, "imported_orders", "remote", email)
     await uow.execute(
         "UPDATE imported_orders SET remote = '{}', detail = NULL,"
         " state = CASE WHEN order_id IS NULL THEN 'given_up' ELSE state END,"
         " reason = CASE WHEN order_id IS NULL THEN 'erased' END"
-        " WHERE lower(remote #>> '{customer,email}') = $1",
-        email,
+        " WHERE id = ANY($1) OR order_id = ANY($2)",
+        told,
+        list(order_ids),
     )
 
 
 async def erase_quotes(uow: UnitOfWork, email: str) -> None:
     """Drop what was quoted to somebody of this e-mail address, however it was written."""
-    await uow.execute("DELETE FROM quotes WHERE lower(quote #>> '{customer,email}') = $1", email)
+    await uow.execute("DELETE FROM quotes WHERE id = ANY($1)", await _list_of(uow, "quotes", "quote", email))
+
+
+async def _list_of(uow: UnitOfWork, table: str, column: str, email: str, condition: str = "true") -> list[UUID]:
+    """The ids of rows whose JSON names somebody of this normal e-mail address, however it is written there.
+
+    The database is asked for what may be it: beyond ASCII it knows neither small letters nor which are the same.
+    """
+    written = f"({column} #>> '{{customer,email}}')"
+    rows = await uow.fetch(
+        f"SELECT id, {written} AS email FROM {table} WHERE {condition}"  # noqa: S608
+        f" AND (lower({written}) = $1 OR octet_length({written}) > char_length({written}))",
+        email,
+    )
+    return [row["id"] for row in rows if normalised_email(row["email"]) == email]

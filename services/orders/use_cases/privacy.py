@@ -74,7 +74,7 @@ async def _replace(uow: UnitOfWork, customer_id: UUID, email: str) -> None:
     await book.put_addresses(uow, customer_id, [])
     order_ids = await book.erase_orders(uow, customer_id, erased, uow.caller.name or uow.caller.kind, now)
     await book.erase_quotes(uow, email)
-    await book.erase_imported(uow, email)
+    await book.erase_imported(uow, email, order_ids)
     for some in _in_portions(order_ids):
         uow.record(CustomerErased(customer_id=customer_id, order_ids=some))
 

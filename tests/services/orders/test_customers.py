@@ -331,6 +331,22 @@ async def test_an_erased_person_is_nowhere_and_the_books_add_up(client: Client, 
     assert back["number"] != order["number"]
 
 
+@pytest.mark.parametrize("written", ["É.Zephyrine@example.com", "e\u0301.Zephyrine@example.com"])
+async def test_whoever_writes_an_address_otherwise_is_forgotten_all_the_same(
+    client: Client, seller: Seller, written: str
+) -> None:
+    """The database knows small letters of English alone, and takes letters apart from their accents."""
+    headers = client.speaking_as(seller.caller)
+    person = {"email": written, "name": f"{MARK} Quill"}
+    quote = {"shop": "main", "lines": [{"sku": "CUP", "quantity": 1}], "customer": person}
+    quoted = await client.post("/v1/quotes", json=quote, headers=client.speaking_as(seller.storefront()))
+    assert quoted.status_code == 201, quoted.text
+    made = await create(client, seller.caller, email=written, name=f"{MARK} Quill")
+    erased = await client.post(f"/v1/customers/{made.json()['id']}/erase", json={"reason": "asked"}, headers=headers)
+    assert erased.status_code == 200, erased.text
+    assert await traces(seller, MARK) <= FORGETFUL
+
+
 async def test_no_order_comes_to_somebody_who_is_being_forgotten(client: Client, seller: Seller) -> None:
     made = (await create(client, seller.caller)).json()
     headers = client.speaking_as(seller.caller)

@@ -460,6 +460,23 @@ async def test_graphql_connects_imports_and_lists(client: Client, seller: Seller
 
 
 @pytest.mark.feature("ORD-6")
+async def test_whoever_has_another_address_by_now_is_forgotten_by_the_old_one_too(
+    bazaar: FakeConnection, client: Client
+) -> None:
+    person = {"email": "zephyrine@example.com", "name": "Zephyrine Quill"}
+    await bazaar.send(bazaar.order("1", "done", customer=person))
+    await bazaar.imported("1")
+    found = await client.get("/v1/customers", params={"email": person["email"]}, headers=bazaar.headers)
+    customer = f"/v1/customers/{found.json()['items'][0]['id']}"
+    moved = await client.patch(customer, json={"email": "quill@example.com"}, headers=bazaar.headers)
+    assert moved.status_code == 200, moved.text
+    erased = await client.post(f"{customer}/erase", json={"reason": "asked"}, headers=bazaar.headers)
+    assert erased.status_code == 200, erased.text
+    kept = "SELECT 1 FROM imported_orders i WHERE lower(i::text) LIKE '%zephyrine%'"
+    assert await bazaar.seller.rows("orders", kept) == []
+
+
+@pytest.mark.feature("ORD-6")
 async def test_what_a_connection_told_of_a_forgotten_person_is_gone(bazaar: FakeConnection, client: Client) -> None:
     person = {"email": "Zephyrine@example.com", "name": "Zephyrine Quill"}
     await bazaar.send(bazaar.order("1", "done", customer=person), bazaar.order("2", "draft", customer=person))
