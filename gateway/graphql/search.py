@@ -20,4 +20,5 @@ FIELDS = (
     query("productSetCount", operators.CountProductSet),
     query("operatorIndex", operators.GetOperatorIndex),
     mutation("rebuildOperatorIndex", operators.RebuildOperatorIndex),
+    mutation("checkOperatorIndex", operators.CheckOperatorIndex),
 )

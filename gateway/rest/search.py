@@ -18,7 +18,13 @@ from shared.contracts.search.messages import (
     ShopCode,
     Sku,
 )
-from shared.contracts.search.operators import DocumentKind, GetOperatorIndex, OperatorIndex, RebuildOperatorIndex
+from shared.contracts.search.operators import (
+    CheckOperatorIndex,
+    DocumentKind,
+    GetOperatorIndex,
+    OperatorIndex,
+    RebuildOperatorIndex,
+)
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
 from shared.contracts.search.tuning import (
     MOST_BOOSTS,
@@ -149,6 +155,25 @@ async def rebuild_operator_index(response: Response, ask: Ask, rebuild: Operator
     While that runs, asking again answers the same job.
     """
     return _begun(await ask(RebuildOperatorIndex(kind=(rebuild or OperatorRebuild()).kind)), response)
+
+
+class OperatorCheck(Shape):
+    """Which documents to look at, without a kind all; and whether what is wrong is to be mended."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"kind": "order", "repair": True}})
+
+    kind: DocumentKind | None = None
+    repair: bool = False
+
+
+@router.post("/operator-index/check", status_code=202)
+async def check_operator_index(response: Response, ask: Ask, check: OperatorCheck | None = None) -> Job:
+    """Compare the documents that operators find orders and products in with their sources.
+
+    The job counts and names what is missing, outdated or superfluous; with `repair` it is built anew.
+    """
+    wanted = check or OperatorCheck()
+    return _begun(await ask(CheckOperatorIndex(kind=wanted.kind, repair=wanted.repair)), response)
 
 
 def _begun(job: Job, response: Response) -> Job:

@@ -2,6 +2,7 @@
 
 from services.search.repository import shops
 from services.search.use_cases import browsing, checking, customer_groups, explaining, finding, rebuilding, tuning
+from services.search.use_cases.operators import checking as operator_checking
 from services.search.use_cases.operators import finding as operator_finding
 from services.search.use_cases.operators import rebuilding as operator_rebuilding
 from services.search.use_cases.reading import Reader, Readers
@@ -19,6 +20,7 @@ from shared.contracts.search.messages import (
     SuggestOffers,
 )
 from shared.contracts.search.operators import (
+    CheckOperatorIndex,
     CountedProducts,
     CountProductSet,
     FindOrders,
@@ -143,6 +145,11 @@ async def suggest_orders_among(message: SuggestOrdersAmong, uow: UnitOfWork) -> 
 @answers(GetOperatorIndex, scope="search:read")
 async def get_operator_index(message: GetOperatorIndex, uow: UnitOfWork) -> OperatorIndex:
     return await operator_rebuilding.state(uow)
+
+
+@answers(CheckOperatorIndex, scope="search:write")
+async def check_operator_index(message: CheckOperatorIndex, uow: UnitOfWork) -> Job:
+    return await operator_checking.request(uow, message)
 
 
 @answers(RebuildOperatorIndex, scope="search:write")

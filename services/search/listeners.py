@@ -77,9 +77,13 @@ async def mark_when_stock_changed(events: Sequence[StockChanged], uow: UnitOfWor
 
 @listens(SupplierLinksChanged, together=True)
 async def mark_when_supplier_links_changed(events: Sequence[SupplierLinksChanged], uow: UnitOfWork) -> None:
-    """Mark the products of these SKUs for operators; those never seen here are built with what holds by then."""
-    known = await products.product_ids_of(uow, list(dict.fromkeys(sku for event in events for sku in event.skus)))
+    """Mark the products of these SKUs for operators; SKUs never seen here are looked up by a task."""
+    skus = list(dict.fromkeys(sku for event in events for sku in event.skus))
+    known = await products.product_ids_of(uow, skus)
     await mark(uow, "product", _each_once([list(known.values())]))
+    unknown = [sku for sku in skus if sku not in known]
+    if unknown:
+        uow.defer("mark_products_of_skus", {"skus": unknown, "for_operators": True})
 
 
 @listens(VariantsRemoved)

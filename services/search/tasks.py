@@ -6,6 +6,7 @@ from uuid import UUID
 from services.search.repository import marks, operator_marks, products
 from services.search.use_cases import checking, rebuilding
 from services.search.use_cases.builder import Builder, build_soon
+from services.search.use_cases.operators import checking as operator_checking
 from services.search.use_cases.operators import rebuilding as operator_rebuilding
 from services.search.use_cases.operators.builder import OperatorBuilder, mark
 from shared.contracts.catalog.messages import FindProductsOfSkus, ListProductIds
@@ -38,13 +39,14 @@ async def merge_what_nobody_builds(_payload: dict[str, Any], uow: UnitOfWork) ->
 
 @performs("mark_products_of_skus")
 async def mark_products_of_skus(payload: dict[str, Any], uow: UnitOfWork) -> None:
-    """Mark the products whose stock changed before they were first built here.
+    """Mark the products whose stock, or what they cost (`for_operators`), changed before they were first built here.
 
     A SKU that catalog does not know either needs nothing: its product will be announced, and built with this stock.
     """
     answer = await uow.ask(FindProductsOfSkus(skus=payload["skus"]))
     if answer.product_ids:
-        build_soon(uow, await marks.leave(uow, list(answer.product_ids.values())))
+        if not payload.get("for_operators"):
+            build_soon(uow, await marks.leave(uow, list(answer.product_ids.values())))
         await mark(uow, "product", list(answer.product_ids.values()))
 
 
@@ -75,6 +77,11 @@ async def rebuild(job: RunningJob) -> None:
 @runs(checking.KIND)
 async def check(job: RunningJob) -> None:
     await checking.run(job)
+
+
+@runs(operator_checking.KIND)
+async def check_operators(job: RunningJob) -> None:
+    await operator_checking.run(job)
 
 
 @runs(operator_rebuilding.KIND)

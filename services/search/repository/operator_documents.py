@@ -126,6 +126,22 @@ async def list_followed(uow: UnitOfWork, organization_ids: Sequence[UUID]) -> li
 # --- filling anew
 
 
+async def list_entries(uow: UnitOfWork, kind: DocumentKind, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
+    """What is stored of these; None of what is gone."""
+    return {id_: row["entry"] for id_, row in (await _standings(uow, kind, ids)).items()}
+
+
+async def list_between(uow: UnitOfWork, kind: DocumentKind, after: UUID, last: UUID) -> list[UUID]:
+    """What has a document, behind one id up to another."""
+    rows = await uow.fetch(
+        "SELECT id FROM operator_documents WHERE kind = $1 AND id > $2 AND id <= $3 AND entry IS NOT NULL",
+        kind,
+        after,
+        last,
+    )
+    return [row["id"] for row in rows]
+
+
 async def list_ids(uow: UnitOfWork, kind: DocumentKind) -> list[UUID]:
     """What has a document."""
     rows = await uow.fetch("SELECT id FROM operator_documents WHERE kind = $1 AND entry IS NOT NULL", kind)

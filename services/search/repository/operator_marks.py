@@ -25,6 +25,16 @@ async def leave(uow: UnitOfWork, kind: DocumentKind, ids: Sequence[UUID], *, is_
     )
 
 
+async def marked_among(uow: UnitOfWork, kind: DocumentKind, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these that wait to be built, or keep failing."""
+    rows = await uow.fetch(
+        "SELECT DISTINCT id FROM operator_marks WHERE kind = $1 AND id = ANY($2) AND (due_at <= now() OR failures > 0)",
+        kind,
+        list(ids),
+    )
+    return {row["id"] for row in rows}
+
+
 async def list_left_behind(uow: UnitOfWork, seconds: float) -> list[tuple[UUID, DocumentKind]]:
     """Organizations and kinds with marks that nobody built for so long. Across tenants."""
     rows = await uow.fetch(

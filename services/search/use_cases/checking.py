@@ -12,11 +12,10 @@ from uuid import UUID
 
 from services.search.repository import documents, marks
 from services.search.repository.documents import Row, Standing
-from services.search.use_cases import building
+from services.search.use_cases import building, rebuilding
 from services.search.use_cases.builder import build_soon
 from services.search.use_cases.building import BATCH
 from services.search.use_cases.rebuilding import joined, known_shops, subject_of
-from shared import clock
 from shared.contracts.catalog.messages import ListProductIds
 from shared.contracts.platform.shapes import Job
 from shared.contracts.search.messages import CheckSearchIndex
@@ -25,6 +24,8 @@ from shared.unit_of_work import UnitOfWork
 
 KIND = "search.check"
 Finding = Literal["missing", "outdated", "superfluous"]
+# What is wrong with documents; and which cannot be built, and why.
+Compared = tuple[dict[UUID, Finding], list[tuple[UUID, str]]]
 _FIRST = UUID(int=0)
 _PAGE = 1000
 # An event takes a fraction of that from its source to a mark.
@@ -57,9 +58,9 @@ async def _check_products(job: RunningJob, shop_id: UUID) -> None:
     while not job.checkpoint.get("listed"):
         after = job.checkpoint.get("after")
         ids = (await job.unit_of_work().ask(ListProductIds(after=after and UUID(after), first=BATCH))).ids
-        findings = await _compare(job, shop_id, ids)
+        compared = await _compare(job, shop_id, ids)
         change = {"after": str(ids[-1])} if ids else {"listed": True}
-        await _note(job, shop_id, findings, change, looked_at=len(ids))
+        await _note(job, shop_id, compared, change, looked_at=len(ids))
 
 
 async def _check_documents(job: RunningJob, shop_id: UUID) -> None:
@@ -67,9 +68,10 @@ async def _check_documents(job: RunningJob, shop_id: UUID) -> None:
     while not job.checkpoint.get("swept"):
         after = UUID(job.checkpoint.get("behind", str(_FIRST)))
         ids = await _offered(job, shop_id, after)
-        gone = [id_ for id_ in ids if id_ not in await _listed(job, after, ids[-1])] if ids else []
-        findings = await _compare(job, shop_id, gone)
-        await _note(job, shop_id, findings, {"behind": str(ids[-1])} if ids else {"swept": True})
+        listed = await _listed(job, after, ids[-1]) if ids else set()
+        gone = [id_ for id_ in ids if id_ not in listed]
+        compared = await _compare(job, shop_id, gone)
+        await _note(job, shop_id, compared, {"behind": str(ids[-1])} if ids else {"swept": True})
 
 
 async def _offered(job: RunningJob, shop_id: UUID, after: UUID) -> list[UUID]:
@@ -91,19 +93,18 @@ async def _listed(job: RunningJob, after: UUID, last: UUID) -> set[UUID]:
     return listed
 
 
-async def _compare(job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID]) -> dict[UUID, Finding]:
+async def _compare(job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID]) -> Compared:
     """What is wrong with the documents of these products, and still is a moment later."""
-    found = await _differing(job, shop_id, product_ids)
+    found, failed = await _differing(job, shop_id, product_ids)
     if found:
         await asyncio.sleep(SETTLES_SECONDS)
-        found = await _differing(job, shop_id, list(found))
-    return found
+        found, failed_since = await _differing(job, shop_id, list(found))
+        failed += failed_since
+    return found, failed
 
 
-async def _differing(job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID]) -> dict[UUID, Finding]:
-    if not product_ids:
-        return {}
-    built = await building.gather(job.unit_of_work, shop_id, dict.fromkeys(product_ids, clock.now()))
+async def _differing(job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID]) -> Compared:
+    built, failed = await rebuilding.gather(job, shop_id, product_ids)
     uow = job.unit_of_work()
     try:
         standings = await documents.standings(uow, shop_id, product_ids)
@@ -111,7 +112,7 @@ async def _differing(job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID]
     finally:
         await uow.rollback()
     judged = ((each.product_id, _judge(building.row_of(each), standings.get(each.product_id))) for each in built)
-    return {id_: finding for id_, finding in judged if finding is not None and id_ not in pending}
+    return {id_: finding for id_, finding in judged if finding is not None and id_ not in pending}, failed
 
 
 def _judge(row: Row, standing: Standing | None) -> Finding | None:
@@ -124,9 +125,13 @@ def _judge(row: Row, standing: Standing | None) -> Finding | None:
 
 
 async def _note(
-    job: RunningJob, shop_id: UUID, findings: dict[UUID, Finding], checkpoint: dict[str, Any], *, looked_at: int = 0
+    job: RunningJob, shop_id: UUID, compared: Compared, checkpoint: dict[str, Any], *, looked_at: int = 0
 ) -> None:
+    findings, failed = compared
     async with job.step() as uow:
+        for product_id, reason in failed:
+            job.count("failed")
+            job.note(f"{shop_id} {product_id}: {reason}")
         for product_id, finding in findings.items():
             job.count(finding)
             job.note(f"{shop_id} {product_id}: {finding}")

@@ -221,7 +221,7 @@ async def _rebuild(
 
 async def _page(job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID], checkpoint: Mapping[str, Any]) -> _Page:
     version = await building.take_version(job.unit_of_work)
-    return _Page(product_ids, checkpoint, version, *await _gather(job, shop_id, product_ids))
+    return _Page(product_ids, checkpoint, version, *await gather(job, shop_id, product_ids))
 
 
 async def _write(job: RunningJob, shop_id: UUID, page: _Page, *, counts: bool = True) -> None:
@@ -239,7 +239,7 @@ async def _write(job: RunningJob, shop_id: UUID, page: _Page, *, counts: bool = 
         job.checkpoint = {**job.checkpoint, **page.checkpoint}
 
 
-async def _gather(
+async def gather(
     job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID]
 ) -> tuple[list[Built], list[tuple[UUID, str]]]:
     """What could be built, and which product could not and why."""
@@ -254,5 +254,5 @@ async def _gather(
         if len(product_ids) == 1:
             return [], [(product_ids[0], f"{named.code}: {named.detail}")]
     middle = len(product_ids) // 2
-    first, second = [await _gather(job, shop_id, part) for part in (product_ids[:middle], product_ids[middle:])]
+    first, second = [await gather(job, shop_id, part) for part in (product_ids[:middle], product_ids[middle:])]
     return first[0] + second[0], first[1] + second[1]

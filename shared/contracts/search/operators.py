@@ -159,3 +159,14 @@ class RebuildOperatorIndex(Command[Job]):
     """
 
     kind: DocumentKind | None = None
+
+
+class CheckOperatorIndex(Command[Job]):
+    """Compare the documents that operators find orders and products in with their sources, all or those of one kind.
+
+    The job counts what is `missing`, `outdated` and `superfluous`, and names each; with `repair` these are built anew.
+    A second request for the same, while one is running, gets the running job.
+    """
+
+    kind: DocumentKind | None = None
+    repair: bool = False

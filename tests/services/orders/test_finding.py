@@ -336,9 +336,15 @@ async def test_the_index_is_told_and_rebuilt_through_both_doors(client: Client, 
         "/graphql", json={"query": "mutation {rebuildOperatorIndex {... on Job {kind}}}"}, headers=headers
     )
     assert begun.json()["data"]["rebuildOperatorIndex"] == {"kind": "search.rebuild_operators"}
+    checked = await client.post("/v1/operator-index/check", json={"kind": "order", "repair": True}, headers=headers)
+    assert (checked.status_code, checked.json()["kind"]) == (202, "search.check_operators")
+    mutation = "mutation {checkOperatorIndex(kind: PRODUCT) {... on Job {kind}}}"
+    checked = await client.post("/graphql", json={"query": mutation}, headers=headers)
+    assert checked.json()["data"]["checkOperatorIndex"] == {"kind": "search.check_operators"}
     reader = client.speaking_as(caller_of(seller.organization_id, "search:read"))
     assert (await client.get("/v1/operator-index", headers=reader)).status_code == 200
-    assert (await client.post("/v1/operator-index/rebuild", headers=reader)).status_code == 403
+    for verb in ("rebuild", "check"):
+        assert (await client.post(f"/v1/operator-index/{verb}", headers=reader)).status_code == 403
     assert (
         await client.get("/v1/operator-index", headers=client.speaking_as(caller_of(new_id(), "catalog:read")))
     ).status_code == 403

@@ -15,7 +15,7 @@ from services.search import tasks as search_tasks
 from services.search.errors import CatalogIsBehind
 from services.search.repository import documents, marks
 from services.search.settings import search_settings
-from services.search.use_cases import building, rebuilding
+from services.search.use_cases import building, checking, rebuilding
 from services.search.use_cases.builder import AT_ONCE, Builder
 from shared import clock, jobs
 from shared.bus.answering import Surroundings
@@ -32,10 +32,10 @@ from shared.contracts.catalog.events import (
 )
 from shared.contracts.catalog.messages import FindProductsOfSkus, GetOfferParts, ListProductIds, ProductIds, SkuProducts
 from shared.contracts.catalog.offers import OfferParts, ProductPart
-from shared.contracts.inventory.events import StockChanged
+from shared.contracts.inventory.events import StockChanged, SupplierLinksChanged
 from shared.contracts.inventory.messages import GetAvailability
 from shared.contracts.inventory.shapes import Availabilities, Availability
-from shared.contracts.search.messages import RebuildSearchIndex
+from shared.contracts.search.messages import CheckSearchIndex, RebuildSearchIndex
 from shared.errors import Conflict, Unavailable
 from shared.identifiers import new_id
 from shared.unit_of_work import UnitOfWork
@@ -57,6 +57,8 @@ class Sources:
         self.stock: dict[str, Availability] = {}
         self.chokes_on: set[UUID] = set()
         self.is_away = False
+        # How often catalog was asked for its products.
+        self.listed = 0
         # Of every shop; None: catalog has not heard of it.
         self.shop_version: int | None = 1
         # Awaited between what catalog and inventory said and what is made of it.
@@ -76,6 +78,7 @@ class Sources:
                     await self.pause()
                 return OfferParts(products=found if self.shop_version else [], shop_version=self.shop_version)
             case ListProductIds(after=after, first=first, category_ids=category_ids):
+                self.listed += 1
                 known = [id_ for id_ in self.products if category_ids is None or self.stands_in(id_, category_ids)]
                 ids = sorted(id_ for id_ in known if after is None or id_ > after)
                 return ProductIds(ids=ids[:first])
@@ -684,6 +687,18 @@ async def test_whatever_products_are_found_by_marks_them_for_operators(sources: 
         lambda uow: topology.named("search")[0].tasks["mark_products_of_skus"].function({"skus": ["B"]}, uow)
     )
     assert [row["id"] for row in await sources.rows("SELECT id FROM operator_marks")] == [other.id]
+    # So are those of which a supplier costs something else now; offers have nothing of that.
+    await sources.change("DELETE FROM operator_marks")
+    await sources.change("DELETE FROM marks")
+    await sources.hear(SupplierLinksChanged(skus=["B"]))
+    (task,) = await sources.rows("SELECT payload FROM tasks WHERE payload ->> 'for_operators' = 'true'")
+    await sources.inside(
+        lambda uow: (
+            topology.named("search")[0].tasks["mark_products_of_skus"].function(orjson.loads(task["payload"]), uow)
+        )
+    )
+    assert [row["id"] for row in await sources.rows("SELECT id FROM operator_marks")] == [other.id]
+    assert await sources.rows("SELECT FROM marks") == []
 
 
 @pytest.mark.feature("SEA-4")
@@ -735,6 +750,25 @@ async def test_a_rebuild_mends_removes_and_names_what_failed(sources: Sources) -
     index = (await sources.rows("SELECT generation, offers, rebuilt_at FROM indexes"))[0]
     assert (index["generation"], index["offers"]) == (2, 6)
     assert index["rebuilt_at"] is not None
+
+
+@pytest.mark.feature("SEA-7")
+async def test_a_check_names_what_cannot_be_built_and_lists_catalog_once(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "SETTLES_SECONDS", 0.01)
+    products = [sources.has(f"P{n}") for n in range(20)]
+    await sources.hear(ProductsChanged(product_ids=[product.id for product in products]))
+    await sources.build()
+    sources.products[products[1].id] = replace(products[1], title="Mended")
+    sources.chokes_on = {products[2].id}
+    asked = await sources.inside(checking.request, CheckSearchIndex(shop="main", repair=True))
+    sources.listed = 0
+    job = await _run(sources, asked.id)
+    assert (job.state, job.counters) == ("succeeded", {"outdated": 1, "failed": 1, "checked": 20, "marked": 1})
+    assert f"{sources.shop.id} {products[2].id}: catalog_chokes: Played: no." in job.log
+    # Page by page for what there is, and page by page for what has a document: not for each document.
+    assert sources.listed <= 4
 
 
 @pytest.mark.feature("SEA-5")

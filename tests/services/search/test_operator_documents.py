@@ -12,7 +12,8 @@ import pytest
 from deploy import topology
 from services.search.repository.operator_marks import MARKS
 from services.search.use_cases import batches
-from services.search.use_cases.operators import building, rebuilding
+from services.search.use_cases import checking as offer_checking
+from services.search.use_cases.operators import building, checking, rebuilding
 from services.search.use_cases.operators.builder import OperatorBuilder
 from services.search.use_cases.operators.reading import OperatorReaders
 from shared import clock, jobs
@@ -21,7 +22,7 @@ from shared.bus.envelope import Envelope, service_envelope
 from shared.contracts.base import Event, Message
 from shared.contracts.orders.events import CustomerErased, OrderDetailsChanged, OrderPlaced
 from shared.contracts.orders.parts import GetOrderParts, ListOrderIds, OrderedPart, OrderIds, OrderPart, OrderParts
-from shared.contracts.search.operators import FindOrders, RebuildOperatorIndex
+from shared.contracts.search.operators import CheckOperatorIndex, FindOrders, RebuildOperatorIndex
 from shared.contracts.sync.standings import GetListingStandings, ListingStanding, ListingStandings
 from shared.errors import Conflict, Unavailable
 from shared.identifiers import new_id
@@ -406,6 +407,53 @@ async def test_a_rebuild_mends_removes_adds_and_names_what_failed(orders: Orders
     await orders.finds("mended", parts[1])
     await orders.finds("mug", *parts[1:], new)
     assert (await orders.inside(rebuilding.request, RebuildOperatorIndex(kind="order"))).id != asked.id
+
+
+@pytest.mark.feature("SEA-7")
+async def test_a_check_names_what_differs_and_mends_it_if_told_to(
+    orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offer_checking, "SETTLES_SECONDS", 0.01)
+    monkeypatch.setattr(checking, "BATCH", 2)
+    parts = sorted((orders.has(number) for number in range(7)), key=lambda part: part.id)
+    await orders.hear(*map(placed, parts))
+    await orders.build()
+    sound = await check(orders)
+    assert (sound.state, sound.counters, sound.log, sound.progress.done) == ("succeeded", {"checked": 7}, [], 7)
+    # Without an event: two are gone, one of them the last; one has changed, one is lost, one cannot be told.
+    for gone in (parts[0], parts[6]):
+        del orders.parts[gone.id]
+    orders.becomes(parts[1], words=["Mended"])
+    await orders.change("DELETE FROM operator_documents WHERE id = $1", parts[2].id)
+    orders.chokes_on = {parts[3].id}
+    # What is marked to be built is no finding, whatever its document says.
+    await orders.change("UPDATE operator_documents SET entry = '{\"at\":1}' WHERE id = $1", parts[4].id)
+    await orders.hear(placed(parts[4]))
+    wrong = {"superfluous": 2, "outdated": 1, "missing": 1, "failed": 1, "checked": 5}
+    found = await check(orders)
+    assert found.counters == wrong
+    assert sorted(found.log) == sorted(
+        [
+            *(f"order {parts[n].id}: superfluous" for n in (0, 6)),
+            f"order {parts[1].id}: outdated",
+            f"order {parts[2].id}: missing",
+            f"order {parts[3].id}: orders_choke: Played: no.",
+        ]
+    )
+    assert await orders.marked() == {parts[4].id}
+    mended = await check(orders, repair=True)
+    assert mended.counters == {**wrong, "marked": 4}
+    orders.chokes_on = set()
+    await orders.build()
+    assert (await check(orders)).counters == {"checked": 5}
+    await orders.finds("mug", *parts[1:6])
+    await orders.finds("mended", parts[1])
+
+
+async def check(orders: Orders, *, repair: bool = False) -> Any:
+    asked = [await orders.inside(checking.request, CheckOperatorIndex(kind="order", repair=repair)) for _ in range(2)]
+    assert asked[0].id == asked[1].id
+    return await run(orders, asked[0].id)
 
 
 async def test_a_killed_rebuild_goes_on_where_it_was(orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,10 @@
 What was there before the documents were is filled in the same way, once, by a task that the migration left.
 """
 
+from typing import Any
 from uuid import UUID
+
+import orjson
 
 from services.search.repository import operator_documents
 from services.search.repository.operator_documents import OperatorRow
@@ -28,6 +31,11 @@ async def request(uow: UnitOfWork, message: RebuildOperatorIndex) -> Job:
 
 async def begin(uow: UnitOfWork, kinds: list[DocumentKind]) -> Job:
     """The running job that rebuilds these kinds, or a new one."""
+    return await joined(uow, KIND, {"kinds": kinds})
+
+
+async def joined(uow: UnitOfWork, kind: str, parameters: dict[str, Any]) -> Job:
+    """The running job of this kind with these parameters, or a new one."""
     # Two who ask at once wait for each other here, and the second joins.
     await uow.execute(
         "INSERT INTO operator_indexes (organization_id) VALUES ($1) ON CONFLICT DO NOTHING", uow.organization_id
@@ -35,14 +43,14 @@ async def begin(uow: UnitOfWork, kinds: list[DocumentKind]) -> Job:
     await uow.execute("SELECT FROM operator_indexes FOR UPDATE")
     running = await uow.fetchval(
         "SELECT id FROM jobs WHERE kind = $1 AND state IN ('queued', 'running') AND NOT cancel_requested"
-        " AND ARRAY(SELECT json_array_elements_text(parameters -> 'kinds')) = $2 ORDER BY created_at LIMIT 1",
-        KIND,
-        kinds,
+        " AND parameters::jsonb = $2::jsonb ORDER BY created_at LIMIT 1",
+        kind,
+        orjson.dumps(parameters).decode(),
     )
     if running is not None:
         return await jobs.get(uow, running)
-    uow.audit(KIND, "index", "operators", after={"kinds": kinds})
-    return await jobs.create(uow, KIND, {"kinds": kinds})
+    uow.audit(kind, "index", "operators", after=parameters)
+    return await jobs.create(uow, kind, parameters)
 
 
 async def state(uow: UnitOfWork) -> OperatorIndex:
@@ -99,7 +107,7 @@ async def _list_older(job: RunningJob, kind: DocumentKind, since: int, after: UU
 async def _rebuild(job: RunningJob, kind: DocumentKind, ids: list[UUID], checkpoint: dict[str, object]) -> None:
     """Build some and say so, in one step. Those that cannot be built are named in the job's log."""
     version = await batches.take_version(job.unit_of_work)
-    rows, failed = await _gather(job, kind, ids)
+    rows, failed = await gather(job, kind, ids)
     async with job.step() as uow:
         if rows:
             job.count("changed", await building.write(uow, kind, rows, version))
@@ -113,7 +121,7 @@ async def _rebuild(job: RunningJob, kind: DocumentKind, ids: list[UUID], checkpo
         job.checkpoint = {**job.checkpoint, **checkpoint}
 
 
-async def _gather(
+async def gather(
     job: RunningJob, kind: DocumentKind, ids: list[UUID]
 ) -> tuple[list[OperatorRow], list[tuple[UUID, str]]]:
     """What could be built, and which could not and why."""
@@ -128,5 +136,5 @@ async def _gather(
         if len(ids) == 1:
             return [], [(ids[0], f"{named.code}: {named.detail}")]
     middle = len(ids) // 2
-    first, second = [await _gather(job, kind, part) for part in (ids[:middle], ids[middle:])]
+    first, second = [await gather(job, kind, part) for part in (ids[:middle], ids[middle:])]
     return first[0] + second[0], first[1] + second[1]
