@@ -262,9 +262,11 @@ async def put_off(
     return [row["id"] for row in rows if row["state"] == "failed"]
 
 
+# LATERAL looks each up by its id: a join would read all that is queued, for every batch of it.
 _AS_TRIED = (
-    "FROM unnest($1::uuid[], $2::integer[]) AS t (id, revision)"
-    " WHERE c.id = t.id AND c.revision = t.revision AND c.state = 'queued'"
+    "WHERE c.id = ANY(ARRAY(SELECT k.id FROM unnest($1::uuid[], $2::integer[]) AS t (id, revision) CROSS JOIN LATERAL"
+    " (SELECT id, revision, state FROM changes WHERE id = t.id OFFSET 0 FOR NO KEY UPDATE) k"
+    " WHERE k.revision = t.revision AND k.state = 'queued'))"
 )
 
 

@@ -3,8 +3,14 @@
 In test mode the plan is made and shown, and nothing is sent. A write is settled in the transaction after its answer;
 when an answer is lost the change still waits, and what it finds there next tells whether it had come. A write that
 expected another value than the platform has (`stale`) is made anew from what is there.
+
+    write  ── batch 1 ──┬── batch 2 ──┬── batch 3 ──      one request at a time, the next as soon as there is budget
+    settle              └─ 1          └─ 2                 meanwhile what came of the one before is kept,
+    read   ── 2         └─ 3          └─ 4                 and the batch after is read
 """
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +29,8 @@ from services.sync.use_cases.analysing import analyse_these
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.keeping import as_kept
 from shared.contracts.sync.shapes import Entity
+from shared.errors import CrossdockError
+from shared.jobs import JobCancelled
 from shared.unit_of_work import UnitOfWork
 
 MOST_ATTEMPTS = 10
@@ -78,6 +86,15 @@ class Queued:
         return listings.digest(listings.dumped([wanted, self.fields])).hex()
 
 
+@dataclass(frozen=True)
+class _Came:
+    """What came of a batch, and what was `read` of its records that were stale."""
+
+    batch: Sequence[Queued]
+    written: Sequence[Written]
+    read: Sequence[Seen]
+
+
 Answered = tuple[Queued, Written]
 Write = Callable[[Run, Sequence[Queued]], Awaitable[Sequence[Written]]]
 # What becomes of a record that was made there, or had something taken away, in the step's transaction.
@@ -94,11 +111,53 @@ async def send(
     if run.connection["mode"] == "test":
         await _tell_plan(run)
         return
-    size = get_platform(run.connection["platform"]).page_size
-    while batch := await _next(run, entities, size, which):
-        await run.go_on()
-        written = await write(run, batch)
-        await _settle(run, batch, written, settle)
+    batch = await _next(run, entities, which)
+    ahead: asyncio.Task[Sequence[Written]] | None = None
+    try:
+        while batch:
+            if ahead is None:
+                await run.go_on()
+                ahead = asyncio.create_task(_written(run, batch, write))
+            following = await _next(run, entities, which, batch[-1]) if _is_plain(batch) else None
+            written, ahead = await ahead, None
+            came = _Came(batch, written, await _read_stale(run, batch, written))
+            if following and _is_plain(following) and not await run.is_paused():
+                ahead = asyncio.create_task(_written(run, following, write))
+            try:
+                await _settle(run, came, settle)
+            except JobCancelled:
+                await _settle_all(run, came, settle, following or (), ahead)
+                raise
+            batch = await _next(run, entities, which, batch[-1]) if following is None else following
+    finally:
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+
+async def _written(run: Run, batch: Sequence[Queued], write: Write) -> Sequence[Written]:
+    return await write(run, batch)
+
+
+def _is_plain(batch: Sequence[Queued]) -> bool:
+    """Whether others may be read and written beside it: what is made, or has pictures, keeps something meanwhile."""
+    changes_of_it = [change for queued in batch for change in queued.changes]
+    return all(each["kind"] == "update" and each["field"] != "images" for each in changes_of_it)
+
+
+async def _settle_all(
+    run: Run,
+    came: _Came,
+    settle: Settle | None,
+    following: Sequence[Queued],
+    ahead: asyncio.Task[Sequence[Written]] | None,
+) -> None:
+    """Somebody asked the run to stop: what came of what was written before is kept all the same."""
+    run.job.is_past_stopping = True
+    await _settle(run, came, settle)
+    if ahead is not None:
+        with contextlib.suppress(CrossdockError):
+            await _settle(run, _Came(following, await ahead, ()), settle)
 
 
 async def _tell_plan(run: Run) -> None:
@@ -112,8 +171,10 @@ async def _tell_plan(run: Run) -> None:
         run.job.note("Test mode: what would be sent is listed among the changes, and was not sent.")
 
 
-async def _next(run: Run, entities: Sequence[Entity], size: int, which: Which) -> list[Queued]:
-    after = run.job.checkpoint.get("sent")
+async def _next(run: Run, entities: Sequence[Entity], which: Which, last: Queued | None = None) -> list[Queued]:
+    """As many records as the platform takes at once, after the `last`, or after those that the run has settled."""
+    after = run.job.checkpoint.get("sent") if last is None else str(last.row["id"])
+    size = get_platform(run.connection["platform"]).page_size
     uow = run.job.unit_of_work()
     try:
         queued = await changes.list_queued(
@@ -128,9 +189,9 @@ async def _next(run: Run, entities: Sequence[Entity], size: int, which: Which) -
     return [Queued(row, of_listing[row["id"]]) for row in rows]
 
 
-async def _settle(run: Run, batch: Sequence[Queued], written: Sequence[Written], settle: Settle | None) -> None:
-    """In one transaction: what came of each, and the place of the next."""
-    read = await _read_stale(run, batch, written)
+async def _settle(run: Run, came: _Came, settle: Settle | None) -> None:
+    """In one transaction: what came of each, what was read of those that were stale, and the place of the next."""
+    batch, written = came.batch, came.written
     async with run.job.step() as uow:
         answered = list(zip(batch, written, strict=True))
         for queued, answer in answered:
@@ -139,7 +200,7 @@ async def _settle(run: Run, batch: Sequence[Queued], written: Sequence[Written],
                 await _settle_new(run, uow, queued, answer, settle)
         if settle is None:
             await _settle_answered(run, uow, answered)
-        await _take_in(run, uow, read)
+        await _take_in(run, uow, came.read)
         run.job.checkpoint["sent"] = str(batch[-1].row["id"])
         run.job.checkpoint["retries"] = 0
         run.job.done += len(batch)
