@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -30,6 +30,12 @@ _asks = Counter(
 )
 _ready = Counter("crossdock_ready_answers", "Storefront reads, by whether the answer was ready.", ("outcome",))
 _ready_by_outcome = {True: _ready.labels("ready"), False: _ready.labels("asked")}
+_freshness_target = Gauge(
+    "crossdock_freshness_target_seconds",
+    "Within how long 95 % of what was written is to be shown: offers, operators, connection.",
+    ("shown",),
+    multiprocess_mode="max",
+)
 _ask_seconds = Histogram("crossdock_ask_seconds", "From asking to the answer.", ("message",), buckets=_SECONDS)
 
 
@@ -51,6 +57,11 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
     requests, took = _of_request(method if method in _METHODS else "other", route, status)
     requests.inc()
     took.observe(seconds)
+
+
+def set_freshness_target(shown: str, seconds: float) -> None:
+    """What the histograms of freshness are to be measured by."""
+    _freshness_target.labels(shown).set(seconds)
 
 
 def count_ask(message: str, outcome: str, seconds: float) -> None:

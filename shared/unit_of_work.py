@@ -71,6 +71,8 @@ class UnitOfWork:
     ) -> None:
         self.service = service
         self.envelope = envelope
+        # What listeners hear was written then, by the database's clock; None where it is not known.
+        self.written_at: datetime | None = None
         self._database = database
         self._ask = ask
         self._after_commit = after_commit

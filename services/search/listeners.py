@@ -56,7 +56,8 @@ async def mark_when_shop_terms_changed(event: ShopTermsChanged, uow: UnitOfWork)
 async def mark_when_categories_changed(event: CategoriesChanged, uow: UnitOfWork) -> None:
     """Mark what stands in these branches, by a task: catalog alone knows what that is. Or everything, if it may be."""
     if event.is_confined:
-        uow.defer("mark_products_of_categories", {"category_ids": [str(id_) for id_ in event.category_ids]})
+        payload = {"category_ids": [str(id_) for id_ in event.category_ids]}
+        uow.defer("mark_products_of_categories", payload | _since(uow))
     else:
         build_soon(uow, await marks.leave_all(uow))
         await mark(uow, "product", await operator_documents.list_ids(uow, "product"), is_bulk=True)
@@ -72,7 +73,7 @@ async def mark_when_stock_changed(events: Sequence[StockChanged], uow: UnitOfWor
         await mark(uow, "product", list(known.values()))
     unknown = [sku for sku in skus if sku not in known]
     if unknown:
-        uow.defer("mark_products_of_skus", {"skus": unknown})
+        uow.defer("mark_products_of_skus", {"skus": unknown} | _since(uow))
 
 
 @listens(SupplierLinksChanged, together=True)
@@ -83,7 +84,7 @@ async def mark_when_supplier_links_changed(events: Sequence[SupplierLinksChanged
     await mark(uow, "product", _each_once([list(known.values())]))
     unknown = [sku for sku in skus if sku not in known]
     if unknown:
-        uow.defer("mark_products_of_skus", {"skus": unknown, "for_operators": True})
+        uow.defer("mark_products_of_skus", {"skus": unknown, "for_operators": True} | _since(uow))
 
 
 @listens(VariantsRemoved)
@@ -136,6 +137,11 @@ async def mark_when_listings_changed(events: Sequence[ListingsChanged], uow: Uni
     """Mark what stands otherwise on a connection, each once."""
     await mark(uow, "product", _each_once(event.product_ids for event in events))
     await mark(uow, "order", _each_once(event.order_ids for event in events))
+
+
+def _since(uow: UnitOfWork) -> dict[str, str]:
+    """When what was heard was written, for the task that marks it."""
+    return {} if uow.written_at is None else {"written_at": uow.written_at.isoformat()}
 
 
 def _each_once(lists: Iterable[Sequence[UUID]]) -> list[UUID]:

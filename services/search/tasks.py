@@ -1,5 +1,6 @@
 """Work for later and by the clock: marks nobody built, SKUs to look up, and rebuilds."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,7 @@ async def mark_products_of_skus(payload: dict[str, Any], uow: UnitOfWork) -> Non
 
     A SKU that catalog does not know either needs nothing: its product will be announced, and built with this stock.
     """
+    _take_over(uow, payload)
     answer = await uow.ask(FindProductsOfSkus(skus=payload["skus"]))
     if answer.product_ids:
         if not payload.get("for_operators"):
@@ -53,6 +55,7 @@ async def mark_products_of_skus(payload: dict[str, Any], uow: UnitOfWork) -> Non
 @performs("mark_products_of_categories")
 async def mark_products_of_categories(payload: dict[str, Any], uow: UnitOfWork) -> None:
     """Mark a page of the products in these branches, and leave the next page for later."""
+    _take_over(uow, payload)
     after = payload.get("after")
     question = ListProductIds(category_ids=payload["category_ids"], after=after and UUID(after), first=_PAGE)
     product_ids = (await uow.ask(question)).ids
@@ -61,6 +64,12 @@ async def mark_products_of_categories(payload: dict[str, Any], uow: UnitOfWork) 
         build_soon(uow, await marks.leave(uow, product_ids))
     if len(product_ids) == _PAGE:
         uow.defer("mark_products_of_categories", {**payload, "after": str(product_ids[-1])})
+
+
+def _take_over(uow: UnitOfWork, payload: dict[str, Any]) -> None:
+    """What is marked was written when whoever left the task heard of it."""
+    written_at = payload.get("written_at")
+    uow.written_at = written_at and datetime.fromisoformat(written_at)
 
 
 @performs("fill_operator_documents")

@@ -6,12 +6,14 @@ is tried alone, so that a failing event holds up nobody but itself.
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
 
 from shared.bus.answering import Surroundings, translated
 from shared.bus.envelope import service_envelope
+from shared.contracts.base import Event
 from shared.errors import CrossdockError, Unavailable
 from shared.messaging.limits import within
 from shared.messaging.outbox import SentEvent
@@ -119,9 +121,10 @@ async def _take_effect(service: Service, surroundings: Surroundings, batch: Batc
             # Which of several are known must be seen before the first is handled; a single one may ask first.
             await uow.connection()
         for listener, heard in _by_listener(service, events):
-            new = [listener.event.model_validate_json(e.payload, context=SEALED) for e in heard if e.id not in known]
+            new = [event for event in heard if event.id not in known]
             if new:
-                await listener.hear(new, uow)
+                uow.written_at = datetime.fromtimestamp(min(event.occurred_at for event in new), UTC)
+                await listener.hear([_read(listener, event) for event in new], uow)
         await uow.connection()
         await uow.commit()
     except _AllKnown:
@@ -129,6 +132,11 @@ async def _take_effect(service: Service, surroundings: Surroundings, batch: Batc
     except BaseException:
         await uow.rollback()
         raise
+
+
+def _read(listener: Listener, event: SentEvent) -> Event:
+    read: Event = listener.event.model_validate_json(event.payload, context=SEALED)
+    return read
 
 
 def _by_listener(service: Service, events: Sequence[SentEvent]) -> list[tuple[Listener, list[SentEvent]]]:

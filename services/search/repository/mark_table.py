@@ -20,7 +20,7 @@ _MARKS_PER_SUBJECT = 10
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is to be built, and the first moment that it was marked at of those that are due.
+    """What is to be built, and since when: the first moment that anything of it was written, or a date that came.
 
     `is_partial`: each of those marks stands for a part of it only, see `MarkTable.part`.
     """

@@ -22,11 +22,12 @@ async def leave(
 ) -> list[UUID]:
     """Mark products in these shops, or in all; `of_stock` where only stock changed. Returns the shops."""
     rows = await uow.fetch(
-        f"{_MARK} unnest($5::uuid[]) AS p (id) {_WHERE}",
+        f"{_MARK} unnest($6::uuid[]) AS p (id) {_WHERE}",
         uow.organization_id,
         len(product_ids) > _BULK,
         None if shop_ids is None else list(shop_ids),
         of_stock,
+        uow.written_at,
         list(set(product_ids)),
     )
     return [row["shop_id"] for row in rows]
@@ -40,13 +41,15 @@ async def leave_all(uow: UnitOfWork, shop_ids: Sequence[UUID] | None = None) -> 
         True,
         None if shop_ids is None else list(shop_ids),
         False,
+        uow.written_at,
     )
     return [row["shop_id"] for row in rows]
 
 
 _MARK = (
-    "WITH marked AS (INSERT INTO marks (organization_id, shop_id, product_id, is_bulk, of_stock)"
-    " SELECT $1::uuid, s.id, p.id, $2::boolean, $4::boolean FROM shops s CROSS JOIN"
+    "WITH marked AS (INSERT INTO marks (organization_id, shop_id, product_id, is_bulk, of_stock, marked_at)"
+    " SELECT $1::uuid, s.id, p.id, $2::boolean, $4::boolean, coalesce($5::timestamptz, now())"
+    " FROM shops s CROSS JOIN"
 )
 _WHERE = (
     "WHERE NOT s.is_removed AND ($3::uuid[] IS NULL OR s.id = ANY($3)) RETURNING shop_id)"
@@ -79,8 +82,9 @@ _BULK_DUE = "SELECT due_at FROM marks WHERE shop_id = $1 AND is_bulk AND due_at 
 async def leave_for_later(uow: UnitOfWork, shop_id: UUID, due: Sequence[tuple[UUID, datetime]]) -> None:
     """Mark products for the moment a date changes them. What was left for later before is to be settled first."""
     await uow.execute(
-        "INSERT INTO marks (organization_id, shop_id, product_id, is_bulk, due_at)"
-        " SELECT $1, $2, product_id, true, due_at FROM unnest($3::uuid[], $4::timestamptz[]) AS d (product_id, due_at)",
+        "INSERT INTO marks (organization_id, shop_id, product_id, is_bulk, marked_at, due_at)"
+        " SELECT $1, $2, product_id, true, due_at, due_at"
+        " FROM unnest($3::uuid[], $4::timestamptz[]) AS d (product_id, due_at)",
         uow.organization_id,
         shop_id,
         [product_id for product_id, _ in due],

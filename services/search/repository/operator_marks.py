@@ -16,12 +16,13 @@ async def leave(uow: UnitOfWork, kind: DocumentKind, ids: Sequence[UUID], *, is_
     """Mark these, and let the organization have an index if it has none."""
     await uow.execute(
         "WITH known AS (INSERT INTO operator_indexes (organization_id) VALUES ($1) ON CONFLICT DO NOTHING)"
-        " INSERT INTO operator_marks (organization_id, kind, id, is_bulk)"
-        " SELECT $1, $2, m.id, $3 FROM unnest($4::uuid[]) AS m (id)",
+        " INSERT INTO operator_marks (organization_id, kind, id, is_bulk, marked_at)"
+        " SELECT $1, $2, m.id, $3, coalesce($5::timestamptz, now()) FROM unnest($4::uuid[]) AS m (id)",
         uow.organization_id,
         kind,
         is_bulk or len(ids) > _BULK,
         list(set(ids)),
+        uow.written_at,
     )
 
 

@@ -38,6 +38,9 @@ from shared.contracts.inventory.shapes import Availabilities, Availability
 from shared.contracts.search.messages import CheckSearchIndex, RebuildSearchIndex
 from shared.errors import Conflict, Unavailable
 from shared.identifiers import new_id
+from shared.messaging import inbox
+from shared.messaging.outbox import SentEvent
+from shared.messaging.relay import Batch
 from shared.unit_of_work import UnitOfWork
 from tests.doors import eventually
 from tests.factories.catalog import a_shop
@@ -520,6 +523,36 @@ async def test_a_date_builds_its_offer_when_it_comes(sources: Sources) -> None:
         await sources.build()
     assert list(await sources.offers()) == ["a"]
     assert await sources.marked() == set()
+
+
+@pytest.mark.feature("SEA-4")
+@pytest.mark.parametrize("first", ["ProductsChanged", "StockChanged"])
+async def test_how_old_a_change_is_counts_from_its_write(sources: Sources, first: str) -> None:
+    """Also where it lay on a queue for long, and where whose a SKU is had to be asked first."""
+    product = sources.has("A")
+    event = ProductsChanged(product_ids=[product.id]) if first == "ProductsChanged" else StockChanged(skus=["A"])
+    written = clock.now() - timedelta(seconds=90)
+    sent = SentEvent(new_id(), event.wire_name, event.model_dump_json().encode(), written.timestamp())
+    batch = Batch("test", sources.organization_id, clock.now().timestamp(), [sent])
+    await inbox.receive(topology.named("search")[0], sources.surroundings, batch)
+    if first == "StockChanged":
+        (task,) = await sources.rows("SELECT payload FROM tasks WHERE kind = 'mark_products_of_skus'")
+        payload = orjson.loads(task["payload"])
+        await sources.inside(lambda uow: search_tasks.mark_products_of_skus(payload, uow))
+    await sources.build()
+    (row,) = await sources.rows("SELECT changed_at FROM documents")
+    assert abs(row["changed_at"] - written) < timedelta(milliseconds=1)
+
+
+@pytest.mark.feature("SEA-4")
+async def test_what_a_date_changes_is_as_old_as_that_moment(sources: Sources) -> None:
+    product = sources.has("A")
+    tomorrow = clock.now().date() + timedelta(days=1)
+    sources.stock["A"] = sources.stock["A"].model_copy(update={"available_from": tomorrow})
+    await sources.hear(ProductsChanged(product_ids=[product.id]))
+    await sources.build()
+    (mark,) = await sources.rows("SELECT marked_at, due_at FROM marks")
+    assert mark["marked_at"] == mark["due_at"]
 
 
 @pytest.mark.feature("SEA-4")

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +11,12 @@ import pytest
 
 from deploy import topology
 from services.search.repository.operator_marks import MARKS
-from services.search.use_cases import batches
+from services.search.use_cases import batches, following
 from services.search.use_cases import checking as offer_checking
 from services.search.use_cases.operators import building, checking, rebuilding
 from services.search.use_cases.operators.builder import OperatorBuilder
 from services.search.use_cases.operators.reading import OperatorReaders
-from shared import clock, jobs
+from shared import clock, jobs, metrics
 from shared.bus.answering import Surroundings
 from shared.bus.envelope import Envelope, service_envelope
 from shared.contracts.base import Event, Message
@@ -102,11 +102,12 @@ class Orders:
         await uow.commit()
         return result
 
-    async def hear(self, *events: Event) -> None:
+    async def hear(self, *events: Event, written_at: datetime | None = None) -> None:
         """The listeners alone: whoever they would wake stays asleep."""
         for event in events:
             listener = topology.named("search")[0].listeners[event.wire_name]
             uow = self.unit()
+            uow.written_at = written_at
             uow.when_committed = lambda hook: None  # type: ignore[method-assign]
             await listener.hear([event], uow)
             await uow.commit()
@@ -376,6 +377,35 @@ async def test_a_lost_folder_is_filled_anew_while_it_goes_on_answering(orders: O
     await orders.hear(placed(second))
     await orders.build()
     await orders.finds("mug", first, second)
+
+
+@pytest.mark.feature("SEA-4")
+async def test_freshness_is_measured_from_the_write(orders: Orders) -> None:
+    part, other = orders.has(1), orders.has(2)
+    await orders.hear(placed(part))
+    await orders.build()
+    await orders.finds("mug", part)
+    before = _freshness()
+    await orders.hear(placed(other), written_at=clock.now() - timedelta(seconds=30))
+    await orders.build()
+    await orders.finds("mug", part, other)
+    counted, summed = (now - then for now, then in zip(_freshness(), before, strict=True))
+    assert counted == 1
+    assert 30 <= summed < 60
+    assert b'crossdock_freshness_target_seconds{shown="operators"} 1.0' in metrics.exposition()
+
+
+def _freshness() -> tuple[float, float]:
+    """How many were measured, and their seconds together."""
+    following.FRESHNESS.labels("operators")
+    found = {
+        sample.name: sample.value
+        for metric in following.FRESHNESS.collect()
+        for sample in metric.samples
+        if sample.labels == {"shown": "operators"}
+    }
+    name = "crossdock_search_freshness_seconds"
+    return found[f"{name}_count"], found[f"{name}_sum"]
 
 
 # --- rebuilding
