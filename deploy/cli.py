@@ -98,6 +98,13 @@ def import_(
         int | None, typer.Option(min=0, max=100, help="Ask before more than this share is taken away.")
     ] = None,
     shop: Annotated[str | None, typer.Option(help="Whose prices, or orders, they are.")] = None,
+    weight_unit: Annotated[
+        str | None, typer.Option(help="Of weights that the file gives without one: g, kg, oz or lb.")
+    ] = None,
+    media_base_url: Annotated[
+        str | None, typer.Option(help="Where paths of pictures lead, as https://shop.example/media/catalog/product.")
+    ] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Of dates in the file, as Europe/Lisbon; else UTC.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")] = False,
     url: Annotated[
         str | None, typer.Option(help="The system's address; by default the one in the credentials.")
@@ -126,6 +133,9 @@ def import_(
         "delimiter": delimiter,
         "guard_percent": guard_percent,
         "shop": shop,
+        "weight_unit": weight_unit,
+        "media_base_url": media_base_url,
+        "time_zone": time_zone,
         "dry_run": str(dry_run).lower(),
     }
     access = speaking.Access(credentials, url, party, token)

@@ -4,6 +4,7 @@ Never a float. Units other than metric ones are exact by definition (internation
 """
 
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -50,6 +51,17 @@ class Weight(Shape):
     def grams(self) -> int:
         """In whole grams, halves up."""
         return int((self.value * _GRAMS[self.unit]).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+@lru_cache(maxsize=4096)
+def weight_in(grams: int, unit: WeightUnit) -> Weight:
+    """So many grams as somebody says them in `unit`: with as few decimals as still make just these grams."""
+    exact = Decimal(grams) / _GRAMS[unit]
+    for decimals in range(7):
+        weight = Weight.model_construct(value=_plain(round(exact, decimals).normalize()), unit=unit)
+        if weight.grams == grams:
+            break
+    return weight
 
 
 class Dimensions(Shape):

@@ -32,6 +32,7 @@ from shared.contracts.platform.imports import (
     StartImport,
 )
 from shared.identifiers import derived_id
+from shared.measures import WeightUnit
 from shared.pagination import First
 
 router = APIRouter(prefix="/v1", tags=["imports"])
@@ -72,6 +73,9 @@ async def start_import(
     guard_percent: GuardPercent | None = None,
     dry_run: bool = False,
     shop: Word = None,
+    weight_unit: WeightUnit | None = None,
+    media_base_url: Annotated[str | None, Query(max_length=1000)] = None,
+    time_zone: Word = None,
     rerun_of: UUID | None = None,
 ) -> Import:
     """Upload a file of up to 1 GB, as the body or as multipart, and import it in the background; or give its address.
@@ -81,7 +85,9 @@ async def start_import(
     `profile` is `shopify`, `woocommerce`, `magento`, `supplier` or `crossdock`, by the headings when it is not named.
     Prices go to the price list of `shop`, orders to its connections. CSV, NDJSON, JSON arrays, Parquet and XLSX, each
     also as the one file of a zip, are told apart by their content unless `format` says otherwise, as are encoding and
-    delimiter; `sheet` names a workbook's sheet.
+    delimiter; `sheet` names a workbook's sheet. What files of some platforms leave open: `weight_unit` of weights
+    without one (magento, supplier), `media_base_url`, below which paths of pictures lie (magento), and the `time_zone`
+    of dates, as `Europe/Lisbon` (woocommerce, magento; universal time by default).
 
     `mode`: `merge` (an empty cell says nothing), `insert-only`, `update-only`, `replace` (an empty cell empties its
     field; what the file does not name is kept, or with `missing=archive` archived), `delete` (what the rows name goes:
@@ -106,6 +112,9 @@ async def start_import(
         "guard_percent": guard_percent,
         "dry_run": dry_run,
         "shop": shop,
+        "weight_unit": weight_unit,
+        "media_base_url": media_base_url,
+        "time_zone": time_zone,
     }
     caller.require(f"{messages.service_of_group(group)}:write")
     files.refuse_announced_size(request)

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import orjson
 
 from shared.impex.records import BrokenRecord, Record
+from shared.impex.rows import Notice
 from shared.impex.source import Source
 
 # Above every platform's limit (Shopify allows 2,048 variants and 250 images); a bound on what is held at once.
@@ -48,6 +49,8 @@ class Arrangement(ABC):
     """
 
     added: Sequence[str]
+    # What is to be said about single rows, or all of them, once it has learnt.
+    notices: Sequence[Notice] = ()
     most_rows: ClassVar[int] = PRODUCT_ROWS
     beyond: ClassVar[Misplaced] = TOO_MANY_ROWS
 
@@ -81,6 +84,7 @@ class ArrangedSource(Source):
             else:
                 arrangement.pass_over(record)
         self.header = (*original.header, *arrangement.added)
+        self.notices = tuple(arrangement.notices)
         with tempfile.NamedTemporaryFile(prefix="crossdock-", dir=folder, delete=False) as file:
             spool = Path(file.name)
             weakref.finalize(self, spool.unlink, missing_ok=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.impex import sales
 from shared.impex.profiles.base import ATTRIBUTE, OPTIONS, Convert, ProductProfile
 
 Plan = tuple[tuple[str, int, Convert], ...]
@@ -15,7 +16,8 @@ _FIELD_OF_RECORD = {
     "published": "status",
     **dict.fromkeys(("media_texts", "media_previews", "media_positions"), "media"),
     "variant_attributes": "attributes of variants",
-    **dict.fromkeys(("weight_value", "weight_unit"), "weight"),
+    **dict.fromkeys(("weight_value", "weight_unit", "weight_shown_in"), "weight"),
+    **dict.fromkeys(sales.FIELDS, "sale"),
     **dict.fromkeys(("length", "width", "height", "dimension_unit"), "dimensions"),
     **dict.fromkeys(("order_minimum", "order_maximum", "order_step"), "order_limits"),
 }

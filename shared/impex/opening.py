@@ -31,6 +31,7 @@ from shared.impex.json_lines import JsonLinesSource
 from shared.impex.profiles.base import ProductProfile
 from shared.impex.profiles.registry import detect_profile, get_profile
 from shared.impex.source import CsvSource, Source
+from shared.impex.terms import UNSAID, FileTerms
 
 FORMATS = ("csv", "ndjson", "json", "parquet", "xlsx")
 _ZIP = b"PK\x03\x04"
@@ -44,7 +45,7 @@ class ReadingOptions:
 
     `format` is one of FORMATS; `sheet` is the name of a workbook's sheet, the first that is not empty otherwise.
     `group` is what the rows are: of `products` the `profile`, by the headings where it is not named, says how a list in
-    JSON or Parquet is written in one cell, and which rows are one product.
+    JSON or Parquet is written in one cell, and which rows are one product; `terms` say what such rows leave open.
     """
 
     format: str | None = None
@@ -53,6 +54,7 @@ class ReadingOptions:
     sheet: str | None = None
     group: str = "products"
     profile: str | None = None
+    terms: FileTerms = UNSAID
 
 
 def open_source(path: Path, options: ReadingOptions | None = None) -> Source:
@@ -182,7 +184,7 @@ def _profile(source: Source, options: ReadingOptions) -> ProductProfile | None:
 def _arranged(source: Source, folder: Path, options: ReadingOptions) -> Source:
     """The source with the rows of each product together, where its profile does not put them so."""
     profile = _profile(source, options)
-    arrangement = profile.arrangement(source.header) if profile else None
+    arrangement = profile.arrangement(source.header, options.terms) if profile else None
     return ArrangedSource(source, arrangement, folder) if arrangement else source
 
 

@@ -140,6 +140,7 @@ class ProductFile:
         for column in self.layout.unknown:
             yield Notice(1, self.source.header[column], None, "unknown_column", "The column is not known and not read.")
         yield from self.profile.notices(self.source.header)
+        yield from self.source.notices
         if not self._is_surveyed:
             deque(self.survey(), maxlen=0)
         # SKUs that are made are added to those of the file: each reading makes the same ones.

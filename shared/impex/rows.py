@@ -6,6 +6,7 @@ field at all, so that an empty cell may empty what is stored, is what `ProductFi
 The records are msgspec structs because a frozen dataclass of this width takes seven times as long to make.
 """
 
+from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
@@ -68,6 +69,14 @@ class OrderLimitsRecord(Struct, frozen=True, gc=False):
     step: int | None = None
 
 
+class SaleRecord(Struct, frozen=True, gc=False):
+    """A price that holds from a moment until before another, or without an end."""
+
+    price: Money
+    starts_at: datetime
+    ends_at: datetime | None = None
+
+
 class VariantRecord(Struct, frozen=True, gc=False):
     """One thing that can be bought.
 
@@ -99,6 +108,7 @@ class VariantRecord(Struct, frozen=True, gc=False):
     price_on_request: bool | None = None
     order_limits: OrderLimitsRecord | None = None
     attributes: Pairs = ()
+    sale: SaleRecord | None = None
 
 
 class ProductRecord(Struct, frozen=True, gc=False):
@@ -106,7 +116,7 @@ class ProductRecord(Struct, frozen=True, gc=False):
 
     A record without `title` is a fragment: rows that add to a product which the file itself does not describe. Its
     `option_names` may be empty while its variants have option values; they go by position then. `alts` are what media
-    show: address, locale and words.
+    show: address, locale and words. `language` is that of its title and description, where the file says it.
     """
 
     handle: str
@@ -129,6 +139,7 @@ class ProductRecord(Struct, frozen=True, gc=False):
     texts: tuple[TextRecord, ...] = ()
     images: tuple[ImageRecord, ...] = ()
     variants: tuple[VariantRecord, ...] = ()
+    language: str | None = None
 
 
 class RowError(Struct, frozen=True, gc=False):

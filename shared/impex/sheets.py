@@ -19,6 +19,7 @@ from shared.impex.gathering import Group
 from shared.impex.layout import Layout
 from shared.impex.profiles.base import ATTRIBUTE, OPTIONS, Convert, ProductProfile
 from shared.impex.rows import StockPolicy
+from shared.measures import Weight, weight_in
 from shared.money import Money
 
 Path = tuple[str, ...]
@@ -29,6 +30,7 @@ _VARIANT_FIELDS = (
     *("barcode", "mpn", "weight_grams", "tax_code", "requires_shipping", "taxable", "image_url", "price", "list_price"),
     *("quantity", "stock_policy", "cost"),
 )
+_SHOWN_IN = "weight_shown_in"
 _NAMES = tuple(f"option_{n}_name" for n in range(1, OPTIONS + 1))
 _VALUES = tuple(f"option_{n}_value" for n in range(1, OPTIONS + 1))
 _IMAGE = ("image_src", "image_position", "image_alt")
@@ -54,6 +56,7 @@ class SheetVariant(Struct, frozen=True, gc=False):
     quantity: int | None
     stock_policy: StockPolicy | None
     cost: int | None
+    weight: Weight | None
 
 
 class SheetProduct(Struct, frozen=True, gc=False):
@@ -101,7 +104,7 @@ class SheetReader:
     def can_read(self) -> bool:
         """Whether every column of the file is one that is known here."""
         together = chain.from_iterable(self.profile.read_together)
-        known = {"handle", "sku", *_TEXTS, *_VARIANT_FIELDS, *_NAMES, *_VALUES, *_IMAGE, *together}
+        known = {"handle", "sku", *_TEXTS, *_VARIANT_FIELDS, _SHOWN_IN, *_NAMES, *_VALUES, *_IMAGE, *together}
         fields = {name for name in self.layout.fields if not name.startswith(ATTRIBUTE)}
         has_keys = self.layout.has_titles and self.layout.has_skus
         has_images = not self.image or "image_src" in self.image
@@ -304,6 +307,7 @@ class _Reading:
             self._question(place for place, row in zip(places, rows, strict=True) if row in self._clashes)
         options = self._option_values(numbers, places, names)
         fields = [self._field(name, numbers, places) for name in _VARIANT_FIELDS]
+        fields.append(self._weights(fields[_VARIANT_FIELDS.index("weight_grams")], numbers, places))
         quantities = fields[_VARIANT_FIELDS.index("quantity")]
         self._question(p for p, count in zip(places, quantities, strict=True) if type(count) is int and count < 0)
         variants: list[list[SheetVariant]] = [[] for _ in self._groups]
@@ -359,6 +363,14 @@ class _Reading:
         if _FAULTY in read:
             self._question(place for place, value in zip(places, read, strict=True) if value is _FAULTY)
         return read
+
+    def _weights(self, grams: Sequence[Any], numbers: Sequence[int], places: Sequence[int]) -> list[Weight | None]:
+        """Weights in the units that they are shown in; of products in question nothing is asked."""
+        units = self._field(_SHOWN_IN, numbers, places)
+        return [
+            weight_in(weighed, unit) if type(weighed) is int and type(unit) is str else None
+            for weighed, unit in zip(grams, units, strict=True)
+        ]
 
     # --- pictures of rows
 

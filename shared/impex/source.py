@@ -15,6 +15,7 @@ from shared.impex.delimiter import choose_delimiter
 from shared.impex.encoding import HEAD_BYTES, choose_encoding, refuse_other_texts
 from shared.impex.errors import DuplicateHeaders, EmptyFile, HeaderTooWide, InvalidEncoding, InvalidHeader, NoRows
 from shared.impex.records import RECORD_CHARACTERS, BrokenRecord, Record, RecordReader
+from shared.impex.rows import Notice
 from shared.impex.values import is_text
 
 _WIDEST_HEADER = 1000
@@ -34,6 +35,8 @@ class Source(ABC):
     encoding: str | None
     delimiter: str | None
     header: tuple[str, ...]
+    # What is to be said of rows before they are read.
+    notices: tuple[Notice, ...] = ()
 
     @abstractmethod
     def records(self) -> Iterator[Record | BrokenRecord]:

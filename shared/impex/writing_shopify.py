@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from shared.impex.writing_products import ProductToWrite, ProductWriter, major, three
+from shared.measures import weight_in
 
 _PRODUCT = (
     *("Title", "Body (HTML)", "Vendor", "Product Category", "Type", "Tags", "Published"),
@@ -18,6 +19,7 @@ _PRODUCT = (
 _VARIANT = (
     *("Option1 Value", "Option2 Value", "Option3 Value", "Variant SKU", "Variant Grams", "Variant Requires Shipping"),
     *("Variant Taxable", "Variant Barcode", "Google Shopping / MPN", "Variant Tax Code", "Variant Image"),
+    "Variant Weight Unit",
 )
 _PRICES = ("Variant Price", "Variant Compare At Price")
 _IMAGE = ("Image Src", "Image Position", "Image Alt Text")
@@ -57,6 +59,7 @@ class ShopifyWriter(ProductWriter):
             variant["mpn"] or "",
             variant["tax_class"] or "",
             variant["image_url"] or "",
+            _unit(variant),
             *(() if digits is None else (major(price, digits), major(list_price, digits))),
         ]
 
@@ -77,6 +80,12 @@ def _product_cells(product: ProductToWrite) -> list[str]:
         own["seo_description"] or "",
         "active" if status == "paused" else status,
     ]
+
+
+def _unit(variant: Mapping[str, Any]) -> str:
+    """The unit of a weight, unless its grams alone would be read back as another one."""
+    value, unit, grams = variant["weight_value"], variant["weight_unit"], variant["weight_grams"]
+    return unit if unit is not None and weight_in(grams, unit).value == value else ""
 
 
 def _category(product: ProductToWrite) -> str:

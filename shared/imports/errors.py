@@ -51,6 +51,10 @@ class UnsupportedMode(ValidationFailed):
     """Files of this group are not imported in this mode."""
 
 
+class UnsupportedOption(ValidationFailed):
+    """It says nothing of files of this group."""
+
+
 class UnsupportedProfile(ValidationFailed):
     """Files of this group have no such profile."""
 

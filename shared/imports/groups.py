@@ -98,6 +98,8 @@ class Group:
     check: Callable[[UnitOfWork, ImportOptions], Awaitable[UUID | None]] = _no_check
     prepare: Callable[[UnitOfWork, asyncpg.Record], Awaitable[Any]] = _nothing
     may_archive_missing: bool = False
+    # With all rows or none, in one transaction: what moves on at once is not to be taken back row by row.
+    is_written_at_once: bool = False
     writes: str | None = None
     without: Mapping[str, str] = field(default_factory=dict)
 
@@ -122,6 +124,8 @@ def _all_is_reached(_imported: Import) -> Sequence[str]:
 class Importing:
     """All that one service imports. `also_kept`: what else it takes as files, which are kept as long.
 
+    `keeps_images`: an undo goes by images of its own (images.py), kept as long as files are.
+
     `unreached` says, for a person, what the undoing of an import does not take back: to whoever asks for it, at once.
     """
 
@@ -129,4 +133,5 @@ class Importing:
     groups: Mapping[str, Group] = field(default_factory=dict)
     undo: Undoing | None = None
     also_kept: Sequence[KeptFiles] = ()
+    keeps_images: bool = False
     unreached: Callable[[Import], Sequence[str]] = _all_is_reached

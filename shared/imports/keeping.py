@@ -54,6 +54,14 @@ async def mark_old(uow: UnitOfWork, kept: KeptFiles) -> bool:
     return len(marked) < MARKED_AT_ONCE
 
 
+async def forget_images(uow: UnitOfWork) -> None:
+    """Forget what was before imports whose files are gone. Across tenants."""
+    await uow.execute(
+        "DELETE FROM import_images i USING imports t WHERE (t.organization_id, t.id) = (i.organization_id, i.import_id)"
+        " AND t.files_removed_at IS NOT NULL"
+    )
+
+
 async def remove_marked(
     uow: UnitOfWork, kept: KeptFiles, start: UUID | None = None, unnamed: timedelta = _UNNAMED
 ) -> blobs.Swept:

@@ -8,6 +8,7 @@ import asyncpg
 import orjson
 
 from shared.contracts.platform.imports import (
+    NEVER_UNDONE,
     Harm,
     Import,
     ImportChanged,
@@ -20,6 +21,7 @@ from shared.contracts.platform.imports import (
 )
 from shared.contracts.platform.shapes import Actor
 from shared.impex.rows import Notice, RowError
+from shared.impex.terms import FileTerms
 from shared.imports.errors import ImportNotFound
 from shared.unit_of_work import UnitOfWork
 
@@ -121,6 +123,8 @@ def shape(service: str, row: asyncpg.Record) -> Import:
     )
     return Import(
         **{name: row[name] for name in plain},
+        **terms_of(row).said(),
+        can_be_undone=not row["dry_run"] and row["item_group"] not in NEVER_UNDONE,
         service=service,
         group=row["item_group"],
         state=import_state(row["state"], is_held=row["is_held"], is_undone=row["undo_state"] == "succeeded"),
@@ -133,6 +137,11 @@ def shape(service: str, row: asyncpg.Record) -> Import:
         confirmed_by=None if row["confirmed_by"] is None else Actor.model_validate_json(row["confirmed_by"]),
         duration_seconds=round((finished - started).total_seconds(), 3) if started and finished else None,
     )
+
+
+def terms_of(row: asyncpg.Record) -> FileTerms:
+    """What was said of all rows of the file."""
+    return FileTerms(**orjson.loads(row["terms"]))
 
 
 def _undo(row: asyncpg.Record) -> ImportUndo | None:
@@ -215,6 +224,12 @@ async def list_samples(
         after,
         first,
     )
+
+
+async def forget_named(uow: UnitOfWork, part: str, names: Sequence[str]) -> None:
+    """Forget what samples and conflicts have of things that were called so."""
+    for table in ("import_samples", "import_conflicts"):
+        await uow.execute(f"DELETE FROM {table} WHERE part = $1 AND name = ANY($2)", part, names)  # noqa: S608
 
 
 # --- conflicts

@@ -88,7 +88,8 @@ async def _take_turn(job: RunningJob, importing: Importing, turn: str) -> None:
 
 def _source(path: Path, row: asyncpg.Record) -> Source:
     said = ("format", "encoding", "delimiter", "sheet", "profile")
-    return open_source(path, ReadingOptions(group=row["item_group"], **{name: row[name] for name in said}))
+    options = {name: row[name] for name in said}
+    return open_source(path, ReadingOptions(group=row["item_group"], terms=rows.terms_of(row), **options))
 
 
 def _lines(source: Source) -> int | None:
@@ -300,7 +301,7 @@ class _Run:
             self._job.checkpoint = {"phase": "write"}
 
     async def _write(self) -> None:
-        if self._takes_all and self._importing.undo is None:
+        if self._takes_all and self._importing.groups[self._row["item_group"]].is_written_at_once:
             await self._write_at_once()
             return
         try:
@@ -317,7 +318,7 @@ class _Run:
             await self._go_to("finish")
 
     async def _write_at_once(self) -> None:
-        """All chunks in one transaction, where nothing of it could be taken back later."""
+        """All chunks in one transaction."""
         try:
             async with self._job.step() as uow:
                 async for number, chunk in _read_ahead(self._job, self._file):

@@ -32,6 +32,36 @@ def kept_files_v1(service: str, table: str) -> Sequence[str]:
     ]
 
 
+def file_terms_v1(service: str) -> Sequence[str]:
+    """Statements by which imports know what their uploaders said of all rows (`shared/impex/terms.py`).
+
+    Called by migrations, so what has been released here never changes: a change is a new function.
+    """
+    return [f"ALTER TABLE {service}.imports ADD COLUMN terms json NOT NULL DEFAULT '{{}}'"]
+
+
+def images_v1(service: str) -> Sequence[str]:
+    """Statements that make the table of what was before imports (`shared/imports/images.py`).
+
+    Called by migrations, so what has been released here never changes: a change is a new function.
+    """
+    return [*_IMAGES.replace("{s}", service).split(";\n"), *guard(service, "import_images", system="SELECT, DELETE")]
+
+
+_IMAGES = """
+CREATE TABLE {s}.import_images (
+    organization_id uuid NOT NULL,
+    import_id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    part text NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL,
+    before jsonb,
+    after jsonb NOT NULL,
+    PRIMARY KEY (organization_id, import_id, number),
+    FOREIGN KEY (organization_id, import_id) REFERENCES {s}.imports ON DELETE CASCADE
+);
+CREATE INDEX import_images_key ON {s}.import_images (organization_id, part, key)"""
 _TABLES = """
 CREATE TABLE {s}.imports (
     organization_id uuid NOT NULL,

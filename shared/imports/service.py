@@ -107,6 +107,8 @@ def _clock(of: Importing) -> dict[str, Any]:
     async def mark_old_files(_payload: dict[str, Any], uow: UnitOfWork) -> None:
         if not all([await keeping.mark_old(uow, kept) for kept in folders.values()]):
             uow.defer("every.mark_old_files", {})
+        if of.keeps_images:
+            await keeping.forget_images(uow)
 
     @every(6 * 3600)
     async def remove_old_files(_payload: dict[str, Any], uow: UnitOfWork) -> None:

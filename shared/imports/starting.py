@@ -7,7 +7,9 @@ import asyncpg
 import orjson
 
 from shared import jobs
+from shared.contracts.base import Shape
 from shared.contracts.platform.imports import (
+    NEVER_UNDONE,
     Import,
     ImportFile,
     ImportFromUrl,
@@ -17,6 +19,7 @@ from shared.contracts.platform.imports import (
 )
 from shared.contracts.platform.shapes import Actor, ResultFile
 from shared.identifiers import derived_id
+from shared.impex import terms
 from shared.imports import errors, rows
 from shared.imports.fetching import name_in
 from shared.imports.groups import Group, Importing
@@ -33,7 +36,8 @@ _OPTIONS = ("profile", "mode", "missing", "on_error", "format", "encoding", "del
 async def start(uow: UnitOfWork, importing: Importing, message: StartImport) -> Import:
     """Queue the import of a file that is there.
 
-    Raises UnsupportedGroup, UnsupportedMode, UnknownProfile, ShopNotNamed, ShopNotFound, ImportNotFound.
+    Raises UnsupportedGroup, UnsupportedMode, UnsupportedOption, UnknownProfile, ShopNotNamed, ShopNotFound,
+    ImportNotFound.
     """
     if message.rerun_of is not None:
         await rows.get(uow, message.rerun_of)
@@ -57,8 +61,17 @@ async def _values(uow: UnitOfWork, importing: Importing, options: ImportOptions)
         "item_group": options.group,
         "shop_id": await group.check(uow, options),
         "guard_percent": guard,
+        "terms": orjson.dumps(check_terms(options.group, options)).decode(),
         **options.model_dump(include=set(_OPTIONS)),
     }
+
+
+def check_terms(group: str, options: Shape) -> dict[str, Any]:
+    """What is said of all rows of a file. Raises UnsupportedOption."""
+    said = options.model_dump(include=set(terms.NAMES), exclude_none=True)
+    if said and group != "products":
+        raise errors.UnsupportedOption(f"{', '.join(said)}: only files of products leave this open.")
+    return said
 
 
 def _group(importing: Importing, options: ImportOptions) -> Group:
@@ -115,7 +128,7 @@ async def rerun(uow: UnitOfWork, import_id: UUID) -> Import:
 
 
 def _again(row: asyncpg.Record) -> dict[str, Any]:
-    same = ("item_group", "shop_id", "guard_percent", "origin", "origin_detail", "file_name", *_OPTIONS)
+    same = ("item_group", "shop_id", "guard_percent", "terms", "origin", "origin_detail", "file_name", *_OPTIONS)
     return {name: row[name] for name in same}
 
 
@@ -166,14 +179,16 @@ async def undo(uow: UnitOfWork, importing: Importing, import_id: UUID) -> Import
     Raises ImportNotFound, ImportNotFinished, NothingToUndo, ImportAlreadyUndone, UndoNotSupported.
     """
     row = await rows.get(uow, import_id, for_update=True)
-    if importing.undo is None:
-        raise errors.UndoNotSupported(f"An import of {row['item_group']} is not taken back: import the old figures.")
+    if importing.undo is None or row["item_group"] in NEVER_UNDONE:
+        raise errors.UndoNotSupported(NEVER_UNDONE.get(row["item_group"], "Imports of this service stay."))
     if row["state"] in ("queued", "running"):
         raise errors.ImportNotFinished("The import still runs; cancel its job first.")
     if row["dry_run"] or row["is_held"]:
         raise errors.NothingToUndo("This import has changed nothing.")
     if row["undo_state"] in ("queued", "running", "succeeded"):
         raise errors.ImportAlreadyUndone(f"This import's undo has {row['undo_state']}.")
+    if importing.keeps_images and row["files_removed_at"] is not None:
+        raise errors.NothingToUndo("What was before this import was kept as long as its file, and is gone.")
     job = await jobs.create(uow, UNDO_JOB, {"import_id": str(import_id)})
     notes = list(importing.unreached(rows.shape(uow.service, row)))
     await uow.execute("UPDATE imports SET undo_job_id = $2, undo_notes = $3 WHERE id = $1", import_id, job.id, notes)

@@ -53,13 +53,16 @@ OF_VARIANTS: Mapping[str, Further] = {
     "barcodes": _plain("barcodes", "text[]", "'{}'"),
     "attributes": Further("jsonb", "attributes", "t.attributes || s.attributes", "s.attributes"),
     "price_on_request": _plain("price_on_request", "boolean", "false"),
-    "weight_value": _weight("weight_value", "numeric"),
-    "weight_unit": _weight("weight_unit", "text"),
     **{
         name: _together(name, {"value": "numeric", "mm": "integer", "unit": "text"}[name.rpartition("_")[2]], _SIZES)
         for name in _SIZES
     },
     **{name: _together(name, "integer", _LIMITS) for name in _LIMITS},
+}
+# Staged of every file.
+OF_WEIGHTS: Mapping[str, Further] = {
+    "weight_value": _weight("weight_value", "numeric"),
+    "weight_unit": _weight("weight_unit", "text"),
 }
 STAGED = {"products": OF_PRODUCTS, "variants": OF_VARIANTS}
 TABLES = ";".join(
@@ -72,7 +75,6 @@ _COLUMNS_OF_VARIANT = {
     "barcodes": ("barcodes",),
     "attributes of variants": ("attributes",),
     "price_on_request": ("price_on_request",),
-    "weight": ("weight_value", "weight_unit"),
     "dimensions": _SIZES,
     "order_limits": _LIMITS,
 }
@@ -119,7 +121,8 @@ _ALTS_EMPTIED = (
 
 def emptied_of_variants(fields: Collection[str]) -> dict[str, str]:
     """What a replace makes of the columns that a file has fields for."""
-    return _emptied(_COLUMNS_OF_VARIANT, OF_VARIANTS, fields)
+    columns = {**_COLUMNS_OF_VARIANT, "weight": tuple(OF_WEIGHTS)}
+    return _emptied(columns, {**OF_VARIANTS, **OF_WEIGHTS}, fields)
 
 
 def _emptied(

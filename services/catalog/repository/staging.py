@@ -22,8 +22,9 @@ _STAGED = {
     """,
     "variants": """
         id uuid, is_new boolean, product_id uuid, sku text, sku_generated boolean, position integer,
-        option_values text[], option_key text, barcode text, mpn text, weight_grams integer, tax_class text,
-        requires_shipping boolean, taxable boolean, image_url text, price bigint, list_price bigint
+        option_values text[], option_key text, barcode text, mpn text, weight_grams integer, weight_value numeric,
+        weight_unit text, tax_class text, requires_shipping boolean, taxable boolean, image_url text, price bigint,
+        list_price bigint
     """,
     "categories": "product_id uuid, category_id uuid",
 }
@@ -172,13 +173,8 @@ def _made(further: Mapping[str, Further]) -> str:
     return "".join(f", {field.made}" for field in further.values())
 
 
-def _update(table: str, columns: Sequence[str], also: str = "", returning: str = "id") -> str:
-    """An UPDATE of the rows whose staged columns say something else; a staged null says nothing."""
-    said = [f"coalesce(s.{column}, t.{column})" for column in columns]
-    return _difference(table, columns, said, also, returning)
-
-
 def _difference(table: str, columns: Sequence[str], said: Sequence[str], also: str, returning: str) -> str:
+    """An UPDATE of the rows whose staged columns say something else; a staged null says nothing."""
     assignments = ", ".join(f"{column} = {value}" for column, value in zip(columns, said, strict=True))
     stored = ", ".join(f"t.{column}" for column in columns)
     known = f"ARRAY(SELECT id FROM staged_{table} WHERE NOT is_new)"  # noqa: S608
@@ -217,9 +213,10 @@ async def write_variants(uow: UnitOfWork, *, has_known: bool, in_full: bool = Fa
 def _insert_variants(further: Mapping[str, Further]) -> str:
     return f"""
 INSERT INTO variants (organization_id, id, product_id, sku, sku_generated, position, option_values, option_key, barcode,
-    mpn, weight_grams, tax_class, requires_shipping, taxable, image_url{_names(further)})
+    mpn, weight_grams, weight_value, weight_unit, tax_class, requires_shipping, taxable, image_url{_names(further)})
 SELECT $1, id, product_id, sku, sku_generated, position, option_values, option_key, barcode, mpn, weight_grams,
-    tax_class, coalesce(requires_shipping, true), coalesce(taxable, true), image_url{_made(further)}
+    weight_value, weight_unit, tax_class, coalesce(requires_shipping, true), coalesce(taxable, true),
+    image_url{_made(further)}
 FROM staged_variants WHERE is_new RETURNING id, product_id
 """  # noqa: S608
 
@@ -228,26 +225,22 @@ _VARIANT_COLUMNS = (
     *("option_values", "option_key", "barcode", "mpn", "weight_grams", "tax_class", "requires_shipping"),
     *("taxable", "image_url"),
 )
-_UPDATE_VARIANTS_IN_FULL = _difference(
-    "variants",
-    (*_VARIANT_COLUMNS, *further_fields.OF_VARIANTS),
-    (
-        *(f"coalesce(s.{column}, t.{column})" for column in _VARIANT_COLUMNS),
-        *(field.said for field in further_fields.OF_VARIANTS.values()),
-    ),
-    "",
-    "id, t.product_id",
-)
-_UPDATE_VARIANTS = _update(
-    "variants",
-    _VARIANT_COLUMNS,
-    # A file says grams: where they are others than before, the merchant's own unit no longer holds.
-    also="".join(
-        f", {column} = CASE WHEN s.weight_grams IS NULL OR s.weight_grams = t.weight_grams THEN t.{column} END"
-        for column in ("weight_value", "weight_unit")
-    ),
-    returning="id, t.product_id",
-)
+
+
+def _update_variants(further: Mapping[str, Further]) -> str:
+    fields = {**further_fields.OF_WEIGHTS, **further}
+    said = (f"coalesce(s.{column}, t.{column})" for column in _VARIANT_COLUMNS)
+    return _difference(
+        "variants",
+        (*_VARIANT_COLUMNS, *fields),
+        (*said, *(field.said for field in fields.values())),
+        "",
+        "id, t.product_id",
+    )
+
+
+_UPDATE_VARIANTS_IN_FULL = _update_variants(further_fields.OF_VARIANTS)
+_UPDATE_VARIANTS = _update_variants({})
 
 
 async def write_categories(uow: UnitOfWork) -> set[UUID]:

@@ -29,6 +29,16 @@ async def write(
     return {row["product_id"] for row in (*updated, *inserted)}
 
 
+async def own_texts(uow: UnitOfWork, slugs: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Title and description of products, by slug, as they say them in no language."""
+    rows = await uow.fetch(
+        "SELECT p.slug, p.title, p.description_html FROM unnest($1::text[]) AS asked (slug)"
+        " CROSS JOIN LATERAL (SELECT * FROM products p WHERE p.slug = asked.slug OFFSET 0) p",
+        slugs,
+    )
+    return {row["slug"]: (row["title"], row["description_html"]) for row in rows}
+
+
 _GIVEN = "jsonb_populate_recordset(NULL::product_texts, $1::jsonb)"
 _INSERT = f"""
 INSERT INTO product_texts (organization_id, product_id, locale, {", ".join(_FIELDS)})

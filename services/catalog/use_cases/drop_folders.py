@@ -32,6 +32,7 @@ from shared.contracts.search.messages import RebuildSearchIndex
 from shared.errors import CrossdockError
 from shared.identifiers import derived_id
 from shared.impex.opening import check_reading
+from shared.imports import starting
 from shared.imports.errors import ImportNotFound
 from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
@@ -56,9 +57,13 @@ def shape(organization_id: UUID, folder: Folder) -> DropFolder:
 
 
 async def set_folder(uow: UnitOfWork, message: SetDropFolder) -> DropFolder:
-    """Set a shop's rules. Raises ShopNotFound, UnknownFormat, UnknownEncoding, InvalidDelimiter."""
+    """Set a shop's rules.
+
+    Raises ShopNotFound, UnknownFormat, UnknownEncoding, InvalidDelimiter, UnsupportedOption.
+    """
     for rule in message.rules:
         check_reading(rule.format, rule.encoding, rule.delimiter)
+        starting.check_terms(rule.group, rule)
     shop = await shops.get_by_code(uow, message.shop)
     await drop_folders.set_rules(uow, shop.id, message.rules)
     uow.audit("drop_folder.set", "shop", shop.id, after={"rules": [rule.model_dump() for rule in message.rules]})

@@ -28,7 +28,7 @@ from services.catalog.repository import (
 from services.catalog.repository.categories import Path
 from services.catalog.repository.fingerprints import Standing
 from services.catalog.repository.shops import KnownShop
-from services.catalog.use_cases import attributes, product_sheets
+from services.catalog.use_cases import attributes, languages, product_sheets, sale_prices
 from services.catalog.use_cases.product_sheets import NewProducts
 from services.catalog.use_cases.repeats import ProductChunk, Repeats
 from services.catalog.use_cases.resolution import Resolution, ResolvedProduct, resolve, skus_in_question
@@ -43,6 +43,7 @@ from shared.contracts.platform.imports import ImportMode
 from shared.impex.products import ProductFile
 from shared.impex.rows import Notice, ProductRecord, StockPolicy
 from shared.impex.sheets import SheetProduct
+from shared.impex.terms import UNSAID, FileTerms
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
 
@@ -65,8 +66,10 @@ class ProductImport:
         mode: ImportMode,
         import_id: UUID | None,
         uploaded_at: datetime,
+        terms: FileTerms = UNSAID,
     ) -> None:
         self._file = file
+        self._terms = terms
         self._shop = shop
         self._mode = mode
         self._import_id = import_id
@@ -105,6 +108,10 @@ class ProductImport:
         self._file.assemble(chunk.gathered, left)
 
     def _not_kept(self) -> Iterator[Notice]:
+        for name, value in self._terms.said().items():
+            if name not in self._file.profile.terms:
+                message = f"'{name}' makes no difference to a {self._file.profile.name} file."
+                yield Notice(1, None, value, "option_not_used", message)
         if "cost" in self._file.fields:
             yield Notice(1, None, None, "column_not_kept", "Costs are not kept: they belong to supplier links.")
         if "price" in self._file.fields and self._shop is None:
@@ -130,7 +137,8 @@ class ProductImport:
 
     async def _resolve(self, uow: UnitOfWork, products: Sequence[ProductRecord]) -> Resolution:
         """What the products of a chunk are in the catalog; values that their attributes do not allow are errors."""
-        records, unfit = await attributes.fit_records(uow, products)
+        told = await languages.told_apart(uow, products, self._shop)
+        records, unfit = await attributes.fit_records(uow, told)
         stored = await staging.stored_of(uow, [product.handle for product in records], skus_in_question(records))
         resolution = resolve(records, stored, self._mode, self._sku_heading)
         resolution.errors += unfit
@@ -158,7 +166,8 @@ class ProductImport:
         job.count("variants_skipped", resolution.variants_skipped)
         job.count("skus_generated", sum(v.is_new and v.record.sku_generated for p in products for v in p.variants))
         changed = await self._write(uow, job, products, new)
-        return changed | await self._write_prices(uow, job, products, new, changed, price_list_id)
+        priced = await self._write_prices(uow, job, products, new, changed, price_list_id)
+        return changed | priced | await self._write_sales(uow, job, products, changed | priced, price_list_id)
 
     async def _place(
         self, uow: UnitOfWork, job: RunningJob, wanted: Sequence[tuple[UUID, Path]]
@@ -232,6 +241,21 @@ class ProductImport:
         # What is new has been announced as a whole.
         affected = {priced[variant_id] for variant_id in written.inserted | written.updated if variant_id in priced}
         await prices.announce(uow, self._shop.id, sorted(affected - changed))
+        return affected
+
+    async def _write_sales(
+        self,
+        uow: UnitOfWork,
+        job: RunningJob,
+        products: Sequence[ResolvedProduct],
+        told: set[UUID],
+        price_list_id: UUID | None,
+    ) -> set[UUID]:
+        """Sales with dates; products that are in `told` have been announced."""
+        if self._shop is None or price_list_id is None or "sale" not in self._file.fields:
+            return set()
+        affected = await sale_prices.write(uow, job, price_list_id, products, self._file.profile.name)
+        await prices.announce(uow, self._shop.id, sorted(affected - told))
         return affected
 
     async def _pass_on_stock(

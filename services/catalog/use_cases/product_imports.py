@@ -28,6 +28,7 @@ from shared.impex.writing_guard import unguarded_records
 from shared.imports import rows as import_rows
 from shared.imports.errors import ShopNotNamed
 from shared.imports.groups import Group, GroupFile, Opening
+from shared.imports.rows import terms_of
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
 
@@ -90,7 +91,7 @@ class WrittenProducts(GroupFile):
         self._archives: bool = row["missing"] == "archive"
         self._id: UUID = row["id"]
         import_id = None if self._is_dry else self._id
-        self._import = ProductImport(file, shop, self._mode, import_id, row["created_at"])
+        self._import = ProductImport(file, shop, self._mode, import_id, row["created_at"], terms_of(row))
         self.layout = self._import.layout
         self.profile = file.profile.name
 

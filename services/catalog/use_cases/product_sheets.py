@@ -86,6 +86,7 @@ def _variant_row(id_: UUID, product_id: UUID, position: int, variant: SheetVaria
         variant.barcode,
         variant.mpn,
         variant.weight_grams,
+        *((None, None) if variant.weight is None else (variant.weight.value, variant.weight.unit)),
         variant.tax_code,
         variant.requires_shipping,
         variant.taxable,

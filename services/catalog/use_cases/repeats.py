@@ -18,7 +18,7 @@ from services.catalog.use_cases.resolution import ResolvedProduct
 from shared.contracts.platform.imports import ImportMode
 from shared.impex.gathering import Group
 from shared.impex.products import Chunk, ProductFile
-from shared.impex.rows import Notice, RowError
+from shared.impex.rows import Notice, RowError, VariantRecord
 from shared.impex.sheets import SheetProduct
 from shared.unit_of_work import UnitOfWork
 
@@ -112,8 +112,13 @@ class Repeats:
             for product in products:
                 if remarked.isdisjoint(product.record.rows):
                     variants = product.variants
-                    priced = sum(variant.record.price is not None for variant in variants) if price_list_id else 0
+                    priced = sum(_prices(variant.record) for variant in variants) if price_list_id else 0
                     digest = chunk.digests[product.record.handle]
                     taken.append(Fingerprint(product.id, digest, price_list_id, len(variants), priced))
         # Of a product that was not there nothing is remembered.
         await fingerprints.replace(uow, self._context, touched.difference(new.ids), taken)
+
+
+def _prices(record: VariantRecord) -> int:
+    """How many prices a row gives its variant."""
+    return (record.price is not None) + (record.sale is not None)

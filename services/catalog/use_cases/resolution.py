@@ -46,6 +46,7 @@ class ResolvedVariant:
             record.barcode,
             record.mpn,
             record.weight_grams,
+            *((None, None) if record.weight is None else (record.weight.value, record.weight.unit)),
             record.tax_code,
             record.requires_shipping,
             record.taxable,
@@ -92,7 +93,8 @@ class ResolvedProduct:
     def text_rows(self, locales: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Its texts as they are stored, one for each of these languages, also where nothing is said in one."""
         said = {text.locale: text for text in self.record.texts}
-        for locale in locales:
+        # Rows that say their language say nothing of others.
+        for locale in locales if self.record.language is None else said:
             text = said.get(locale)
             yield {"product_id": str(self.id), "locale": locale, **({} if text is None else _text(text))}
 
@@ -127,12 +129,11 @@ def _medium(medium: MediumRecord, place: int) -> dict[str, Any]:
 
 
 def _further_of_variant(record: VariantRecord) -> tuple[Any, ...]:
-    weight, sizes, limits = record.weight, record.dimensions, record.order_limits
+    sizes, limits = record.dimensions, record.order_limits
     return (
         record.barcodes or None,
         orjson.dumps(dict(record.attributes)).decode(),
         record.price_on_request,
-        *((None, None) if weight is None else (weight.value, weight.unit)),
         *((None,) * 7 if sizes is None else (sizes.length, sizes.width, sizes.height, *sizes.millimetres, sizes.unit)),
         *((None,) * 3 if limits is None else (limits.minimum, limits.maximum, limits.step)),
     )

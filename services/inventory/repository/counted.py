@@ -89,6 +89,17 @@ async def list_on_hand(uow: UnitOfWork, skus: Sequence[str]) -> dict[tuple[str, 
     return {(row["sku"], row["code"]): row["on_hand"] for row in rows}
 
 
+async def list_policies(uow: UnitOfWork, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """How these are sold, by SKU and code of a centre; what is not there yet would be *standard*."""
+    rows = await uow.fetch(
+        "SELECT s.sku, c.code, s.policy FROM stock s JOIN fulfilment_centres c ON c.id = s.centre_id"
+        " WHERE s.sku = ANY($1)",
+        list({sku for sku, _ in places}),
+    )
+    known = {(row["sku"], row["code"]): row["policy"] for row in rows}
+    return {place: known.get(place, "standard") for place in places}
+
+
 async def count_stocked(uow: UnitOfWork, places: Sequence[tuple[str, str]] | None) -> int:
     """How many SKUs in centres have something on hand: of these, or of all."""
     skus, codes = ([place[n] for place in places or ()] for n in (0, 1))

@@ -211,6 +211,36 @@ ON CONFLICT (organization_id, sku, supplier_id) DO UPDATE SET supplier_sku = exc
 """
 
 
+async def list_primary(uow: UnitOfWork, skus: Sequence[str]) -> list[LinkKey]:
+    """The primary links of these SKUs."""
+    rows = await uow.fetch("SELECT sku, supplier_id FROM supplier_links WHERE is_primary AND sku = ANY($1)", skus)
+    return [LinkKey(row["sku"], row["supplier_id"]) for row in rows]
+
+
+async def codes_of(uow: UnitOfWork, supplier_ids: Collection[UUID]) -> dict[UUID, str]:
+    rows = await uow.fetch("SELECT id, code FROM suppliers WHERE id = ANY($1)", list(supplier_ids))
+    return {row["id"]: row["code"] for row in rows}
+
+
+async def remove_links(uow: UnitOfWork, keys: Collection[LinkKey]) -> None:
+    await uow.execute(
+        "DELETE FROM supplier_links WHERE (sku, supplier_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))",
+        [key.sku for key in keys],
+        [key.supplier_id for key in keys],
+    )
+    _announce(uow, sorted({key.sku for key in keys}))
+
+
+async def remove_unused_suppliers(uow: UnitOfWork, codes: Sequence[str]) -> set[str]:
+    """Remove locked suppliers that supply nothing; returns their codes."""
+    rows = await uow.fetch(
+        "DELETE FROM suppliers s WHERE code = ANY($1)"
+        " AND NOT EXISTS (SELECT FROM supplier_links l WHERE l.supplier_id = s.id) RETURNING code",
+        codes,
+    )
+    return {row["code"] for row in rows}
+
+
 async def remove_link(uow: UnitOfWork, link_id: UUID) -> bool:
     sku = await uow.fetchval("DELETE FROM supplier_links WHERE id = $1 RETURNING sku", link_id)
     if sku is not None:

@@ -12,22 +12,25 @@
 `insert-only` takes places that have never held anything, `update-only` those that have. There is no `replace`: a count
 of 0 empties a place, and what nobody counted is a stock check's. There is no `delete`: the ledger stays.
 
-With all rows or none (`on_error=abort`) a file is written in one transaction: stock moves on at once, so that there is
-no taking it back afterwards. For the same reason an import of stock is not undone; import the old counts.
+With all rows or none (`on_error=abort`) a file is written in one transaction: stock moves on at once. An undo makes
+counter-movements where nothing has moved since (use_cases/stock_undoing.py).
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from services.inventory.errors import StockBelongsToCentres
 from services.inventory.repository import counted, shop_centres
-from services.inventory.use_cases import centres, stock
+from services.inventory.use_cases import centres, stock, stock_undoing
+from services.inventory.use_cases.stock_undoing import ImagedStock
 from services.inventory.use_cases.supplier_files import LINKS, SUPPLIERS
+from services.inventory.use_cases.supplier_undoing import ImagedLinks, ImagedSuppliers
 from shared.contracts.inventory.shapes import StockRowResult
 from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleField, SampleKind
 from shared.impex import cells
+from shared.imports import images
 from shared.imports.errors import UnsupportedProfile
 from shared.imports.groups import Group, GroupFile, Importing, Opening
 from shared.imports.keeping import KeptFiles
@@ -65,6 +68,7 @@ class StockFile(GroupFile):
         self._file = TableFile(opening.source, _COLUMNS, "stock", ("sku", "centre"))
         self._mode: str = opening.row["mode"]
         self._is_dry: bool = opening.row["dry_run"]
+        self._import_id = opening.import_id
         self._samples: list[ImportSample] = []
         self.layout: Any = self._file.layout
 
@@ -80,6 +84,7 @@ class StockFile(GroupFile):
             job.count("stock_skipped", len(chunk.items) - len(items))
         if not items:
             return
+        policies = {} if self._is_dry else await self._policies(uow, items, default)
         updated = await stock.apply(uow, [_row(item) for item in items])
         inserted = 0
         for result in updated.results:
@@ -94,6 +99,14 @@ class StockFile(GroupFile):
         job.count("stock_unchanged", updated.unchanged)
         if self._is_dry:
             self._samples = [_sample(result, before) for result in updated.results if result.status == "applied"]
+        else:
+            kept = await stock_undoing.images_of(uow, updated.results, policies)
+            await images.keep(uow, self._import_id, kept)
+
+    async def _policies(self, uow: UnitOfWork, items: Sequence[TableRow], default: str) -> dict[Place, str]:
+        """How what is to be sold by another policy has been sold until now: what is not there, as it would be."""
+        places = [_place(item, default) for item in items if item.values.get("policy") is not None]
+        return await counted.list_policies(uow, places) if places else {}
 
     async def _default(self, uow: UnitOfWork) -> str:
         default_id = await centres.ensure_default(uow)
@@ -179,6 +192,7 @@ GROUP = Group(
     modes=("merge", "insert-only", "update-only"),
     open=StockFile,
     check=check,
+    is_written_at_once=True,
     without={
         "replace": "A count of 0 empties a place; what nobody counted is emptied by a stock check.",
         "delete": "Stock is emptied, by a count of 0, and never removed: its ledger stays.",
@@ -187,5 +201,7 @@ GROUP = Group(
 IMPORTING = Importing(
     "inventory",
     {group.name: group for group in (GROUP, SUPPLIERS, LINKS)},
+    images.undoing({"stock": ImagedStock, "suppliers": ImagedSuppliers, "supplier-links": ImagedLinks}),
+    keeps_images=True,
     also_kept=(KeptFiles("stock-checks", "stock_checks"),),
 )

@@ -16,7 +16,8 @@
 | `pack_size`, `minimum_quantity`, `lead_time_days` | how it is ordered |
 | `is_primary` | yes: this link takes the place of the SKU's primary one |
 
-What an import wrote is not taken back: orders may have been sent to suppliers since.
+An undo gives fields back that nobody has touched since, and removes what the import made, suppliers only where they
+supply nothing (use_cases/supplier_undoing.py).
 """
 
 import asyncio
@@ -30,13 +31,16 @@ from pydantic import ValidationError
 from services.inventory.errors import SuppliersHaveNoShop
 from services.inventory.repository import suppliers as stored
 from services.inventory.repository.suppliers import LinkKey
+from services.inventory.use_cases.supplier_undoing import image_of, link_key
 from shared.contracts.inventory.suppliers import SupplierDraft, SupplierLinkDraft
 from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleField, SampleKind
 from shared.impex import cells
 from shared.impex.cells import InvalidCell
 from shared.impex.rows import RowError
+from shared.imports import images
 from shared.imports.errors import UnsupportedProfile
 from shared.imports.groups import MOST_SAMPLES, Group, GroupFile, Opening
+from shared.imports.images import Image
 from shared.imports.tables import Column, TableChunk, TableFile, TableRow
 from shared.jobs import RunningJob
 from shared.money import UnknownCurrency, exponent
@@ -89,6 +93,7 @@ class _Rows(GroupFile):
         self._key = key
         self._mode: str = opening.row["mode"]
         self._is_dry: bool = opening.row["dry_run"]
+        self._import_id = opening.import_id
         self._samples: list[ImportSample] = []
         self.layout: Any = self._file.layout
 
@@ -101,8 +106,8 @@ class _Rows(GroupFile):
         """The key of a row and the columns it gives."""
 
     @abstractmethod
-    async def write(self, uow: UnitOfWork, rows: Sequence[Read]) -> None:
-        """Write rows, each with its key and all of its columns."""
+    async def write(self, uow: UnitOfWork, rows: Sequence[Read], known: Mapping[Any, Mapping[str, Any]]) -> list[Image]:
+        """Write rows, each with its key and all of its columns; returns what was before."""
 
     def chunks(self) -> Iterator[TableChunk]:
         return self._file.chunks(CHUNK_ROWS)
@@ -125,7 +130,7 @@ class _Rows(GroupFile):
                 changes.append((item, key, {**(before or self.new), **given}))
                 samples.append(self._sample(item, before, given))
         if changes:
-            await self.write(uow, changes)
+            await images.keep(uow, self._import_id, await self.write(uow, changes, known))
         for outcome, count in counts.items():
             job.count(f"{self._counted}_{outcome}", count)
         if self._is_dry:
@@ -228,8 +233,12 @@ class SupplierFile(_Rows):
 
         return self._fault(item, check) or (item, code, given)
 
-    async def write(self, uow: UnitOfWork, rows: Sequence[Read]) -> None:
+    async def write(self, uow: UnitOfWork, rows: Sequence[Read], known: Mapping[Any, Mapping[str, Any]]) -> list[Image]:
         await stored.write_suppliers(uow, {code: columns for _, code, columns in rows})
+        return [
+            image_of("suppliers", code, code, known.get(code), columns, stored.SUPPLIER_FIELDS)
+            for _, code, columns in rows
+        ]
 
 
 class LinkFile(_Rows):
@@ -268,14 +277,30 @@ class LinkFile(_Rows):
 
         return self._fault(item, check) or (item, LinkKey(item.values["sku"], supplier["id"]), given)
 
-    async def write(self, uow: UnitOfWork, rows: Sequence[Read]) -> None:
+    async def write(self, uow: UnitOfWork, rows: Sequence[Read], known: Mapping[Any, Mapping[str, Any]]) -> list[Image]:
         # Of several rows that would be a SKU's primary link the last one is.
         primary = {key.sku: key for item, key, _ in rows if item.values.get("is_primary")}
         links: dict[LinkKey, dict[str, Any]] = {}
         for _, key, columns in rows:
             is_primary = columns["is_primary"] and primary.get(key.sku, key) == key
             links[key] = columns | {"is_primary": is_primary}
+        displaced = [key for key in await stored.list_primary(uow, list(primary)) if key not in links]
         await stored.write_links(uow, links)
+        codes = {row["id"]: code for code, row in self._suppliers.items()}
+        codes |= await stored.codes_of(uow, {key.supplier_id for key in displaced})
+        kept = [
+            image_of("supplier-links", link_key(key), f"{codes[key.supplier_id]} {key.sku}", *change)
+            for key, change in (
+                *((key, ({"is_primary": True}, {"is_primary": False}, ("is_primary",))) for key in displaced),
+                *((key, (known.get(key), columns, stored.LINK_FIELDS)) for key, columns in links.items()),
+            )
+        ]
+        # An undo goes backwards: a primary link has to make room before the one before it comes back.
+        return sorted(kept, key=_is_primary)
+
+
+def _is_primary(image: Image) -> bool:
+    return bool(image.after.get("is_primary"))
 
 
 _MODES = ("merge", "insert-only", "update-only")
@@ -285,6 +310,7 @@ SUPPLIERS = Group(
     modes=_MODES,
     open=SupplierFile,
     check=check,
+    is_written_at_once=True,
     without={"replace": _REPLACE, "delete": "Say 'is_active' no: what was bought from a supplier keeps naming it."},
 )
 LINKS = Group(
@@ -292,6 +318,7 @@ LINKS = Group(
     modes=_MODES,
     open=LinkFile,
     check=check,
+    is_written_at_once=True,
     without={
         "replace": _REPLACE,
         "delete": "Links are removed one by one, with the costs that they hold.",

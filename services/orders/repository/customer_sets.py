@@ -1,8 +1,8 @@
 """Many customers at a time, as a file brings them. Row-level security confines each to its tenant."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -48,6 +48,58 @@ async def find_known(uow: UnitOfWork, emails: Sequence[str]) -> dict[str, asyncp
         "SELECT email, name, phone, customer_group, notes FROM customers WHERE email = ANY($1)", emails
     )
     return {row["email"]: row for row in rows}
+
+
+_WITH_ADDRESS = (
+    "SELECT c.id, c.email, c.name, c.phone, c.customer_group, c.notes, c.version, a.address::text AS address"
+    " FROM customers c LEFT JOIN customer_addresses a ON (a.organization_id, a.customer_id) = (c.organization_id, c.id)"
+    " AND a.kind = 'shipping' AND a.is_default WHERE c.erased_at IS NULL"
+)
+
+
+async def lock(uow: UnitOfWork, emails: Sequence[str]) -> dict[str, asyncpg.Record]:
+    """Those of these that there are, by e-mail address, with their default shipping address, locked in one order."""
+    rows = await uow.fetch(f"{_WITH_ADDRESS} AND c.email = ANY($1) ORDER BY c.email FOR UPDATE OF c", emails)
+    return {row["email"]: row for row in rows}
+
+
+async def lock_by_id(uow: UnitOfWork, ids: Sequence[UUID]) -> list[asyncpg.Record]:
+    """As `lock`, by id."""
+    return await uow.fetch(f"{_WITH_ADDRESS} AND c.id = ANY($1) ORDER BY c.email FOR UPDATE OF c", ids)
+
+
+async def remove_unnamed(uow: UnitOfWork, ids: Sequence[UUID]) -> set[UUID]:
+    """Remove locked customers that no order names, with their addresses; returns whom."""
+    rows = await uow.fetch(
+        "SELECT c.id FROM customers c WHERE c.id = ANY($1)"
+        " AND NOT EXISTS (SELECT FROM orders o WHERE o.customer_id = c.id)",
+        ids,
+    )
+    going = [row["id"] for row in rows]
+    await uow.execute("DELETE FROM customer_addresses WHERE customer_id = ANY($1)", going)
+    await uow.execute("DELETE FROM customers WHERE id = ANY($1)", going)
+    return set(going)
+
+
+async def put_back(uow: UnitOfWork, rows: Sequence[Mapping[str, Any]], readdressed: Sequence[UUID]) -> None:
+    """Let locked customers be as these rows say; of those `readdressed` the default shipping address, too, or none."""
+    fields = ("id", "name", "phone", "customer_group", "notes")
+    await uow.execute(_PUT_BACK, *([row[name] for row in rows] for name in fields))
+    addresses = {row["id"]: row["address"] for row in rows if row["id"] in set(readdressed)}
+    without = [id_ for id_, address in addresses.items() if address is None]
+    await uow.execute(
+        "DELETE FROM customer_addresses WHERE customer_id = ANY($1) AND kind = 'shipping' AND is_default", without
+    )
+    given = {id_: address for id_, address in addresses.items() if address is not None}
+    await uow.fetch(_CHANGE_ADDRESSES, list(given), list(given.values()))
+
+
+_PUT_BACK = """
+UPDATE customers c SET name = g.name, phone = g.phone, customer_group = g.customer_group, notes = g.notes,
+    version = c.version + 1, updated_at = now()
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) AS g (id, name, phone, customer_group, notes)
+WHERE c.id = g.id
+"""
 
 
 async def count(uow: UnitOfWork) -> int:

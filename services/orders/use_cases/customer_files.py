@@ -10,7 +10,8 @@
 
 An address is given with `line1`, `city` and `country`, or not at all.
 
-What an import wrote is not taken back: orders may have been placed at a group's prices since.
+An undo gives fields back that nobody has touched since, and removes customers that the import made and no order names
+(use_cases/customer_undoing.py).
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,9 +23,11 @@ from pydantic import ValidationError
 from services.orders.errors import CustomersHaveNoShop
 from services.orders.repository import customer_sets
 from services.orders.repository.customer_sets import CustomerRow
+from services.orders.use_cases import customer_undoing
 from shared.contracts.orders.customers import CustomerAddress, NewCustomer, normalised_email
 from shared.contracts.platform.imports import ImportOptions, ImportSample, SampleField, SampleKind
 from shared.impex.rows import RowError
+from shared.imports import images
 from shared.imports.errors import UnsupportedProfile
 from shared.imports.groups import MOST_SAMPLES, Group, GroupFile, Opening
 from shared.imports.tables import Column, TableChunk, TableFile, TableRow
@@ -64,6 +67,7 @@ class CustomerFile(GroupFile):
         self._file = TableFile(opening.source, _COLUMNS, "customers", ("email",))
         self._mode: str = opening.row["mode"]
         self._is_dry: bool = opening.row["dry_run"]
+        self._import_id = opening.import_id
         self._samples: list[ImportSample] = []
         self.layout: Any = self._file.layout
 
@@ -78,7 +82,7 @@ class CustomerFile(GroupFile):
                 rows.append(read)
             else:
                 chunk.errors.append(read)
-        before = await customer_sets.find_known(uow, [row.email for row in rows])
+        before = await customer_sets.lock(uow, [row.email for row in rows])
         if self._mode == "update-only":
             kept = [row for row in rows if row.email in before]
         elif self._mode == "insert-only":
@@ -90,9 +94,12 @@ class CustomerFile(GroupFile):
         job.count("customers_inserted", len(written.inserted))
         job.count("customers_updated", len(written.updated))
         job.count("customers_unchanged", len(kept) - len(written.inserted) - len(written.updated))
+        changed = written.inserted | written.updated
         if self._is_dry:
-            changed = written.inserted | written.updated
             self._samples = [_sample(row, before) for row in kept if row.email in changed][:MOST_SAMPLES]
+        elif changed:
+            after = await customer_sets.lock(uow, sorted(changed))
+            await images.keep(uow, self._import_id, customer_undoing.images_of(before, after))
 
     def _read(self, item: TableRow) -> CustomerRow | RowError:
         given = {name: item.values.get(name) for name in _OF_CUSTOMER}
@@ -145,6 +152,7 @@ GROUP = Group(
     modes=("merge", "insert-only", "update-only"),
     open=CustomerFile,
     check=check,
+    is_written_at_once=True,
     without={
         "replace": "An empty cell says nothing: change such a field by hand.",
         "delete": "A customer is erased one by one, for good, where somebody asks for it.",

@@ -10,6 +10,8 @@ from shared import clock
 from shared.contracts.orders.customers import Customer, CustomerExport, EraseCustomer, ExportCustomer
 from shared.contracts.orders.events import CustomerErased
 from shared.contracts.payments.messages import GetPaymentRecords
+from shared.imports import images
+from shared.imports import rows as import_rows
 from shared.pagination import cursor_for, cursor_id, cursor_time, cursor_values
 from shared.unit_of_work import UnitOfWork
 
@@ -75,6 +77,8 @@ async def _replace(uow: UnitOfWork, customer_id: UUID, email: str) -> None:
     order_ids = await book.erase_orders(uow, customer_id, erased, uow.caller.name or uow.caller.kind, now)
     await book.erase_quotes(uow, email)
     await book.erase_imported(uow, email, order_ids)
+    named = await images.forget(uow, "customers", str(customer_id))
+    await import_rows.forget_named(uow, "customers", [email, *named])
     for some in _in_portions(order_ids):
         uow.record(CustomerErased(customer_id=customer_id, order_ids=some))
 

@@ -4,8 +4,10 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
 
+from shared.contracts.accounts.shapes import TimeZone, WebAddress
 from shared.contracts.base import Command, Page, Query, Shape
 from shared.contracts.platform.imports import GROUPS, GuardPercent, ImportMode, MissingPolicy, OnError
+from shared.measures import WeightUnit
 from shared.pagination import First
 
 _Word = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
@@ -15,7 +17,8 @@ class DropRule(Shape):
     """What is done with files whose names match `pattern`: `*` stands for anything, `?` for one character.
 
     With `reindex` the shop's search index is built anew once an import has succeeded. `format`, `encoding`, `delimiter`
-    and `sheet` say how such files are read, where that is not to be found out.
+    and `sheet` say how such files are read, where that is not to be found out; `weight_unit`, `media_base_url` and
+    `time_zone` what they leave open.
     """
 
     pattern: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^/\x00]+$")]
@@ -28,6 +31,9 @@ class DropRule(Shape):
     encoding: _Word | None = None
     delimiter: _Word | None = None
     sheet: _Word | None = None
+    weight_unit: WeightUnit | None = None
+    media_base_url: WebAddress | None = None
+    time_zone: TimeZone | None = None
     guard_percent: GuardPercent | None = None
     reindex: bool = False
 

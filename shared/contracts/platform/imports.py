@@ -10,9 +10,11 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
+from shared.contracts.accounts.shapes import TimeZone, WebAddress
 from shared.contracts.base import Command, Event, Message, Page, Query, Shape
 from shared.contracts.platform.shapes import Actor, JobState
 from shared.identifiers import new_id
+from shared.measures import WeightUnit
 from shared.pagination import First
 
 A = TypeVar("A")
@@ -28,6 +30,11 @@ GROUPS: dict[str, str] = {
     "supplier-links": "inventory",
     "customers": "orders",
     "orders": "orders",
+}
+# Groups whose imports are not taken back, and why.
+NEVER_UNDONE: dict[str, str] = {
+    "orders": "Imported orders stay: they are in the books, stock was reserved for them, and they are worked on."
+    " Cancel those that should not be, one by one or with POST /v1/orders/act.",
 }
 _NUMBERS = {"catalog": 1, "inventory": 2, "orders": 3}
 _SERVICES = {number: service for service, number in _NUMBERS.items()}
@@ -93,6 +100,7 @@ class Import(Shape):
     A `held` import would take away more than `guard_percent` of something (`harms`) and waits to be confirmed.
     `read_as` is there once the file has been opened; `profile`, `format`, `encoding` and `delimiter` are what was asked
     for. `same_as` is the latest import of the same bytes. Size and checksum of a file that is fetched come with it.
+    `can_be_undone`: imports of its group can be taken back, and it was no dry run.
     """
 
     id: UUID
@@ -130,6 +138,10 @@ class Import(Shape):
     finished_at: datetime | None
     duration_seconds: float | None
     read_as: ImportReading | None = None
+    weight_unit: WeightUnit | None = None
+    media_base_url: str | None = None
+    time_zone: str | None = None
+    can_be_undone: bool = True
 
 
 class ImportRemark(Shape):
@@ -200,6 +212,9 @@ class ImportOptions(Shape):
     are archived, never destroyed). `missing`, in replace: what the file does not name is kept, or archived. `on_error`:
     rows with errors are skipped, or nothing at all is taken (`abort`). An import that would take away more than
     `guard_percent` of what is there is held until it is confirmed; 100 never holds.
+
+    What products files of some platforms leave open: `weight_unit` of weights without one (magento, supplier),
+    `media_base_url`, below which paths of pictures lie (magento), `time_zone` of dates (woocommerce, magento).
     """
 
     group: _Word = "products"
@@ -214,12 +229,16 @@ class ImportOptions(Shape):
     guard_percent: GuardPercent | None = None
     dry_run: bool = False
     shop: _Word | None = None
+    weight_unit: WeightUnit | None = None
+    media_base_url: WebAddress | None = None
+    time_zone: TimeZone | None = None
 
 
 class StartImport(ImportOptions, Command[Import]):
     """Import a file that lies in the blob store under `key`, or that `url` names.
 
-    Raises unsupported_group, unsupported_mode, unknown_profile, shop_not_named, shop_not_found, import_not_found.
+    Raises unsupported_group, unsupported_mode, unsupported_option, unknown_profile, shop_not_named, shop_not_found,
+    import_not_found.
     """
 
     import_id: UUID

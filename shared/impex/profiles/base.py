@@ -12,6 +12,7 @@ from shared.impex.arranging import Arrangement
 from shared.impex.cells import InvalidCell, Remembered
 from shared.impex.errors import DuplicateHeaders, MissingHeaders, UnknownHeaders
 from shared.impex.rows import Notice
+from shared.impex.terms import UNSAID, FileTerms
 
 Convert = Callable[[str], Any]
 
@@ -64,6 +65,8 @@ class ProductProfile(ABC):
     composed: ClassVar[frozenset[str]] = frozenset()
     # What separates several things in one cell, of the fields that may hold several.
     separators: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    # What an uploader may say of all rows that makes a difference.
+    terms: ClassVar[frozenset[str]] = frozenset()
     # Fields of a product that `finish` makes something of together, or that are neither plain texts nor attributes by
     # themselves: by these a file is read in columns (sheets.py). Without any it is read row by row.
     read_together: ClassVar[tuple[tuple[str, ...], ...]] = ()
@@ -117,7 +120,7 @@ class ProductProfile(ABC):
         message = f"Nothing of these columns is kept: {', '.join(unkept)}."
         return [Notice(1, None, None, "columns_not_kept", message)]
 
-    def arrangement(self, header: Sequence[str]) -> Arrangement | None:
+    def arrangement(self, header: Sequence[str], terms: FileTerms = UNSAID) -> Arrangement | None:
         """How the rows of a file are put together, where those of one product need not stand together.
 
         Raises UnknownHeaders, MissingHeaders.

@@ -13,28 +13,33 @@ data-attributes-product.html.
 | `additional_attributes` | `material=Cotton,care="wash, dry"`; of it `manufacturer` is the brand, `gtin` barcode |
 | `categories` | `Default Category/Gear/Bags,…`: paths without their root |
 | `product_online`, `visibility` | active, or paused: disabled, or no variant and not visible by itself |
-| `price`, `special_price` | list price and price; a special price with dates is not taken |
+| `price`, `special_price` | list price and price |
+| `special_price_from_date`, `special_price_to_date` | the special price is one of its own then, the last day included |
+| `weight` | in the unit that the import names (`weight_unit`), for a file says none; not kept without |
 | `qty`, `is_in_stock`, `manage_stock` | the quantity: none when out of stock, nothing said where stock is not managed |
 | `allow_backorders` | 1 and 2: backorder; nothing where it goes by the configuration |
-| `base_image`, `additional_images` with labels | images, those that are web addresses |
+| `base_image`, `additional_images` with labels | images: addresses, and paths below `media_base_url` of the import |
 | `tax_class_name`, `meta_title`, `meta_description`, `country_of_manufacture` | tax code, SEO texts, an attribute |
 
 A row of a single store view (`store_view_code`) gives texts of its product in another language, where the code is that
 of a language, as `de`, `de_DE` or `pt-br`; a notice says which was taken for which. What else it says is one store's
 own, and not looked at. Rows of other store views, as `default` or `outlet`, are refused.
 
-Weights are not kept: the file does not say their unit. Paths of images lead into Magento's own folder, whose address
-the file does not say, and are not taken. A special price with dates is not the one price of a variant that such a file
-gives: it belongs into a file of prices. What configures Magento is not kept.
+What the file leaves open the import says: the unit of weights, where paths of images lead
+(`https://shop.example/media/catalog/product`), the time zone of dates, universal time by default. Without the first two
+a notice says of how many rows weights and images are not taken. A special price that the file says no more, or with
+another beginning, goes, if a file of this profile brought it. What configures Magento is not kept.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
-from shared.impex import cells
+from shared.impex import cells, sales
 from shared.impex.arranging import Arrangement, Misplaced
 from shared.impex.cells import InvalidCell, Remembered
 from shared.impex.keys import KeyIndex, slug
@@ -50,7 +55,8 @@ from shared.impex.profiles.base import (
 )
 from shared.impex.profiles.magento_views import CODE, StoreViews
 from shared.impex.records import BrokenRecord, Record
-from shared.impex.rows import ImageRecord, Notice, ProductStatus, StockPolicy
+from shared.impex.rows import ImageRecord, Notice, ProductStatus, StockPolicy, shortened
+from shared.impex.terms import UNSAID, FileTerms
 
 _READ = {
     **dict.fromkeys(
@@ -60,7 +66,7 @@ _READ = {
             *("special_price_to_date", "additional_attributes", "qty", "allow_backorders", "use_config_backorders"),
             *("is_in_stock", "manage_stock", "base_image", "base_image_label", "additional_images"),
             *("additional_image_labels", "configurable_variations", "configurable_variation_labels"),
-            "country_of_manufacture",
+            *("country_of_manufacture", "weight"),
         ),
         IGNORED,
     ),
@@ -71,7 +77,7 @@ _READ = {
     "cost": "cost",
 }
 _UNKEPT = """
-    attribute_set_code product_websites weight meta_keywords small_image small_image_label thumbnail_image
+    attribute_set_code product_websites meta_keywords small_image small_image_label thumbnail_image
     thumbnail_image_label swatch_image swatch_image_label created_at updated_at new_from_date new_to_date
     display_product_options_in map_price msrp_price map_enabled gift_message_available custom_design custom_design_from
     custom_design_to custom_layout_update page_layout product_options_container msrp_display_actual_price_type
@@ -121,6 +127,13 @@ _ADDED = {
     **{heading: f"option_{n}_name" for n, heading in enumerate(_NAMES, 1)},
     **{heading: f"option_{n}_value" for n, heading in enumerate(_VALUES, 1)},
 }
+# Added where the import says the unit.
+_WEIGHT = "weight (of the variant)"
+_WEIGHT_UNIT = "weight unit (of the import)"
+_WEIGHTS = {_WEIGHT: "weight_value", _WEIGHT_UNIT: "weight_unit"}
+_SALE_DATES = frozenset(("special price from date", "special price to date"))
+_NOTHING = "no_selection"
+_MOST_TOLD = 100
 _SINGLE = frozenset(("simple", "virtual", "downloadable", ""))
 _BARCODES = ("gtin", "ean", "ean13", "upc", "barcode", "isbn")
 # name=value, name="value" or "name"="value"; a value goes on to the comma before the next name.
@@ -132,17 +145,19 @@ _POLICIES = {policy.value: policy for policy in StockPolicy}
 
 class MagentoProfile(ProductProfile):
     name = "magento"
-    headings = MappingProxyType({**_READ, **dict.fromkeys(_UNKEPT, NOT_KEPT), **_ADDED})
+    headings = MappingProxyType({**_READ, **dict.fromkeys(_UNKEPT, NOT_KEPT), **_ADDED, **_WEIGHTS, **sales.ADDED})
     keys = ("handle",)
     variant_marks = ("mark",)
     needed = (("sku",), ("name", "url_key"))
     first_row_is_variant = False
     anchors = ("product_type", "attribute_set_code", "additional_attributes", "url_key", "configurable_variations")
     separators = MappingProxyType({"categories": ","})
+    composed = frozenset(_WEIGHTS.values()) | sales.FIELDS
+    terms = frozenset(("weight_unit", "media_base_url", "time_zone"))
 
-    def arrangement(self, header: Sequence[str]) -> Arrangement | None:
+    def arrangement(self, header: Sequence[str], terms: FileTerms = UNSAID) -> Arrangement | None:
         self.require_needed(header)
-        return _Magento(header)
+        return _Magento(header, terms)
 
     def field_of(self, heading: str) -> str | None:
         """As the table says; of the columns that hold what store views say, the field in their language."""
@@ -157,9 +172,6 @@ class MagentoProfile(ProductProfile):
             named = ", ".join(f"'{code}' in {locale}" for code, locale in views.items())
             message = f"Rows of these store views are taken as texts of their products: {named}."
             said.append(Notice(1, None, None, "store_views_taken", message))
-        if not {"base image", "additional images"}.isdisjoint(map(folded, header)):
-            message = "Images that are paths in Magento's own folder are not taken, only web addresses."
-            said.append(Notice(1, None, None, "paths_not_kept", message))
         return said
 
     def product_converters(self, currency: str) -> dict[str, Convert]:
@@ -174,8 +186,15 @@ class MagentoProfile(ProductProfile):
     def variant_converters(self, currency: str) -> dict[str, Convert]:
         return {
             **common_variant_converters(currency),
+            **sales.converters(currency),
+            "weight_value": Remembered(cells.decimal).__getitem__,
+            "weight_unit": str,
             "stock_policy": Remembered(partial(_one_of, choices=_POLICIES, code="invalid_stock_policy")).__getitem__,
         }
+
+    def finish_variant(self, values: dict[str, Any]) -> None:
+        composing.weigh(values)
+        sales.finish_variant(values)
 
     def finish(self, values: dict[str, Any]) -> None:
         """Every value is a field of ProductRecord already, but for those in a language."""
@@ -183,15 +202,18 @@ class MagentoProfile(ProductProfile):
 
 
 class _Magento(Arrangement):
-    added: Sequence[str] = tuple(_ADDED)
-
-    def __init__(self, header: Sequence[str]) -> None:
+    def __init__(self, header: Sequence[str], terms: FileTerms) -> None:
+        self._terms = terms
         self._columns = {folded(heading): column for column, heading in reversed(list(enumerate(header)))}
         self._owners = KeyIndex()
         self._handles = KeyIndex()
         self._shared: dict[int, str] = {}
         self._rows = KeyIndex()
         self._views = StoreViews(self._cell)
+        self._weighs = terms.weight_unit is not None and "weight" in self._columns
+        has_sales = "special price" in self._columns and not _SALE_DATES.isdisjoint(self._columns)
+        self.added = (*_ADDED, *(_WEIGHTS if self._weighs else ()), *(sales.ADDED if has_sales else ()))
+        self._open = _LeftOpen()
 
     def _cell(self, fields: Sequence[str], name: str) -> str:
         column = self._columns.get(folded(name))
@@ -210,6 +232,14 @@ class _Magento(Arrangement):
                 if self._owners.add(sku, row) not in (None, row):
                     self._shared[row] = sku
         self._handles.add(self._slug(fields), row)
+        if self._terms.weight_unit is None and not self._is_configurable(fields):
+            self._open.weights += bool(self._cell(fields, "weight"))
+        if self._terms.media_base_url is None:
+            self._open.see_paths(row, [url for url, _ in self._named_pictures(fields) if not _is_address(url)])
+
+    @property
+    def notices(self) -> Sequence[Notice]:  # type: ignore[override]
+        return self._open.notices()
 
     def _slug(self, fields: Sequence[str]) -> str:
         return slug(self._cell(fields, "url_key")) or slug(self._cell(fields, "name"))
@@ -325,31 +355,47 @@ class _Magento(Arrangement):
 
     def _pictures(self, fields: Sequence[str]) -> dict[str, str]:
         """Addresses with their labels, each once, the main one first."""
+        found: dict[str, str] = {}
+        for url, label in self._named_pictures(fields):
+            if _is_address(url):
+                found.setdefault(url, label)
+            elif self._terms.media_base_url is not None and url != _NOTHING:
+                found.setdefault(f"{self._terms.media_base_url.rstrip('/')}/{quote(url.lstrip('/'))}", label)
+        return found
+
+    def _named_pictures(self, fields: Sequence[str]) -> list[tuple[str, str]]:
+        """Addresses and paths with their labels, as the row names them."""
         urls = [self._cell(fields, "base_image"), *self._cell(fields, "additional_images").split(",")]
         labels = [self._cell(fields, "base_image_label"), *self._cell(fields, "additional_image_labels").split(",")]
         labels += [""] * (len(urls) - len(labels))
-        found: dict[str, str] = {}
-        for url, label in zip(map(str.strip, urls), labels, strict=False):
-            if url.startswith(("http://", "https://")):
-                found.setdefault(url, label.strip())
-        return found
+        return [(url, label.strip()) for url, label in zip(map(str.strip, urls), labels, strict=False) if url]
 
     def _variant(self, fields: Sequence[str]) -> dict[str, str]:
         attributes = _pairs(self._cell(fields, "additional_attributes"))
-        price, special = self._cell(fields, "price"), self._cell(fields, "special_price")
-        if self._cell(fields, "special_price_from_date") or self._cell(fields, "special_price_to_date"):
-            special = ""
         kind = self._cell(fields, "product_type").casefold()
         return {
             _MARK: "1",
             _SKU: self._cell(fields, "sku"),
             _BARCODE: next((attributes[name] for name in _BARCODES if attributes.get(name)), ""),
-            _PRICE: _shortened(special or price),
-            _LIST_PRICE: _shortened(price) if special else "",
+            **self._prices(fields),
+            **self._weight(fields),
             _QUANTITY: self._quantity(fields),
             _POLICY: self._policy(fields),
             _SHIPS: "false" if kind in ("virtual", "downloadable") else "",
         }
+
+    def _prices(self, fields: Sequence[str]) -> dict[str, str]:
+        price, special = (_shortened(self._cell(fields, name)) for name in ("price", "special_price"))
+        dates = self._cell(fields, "special_price_from_date"), self._cell(fields, "special_price_to_date")
+        if not special:
+            return {_PRICE: price}
+        if not any(dates):
+            return {_PRICE: special, _LIST_PRICE: price}
+        return {_PRICE: price, **sales.cells_of(special, *dates, self._terms.time_zone, whole_days=True)}
+
+    def _weight(self, fields: Sequence[str]) -> dict[str, str]:
+        weight = self._cell(fields, "weight") if self._weighs else ""
+        return {_WEIGHT: weight, _WEIGHT_UNIT: self._terms.weight_unit or ""} if weight else {}
 
     def _quantity(self, fields: Sequence[str]) -> str:
         if self._cell(fields, "manage_stock") == "0":
@@ -362,6 +408,39 @@ class _Magento(Arrangement):
             return ""
         known = {"0": StockPolicy.STANDARD.value, "1": StockPolicy.BACKORDER.value, "2": StockPolicy.BACKORDER.value}
         return known.get(allowed, allowed)
+
+
+@dataclass(slots=True)
+class _LeftOpen:
+    """What of a file is not taken because nobody has said its unit, or where it lies."""
+
+    weights: int = 0
+    rows_with_paths: int = 0
+    told: list[Notice] = field(default_factory=list)
+
+    def see_paths(self, row: int, paths: Sequence[str]) -> None:
+        paths = [path for path in paths if path != _NOTHING]
+        self.rows_with_paths += bool(paths)
+        if paths and len(self.told) < _MOST_TOLD:
+            message = "The picture is a path in Magento's own folder and is not taken."
+            self.told.append(Notice(row, None, shortened(", ".join(paths)), "path_not_kept", message))
+
+    def notices(self) -> list[Notice]:
+        said = []
+        if self.weights:
+            message = f"Weights of {self.weights} rows are not kept: say their unit with the import (weight_unit)."
+            said.append(Notice(1, "weight", None, "weights_not_kept", message))
+        if self.rows_with_paths:
+            message = (
+                f"Pictures of {self.rows_with_paths} rows are paths and are not taken: say with the import where they"
+                " lie on the web (media_base_url, such as https://shop.example/media/catalog/product)."
+            )
+            said.append(Notice(1, None, None, "paths_not_kept", message))
+        return [*said, *self.told]
+
+
+def _is_address(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
 
 
 def _pairs(cell: str) -> dict[str, str]:

@@ -5,10 +5,11 @@ the product stands in its first row. Source: https://help.shopify.com/en/manual/
 
 Read as follows. `Title` / `Default Title` is Shopify's way of saying "no options". The inventory tracker is not looked
 at: a quantity is taken as stock. `Published` = false makes an active product *paused*, and one without a status a
-*draft*; `Unlisted` is *paused*. A compare-at price of zero is none. Weights are in grams whatever unit they are shown
-in. Google Shopping's gender, age group, condition and custom labels, and product metafields, become attributes. Known
-and not kept, as a notice says: fulfilment service, inventory tracker, display unit, unit prices, linked options,
-advertising columns, metafields of variants, and the columns of markets (`Price / International`).
+*draft*; `Unlisted` is *paused*. A compare-at price of zero is none. Weights are in grams, and are told in the unit that
+the row says they are shown in, where it says one. Google Shopping's gender, age group, condition and custom labels, and
+product metafields, become attributes. Known and not kept, as a notice says: fulfilment service, inventory tracker, unit
+prices, linked options, advertising columns, metafields of variants, and the columns of markets (`Price /
+International`).
 """
 
 import re
@@ -20,6 +21,7 @@ from shared.impex import cells
 from shared.impex.cells import InvalidCell, Remembered
 from shared.impex.profiles.base import ATTRIBUTE, NOT_KEPT, Convert, ProductProfile, common_variant_converters, trimmed
 from shared.impex.rows import ProductStatus, StockPolicy
+from shared.measures import WeightUnit, weight_in
 from shared.money import Money
 
 _CLASSIC = {
@@ -49,7 +51,7 @@ _CLASSIC = {
     "SEO Title": "seo_title",
     "SEO Description": "seo_description",
     "Variant Image": "image_url",
-    "Variant Weight Unit": NOT_KEPT,
+    "Variant Weight Unit": "weight_shown_in",
     "Variant Tax Code": "tax_code",
     "Cost per item": "cost",
     "Status": "status",
@@ -74,7 +76,7 @@ _OF_2025 = {
     "Inventory quantity": "quantity",
     "Continue selling when out of stock": "stock_policy",
     "Weight value (grams)": "weight_grams",
-    "Weight unit for display": NOT_KEPT,
+    "Weight unit for display": "weight_shown_in",
     "Requires shipping": "requires_shipping",
     "Fulfillment service": NOT_KEPT,
     "Product image URL": "image_src",
@@ -110,6 +112,7 @@ _STATUSES = {
     "archived": ProductStatus.ARCHIVED,
     "unlisted": ProductStatus.PAUSED,
 }
+_UNITS: dict[str, WeightUnit] = {"g": "g", "kg": "kg", "oz": "oz", "lb": "lb", "lbs": "lb"}
 _NO_OPTION = ("title", "default title")
 
 
@@ -122,6 +125,7 @@ class ShopifyProfile(ProductProfile):
     separators = MappingProxyType({"tags": ", ", "category": " > "})
     read_together = (("published", "status"), ("category", "google_category", "collection"), ("tags",))
     finished = frozenset(("published", "status", "category", "google_category", "collection"))
+    composed = frozenset(("weight_shown_in",))
 
     def field_of(self, heading: str) -> str | None:
         """As the table says; a metafield's column is an attribute, and a market's is not kept."""
@@ -146,7 +150,13 @@ class ShopifyProfile(ProductProfile):
             **common_variant_converters(currency),
             "list_price": Remembered(partial(_compare_at_price, currency=currency)).__getitem__,
             "stock_policy": Remembered(_policy).__getitem__,
+            "weight_shown_in": trimmed(Remembered(_unit).__getitem__),
         }
+
+    def finish_variant(self, values: dict[str, Any]) -> None:
+        unit, grams = values.pop("weight_shown_in", None), values.get("weight_grams")
+        if unit is not None and grams is not None:
+            values["weight"] = weight_in(grams, unit)
 
     def image_converters(self) -> dict[str, Convert]:
         return {"image_src": trimmed(cells.url), "image_position": trimmed(_position), "image_alt": cells.text}
@@ -190,6 +200,13 @@ def _policy(cell: str) -> StockPolicy:
         return _POLICIES[cell.casefold()]
     except KeyError:
         raise InvalidCell("invalid_stock_policy", f"{cell!r} is neither 'deny' nor 'continue'.") from None
+
+
+def _unit(cell: str) -> WeightUnit:
+    try:
+        return _UNITS[cell.casefold()]
+    except KeyError:
+        raise InvalidCell("invalid_weight_unit", f"{cell!r} is not a unit of weight: g, kg, oz or lb.") from None
 
 
 def _position(cell: str) -> int:

@@ -7,7 +7,7 @@
 | `brand` | the brand |
 | `msrp` | the price, until the merchant has one of their own |
 | `defaultCost` | what the item costs the merchant; kept with the supplier's link, not with the product |
-| `language` | of the texts: not kept; they are taken as the product's own, in the language of its shop |
+| `language` | of name and description, as `en` or `pt-BR` (below) |
 | `isVisible` | true is active, false paused; nothing leaves a product as it is, and makes a new one active |
 | `images` | web addresses, separated by spaces |
 | `UPC`, `EAN`, `ISBN`, `ITF-14` | the barcode: the first that is there |
@@ -15,15 +15,19 @@
 | `colour`, `size` | what tells the variants of a group apart |
 | `description` | the description |
 | `attributes` | `material=wool; care=hand wash` |
-| `weight` | grams, or with a unit: `1.5 kg`, `3 oz`, `2 lb` |
+| `weight` | with a unit: `1.5 kg`, `3 oz`, `2 lb`; without one in that of the import (`weight_unit`), else in grams |
 | `height`, `width`, `length` | dimensions, with their unit: `30 cm`; without one attributes, as they stand |
 | `categories` | paths: `Home > Kitchen; Gifts` |
+
+In the language of the import's shop, name and description are the product's own. In another they are what it says in
+that language, `title[de]` in Crossdock's own files, and what it says by itself stays; a new product takes them as its
+own, too. Several languages of one item are several files.
 
 Nothing is ever the last to win silently: a vendorSku that comes twice is an error on both rows.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -35,7 +39,6 @@ from shared.impex.profiles import composing
 from shared.impex.profiles.base import (
     ATTRIBUTE,
     IGNORED,
-    NOT_KEPT,
     Convert,
     ProductProfile,
     common_variant_converters,
@@ -43,6 +46,8 @@ from shared.impex.profiles.base import (
 )
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import ImageRecord, ProductStatus
+from shared.impex.terms import UNSAID, FileTerms
+from shared.locales import canonical_locale
 
 _READ = {
     "vendorSku": "sku",
@@ -50,7 +55,7 @@ _READ = {
     "brand": "brand",
     "msrp": "price",
     "defaultCost": "cost",
-    "language": NOT_KEPT,
+    "language": IGNORED,
     "isVisible": "is_visible",
     "image": "images",
     "images": "images",
@@ -58,18 +63,20 @@ _READ = {
     **dict.fromkeys(("groupId", "colour", "color", "size"), IGNORED),
     "description": "description_html",
     "attributes": "pairs",
-    "weight": "weight_grams",
+    "weight": IGNORED,
     **dict.fromkeys(composing.SIDES, IGNORED),
     "categories": "categories",
 }
 _HANDLE = "handle (of groupId, else name and vendorSku)"
 _TITLE = "name (of the product)"
+_LANGUAGE = "language (of the product)"
 _BARCODE = "barcode (UPC, EAN, ISBN or ITF-14)"
 _NAMES = ("option 1 name", "option 2 name")
 _VALUES = ("option 1 value", "option 2 value")
 _ADDED = {
     _HANDLE: "handle",
     _TITLE: "title",
+    _LANGUAGE: "language",
     _BARCODE: "barcode",
     **{heading: f"option_{n}_name" for n, heading in enumerate(_NAMES, 1)},
     **{heading: f"option_{n}_value" for n, heading in enumerate(_VALUES, 1)},
@@ -78,11 +85,20 @@ _ADDED = {
 _UNIT = "unit (of height, width and length)"
 _SIDES = {side: f"{side} (with a unit)" for side in composing.SIDES}
 _BARE = {side: f"{side} (without a unit)" for side in composing.SIDES}
+_GRAMS = "weight (in grams)"
+_WEIGHT = "weight (with a unit)"
+_WEIGHT_UNIT = "unit (of weight)"
+_WEIGHED = {_GRAMS: "weight_grams", _WEIGHT: "weight_value", _WEIGHT_UNIT: "weight_unit"}
 _MEASURES = {
+    **_WEIGHED,
     **{heading: side for side, heading in _SIDES.items()},
     **{heading: f"{ATTRIBUTE}{side}" for side, heading in _BARE.items()},
     _UNIT: "dimension_unit",
 }
+# What a product is called in a language, added for each that the file has: `name (in de)`.
+_TEXTS = {"name": "title", "description": "description_html"}
+_IN_LANGUAGE = re.compile(rf"({'|'.join(_TEXTS)}) \(in ([A-Za-z0-9-]+)\)")
+_MOST_LANGUAGES = 50
 _MEASURE = re.compile(r"([0-9]+(?:[.,][0-9]+)?) *(mm|cm|m|in|ft|g|kg|oz|lb)s?", re.IGNORECASE)
 _WEIGHTS = ("g", "kg", "oz", "lb")
 _CODES = ("upc", "ean", "isbn", "itf-14", "itf14")
@@ -96,17 +112,27 @@ class SupplierProfile(ProductProfile):
     needed = (("vendorSku",), ("name",))
     first_row_is_variant = True
     anchors = ("vendorSku",)
-    composed = composing.MEASURED
+    composed = composing.MEASURED | {"weight_value", "weight_unit"}
+    terms = frozenset(("weight_unit",))
     separators = MappingProxyType({"images": " ", "categories": "; ", "pairs": "; "})
 
-    def arrangement(self, header: Sequence[str]) -> Arrangement | None:
+    def arrangement(self, header: Sequence[str], terms: FileTerms = UNSAID) -> Arrangement | None:
         self.require_needed(header)
-        return _Groups(header)
+        return _Groups(header, terms)
+
+    def field_of(self, heading: str) -> str | None:
+        """As the table says; of the columns that hold what a language calls a product, the field in it."""
+        match = _IN_LANGUAGE.fullmatch(heading)
+        return f"{_TEXTS[match[1]]}[{match[2]}]" if match else super().field_of(heading)
+
+    def further_converters(self, fields: Iterable[str]) -> dict[str, Convert]:
+        return {name: cells.text for name in fields if name.endswith("]")}
 
     def product_converters(self, currency: str) -> dict[str, Convert]:
         return {
             **dict.fromkeys(("title", "description_html", "brand"), cells.text),
             "is_visible": Remembered(cells.boolean).__getitem__,
+            "language": Remembered(_language).__getitem__,
             "images": _images,
             "categories": Remembered(_paths).__getitem__,
             "pairs": _pairs,
@@ -115,12 +141,12 @@ class SupplierProfile(ProductProfile):
     def variant_converters(self, currency: str) -> dict[str, Convert]:
         return {
             **common_variant_converters(currency),
-            "weight_grams": Remembered(_grams).__getitem__,
-            **dict.fromkeys(composing.SIDES, Remembered(cells.decimal).__getitem__),
-            "dimension_unit": str,
+            **dict.fromkeys(("weight_value", *composing.SIDES), Remembered(cells.decimal).__getitem__),
+            **dict.fromkeys(("weight_unit", "dimension_unit"), str),
         }
 
     def finish_variant(self, values: dict[str, Any]) -> None:
+        composing.weigh(values)
         composing.measure(values)
 
     def finish(self, values: dict[str, Any]) -> None:
@@ -129,14 +155,18 @@ class SupplierProfile(ProductProfile):
             values["status"] = ProductStatus.ACTIVE if is_visible else ProductStatus.PAUSED
         for name, value in values.pop("pairs", ()):
             values.setdefault(f"{ATTRIBUTE}{name}", value)
+        composing.finish_texts(values)
 
 
 class _Groups(Arrangement):
-    def __init__(self, header: Sequence[str]) -> None:
+    def __init__(self, header: Sequence[str], terms: FileTerms) -> None:
+        self._weight_unit = terms.weight_unit
+        self._languages: set[str] = set()
         self._columns = {folded(heading): column for column, heading in reversed(list(enumerate(header)))}
         self._sides = [side for side in composing.SIDES if side in self._columns]
         measured = [heading for side in self._sides for heading in (_SIDES[side], _BARE[side])]
-        self.added = (*_ADDED, *measured, *([_UNIT] if measured else []))
+        weighed = tuple(_WEIGHED) if "weight" in self._columns else ()
+        self.added: Sequence[str] = (*_ADDED, *weighed, *measured, *([_UNIT] if measured else []))
         self._groups = KeyIndex()
         self._handles = KeyIndex()
 
@@ -149,6 +179,10 @@ class _Groups(Arrangement):
         group = self._cell(fields, "groupid")
         if not group or self._groups.add(group, row) is None:
             self._handles.add(self._slug(fields), row)
+        locale = _known_language(self._cell(fields, "language"))
+        if locale is not None and locale not in self._languages and len(self._languages) < _MOST_LANGUAGES:
+            self._languages.add(locale)
+            self.added = (*self.added, *_headings(locale))
 
     def place(self, row: int, fields: Sequence[str]) -> tuple[int, int]:
         if not self._cell(fields, "vendorsku"):
@@ -163,17 +197,38 @@ class _Groups(Arrangement):
         handle = self._handle(*group[0])
         for number, (row, fields) in enumerate(group):
             values = [self._cell(fields, *_SPELLINGS[name]) for name in names]
+            texts = {} if number else self._texts(fields)
             yield (
                 row,
                 {
                     _HANDLE: handle,
-                    _TITLE: "" if number else self._cell(fields, "name"),
+                    **texts,
                     _BARCODE: self._cell(fields, *_CODES),
                     **dict(zip(_NAMES, names, strict=False)),
                     **dict(zip(_VALUES, values, strict=False)),
+                    **self._weight(fields),
                     **self._sizes(fields),
                 },
             )
+
+    def _texts(self, fields: Sequence[str]) -> dict[str, str]:
+        """What the row calls its product, by itself and in the language of the row."""
+        language = self._cell(fields, "language")
+        own = {_TITLE: self._cell(fields, "name"), _LANGUAGE: language}
+        locale = _known_language(language)
+        if locale is None or locale not in self._languages:
+            return own
+        return {**own, **{heading: self._cell(fields, name) for heading, name in _headings(locale).items()}}
+
+    def _weight(self, fields: Sequence[str]) -> dict[str, str]:
+        """With its unit, or that of the import; else what is taken as grams, or refused as it stands."""
+        cell = self._cell(fields, "weight")
+        match = _MEASURE.fullmatch(cell)
+        if match is not None and match[2].lower() in _WEIGHTS:
+            return {_WEIGHT: match[1], _WEIGHT_UNIT: match[2].lower()}
+        if cell and self._weight_unit is not None:
+            return {_WEIGHT: cell, _WEIGHT_UNIT: self._weight_unit}
+        return {_GRAMS: cell}
 
     def _sizes(self, fields: Sequence[str]) -> dict[str, str]:
         """Sizes with their unit; what has none is left as it stands. Of several units none is right."""
@@ -206,15 +261,25 @@ class _Groups(Arrangement):
         return slug(f"{self._cell(fields, 'name')} {group or own}") or slug(own)
 
 
-def _grams(cell: str) -> int:
-    """Grams, or a weight with its unit. Raises InvalidCell."""
-    match = _MEASURE.fullmatch(cell)
-    if match is None or match[2].lower() not in _WEIGHTS:
-        return cells.grams(cell)
-    weight: dict[str, Any] = {"weight_value": cells.decimal(match[1]), "weight_unit": match[2].lower()}
-    composing.weigh(weight)
-    grams: int = weight["weight_grams"]
-    return grams
+def _known_language(cell: str) -> str | None:
+    """The tag of a language: `pt_br` is `pt-BR`. None for nothing, and for what is none."""
+    try:
+        return canonical_locale(cell.replace("_", "-")) if cell else None
+    except ValueError:
+        return None
+
+
+def _language(cell: str) -> str | None:
+    """Raises InvalidCell."""
+    locale = _known_language(cell.strip())
+    if locale is None and cell.strip():
+        raise InvalidCell("invalid_language", f"{cell[:50]!r} is not the tag of a language, such as en or pt-BR.")
+    return locale
+
+
+def _headings(locale: str) -> dict[str, str]:
+    """The columns of a language, each with what it holds."""
+    return {f"{name} (in {locale})": name for name in _TEXTS}
 
 
 _SPELLINGS = {"Colour": ("colour", "color"), "Size": ("size",)}

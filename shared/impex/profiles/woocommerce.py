@@ -9,7 +9,8 @@ anywhere in the file. Source: https://woocommerce.com/document/product-csv-impor
 | `Name` | the title; the product's handle is made of it, with the SKU where two products of a file have the same name |
 | `Description`, else `Short description` | the description |
 | `Published` | 1 is active, 0 (private) paused, -1 draft |
-| `Sale price`, `Regular price` | price and list price; a sale with dates belongs into a file of prices: not taken |
+| `Sale price`, `Regular price` | price and list price |
+| `Date sale price starts`, `Date sale price ends` | when the sale price is a price of its own; the last day counts |
 | `Stock`, `In stock?` | the quantity; without a figure nothing is said of it, unless it is out of stock |
 | `Backorders allowed?` | 1 and notify: backorder |
 | `Tax status`, `Tax class` | taxable or not; the tax code |
@@ -19,6 +20,9 @@ anywhere in the file. Source: https://woocommerce.com/document/product-csv-impor
 | `Categories` | paths: `A > B, C` |
 | `Tags`, `Images`, `Brands` | the first brand; the first image of a variation is its own |
 | `Attribute N name`, `value(s)` | options where the variations of a product have values for them, else attributes |
+
+Dates are those of the time zone that the import names (`time_zone`), else universal time. A sale that the file says no
+more, or with another beginning, goes, if a file of this profile brought it.
 
 Shipping class, linked products, downloads, reviews, notes and the order in lists are known and not kept;
 columns of plugins (`Meta: …`) are not known.
@@ -31,7 +35,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from shared.impex import cells
+from shared.impex import cells, sales
 from shared.impex.arranging import Arrangement, Misplaced
 from shared.impex.cells import InvalidCell, Remembered
 from shared.impex.keys import KeyIndex, slug
@@ -47,6 +51,7 @@ from shared.impex.profiles.base import (
 )
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import ImageRecord, ProductStatus, StockPolicy
+from shared.impex.terms import UNSAID, FileTerms
 
 _READ = {
     "SKU": IGNORED,
@@ -111,6 +116,7 @@ _ADDED = {
 _SIDES = {side: f"{side.capitalize()} (of the variant)" for side in composing.SIDES}
 _UNIT = "Dimension unit (of the headings)"
 _MEASURES = {**{heading: side for side, heading in _SIDES.items()}, _UNIT: "dimension_unit"}
+_SALE_DATES = frozenset(("date sale price starts", "date sale price ends"))
 _ATTRIBUTE = re.compile(r"attribute (\d{1,3}) (name|value\(s\)|visible|global|default)")
 _WEIGHT = re.compile(r"weight \((kg|g|lbs|oz)\)")
 _SIDE = re.compile(r"(length|width|height) \((mm|cm|m|in)\)")
@@ -131,7 +137,7 @@ _POLICIES = {
 
 class WooCommerceProfile(ProductProfile):
     name = "woocommerce"
-    headings = MappingProxyType({**_READ, **dict.fromkeys(_UNKEPT, NOT_KEPT), **_ADDED, **_MEASURES})
+    headings = MappingProxyType({**_READ, **dict.fromkeys(_UNKEPT, NOT_KEPT), **_ADDED, **_MEASURES, **sales.ADDED})
     keys = ("handle",)
     variant_marks = ("mark",)
     needed = (("Name",),)
@@ -140,7 +146,8 @@ class WooCommerceProfile(ProductProfile):
         *("Regular price", "Published", "In stock?", "Attribute 1 name", "Attribute 1 value(s)"),
         *("Visibility in catalog", "Short description", "Is featured?"),
     )
-    composed = composing.MEASURED
+    composed = composing.MEASURED | sales.FIELDS
+    terms = frozenset(("time_zone",))
     separators = MappingProxyType(dict.fromkeys(("categories", "tags", "images", "brand"), ", "))
 
     def field_of(self, heading: str) -> str | None:
@@ -150,9 +157,9 @@ class WooCommerceProfile(ProductProfile):
             return IGNORED
         return NOT_KEPT if _UNKEPT_PATTERN.fullmatch(plain) else super().field_of(heading)
 
-    def arrangement(self, header: Sequence[str]) -> Arrangement | None:
+    def arrangement(self, header: Sequence[str], terms: FileTerms = UNSAID) -> Arrangement | None:
         self.require_needed(header)
-        return _Woo(header)
+        return _Woo(header, terms)
 
     def product_converters(self, currency: str) -> dict[str, Convert]:
         return {
@@ -169,6 +176,7 @@ class WooCommerceProfile(ProductProfile):
     def variant_converters(self, currency: str) -> dict[str, Convert]:
         return {
             **common_variant_converters(currency),
+            **sales.converters(currency),
             **dict.fromkeys(composing.SIDES, Remembered(cells.decimal).__getitem__),
             "dimension_unit": str,
             "taxable": Remembered(_taxable).__getitem__,
@@ -177,13 +185,14 @@ class WooCommerceProfile(ProductProfile):
 
     def finish_variant(self, values: dict[str, Any]) -> None:
         composing.measure(values)
+        sales.finish_variant(values)
 
     def finish(self, values: dict[str, Any]) -> None:
         """Nothing: every value is a field of ProductRecord already."""
 
 
 class _Woo(Arrangement):
-    def __init__(self, header: Sequence[str]) -> None:
+    def __init__(self, header: Sequence[str], terms: FileTerms) -> None:
         plain = [folded(heading) for heading in header]
         self._columns = {heading: column for column, heading in reversed(list(enumerate(plain)))}
         self._attributes = self._attribute_columns(plain)
@@ -191,7 +200,9 @@ class _Woo(Arrangement):
         sides = [(n, match) for n, h in enumerate(plain) if (match := _SIDE.fullmatch(h))]
         self._unit = sides[0][1][2] if sides else ""
         self._sides = {_SIDES[match[1]]: column for column, match in sides if match[2] == self._unit}
-        self.added = (*_ADDED, *self._sides, *([_UNIT] if sides else []))
+        self._zone = terms.time_zone
+        has_sales = "sale price" in self._columns and not _SALE_DATES.isdisjoint(self._columns)
+        self.added = (*_ADDED, *self._sides, *([_UNIT] if sides else []), *(sales.ADDED if has_sales else ()))
         self._products = KeyIndex()
         self._handles = KeyIndex()
 
@@ -297,12 +308,10 @@ class _Woo(Arrangement):
         return self._variant(fields) | {_HANDLE: handle, _PICTURE: picture} | dict(zip(_VALUES, values, strict=False))
 
     def _variant(self, fields: Sequence[str]) -> dict[str, str]:
-        price, list_price = self._prices(fields)
         return {
             _MARK: "1",
             _SKU: self._cell(fields, "sku"),
-            _PRICE: price,
-            _LIST_PRICE: list_price,
+            **self._prices(fields),
             _QUANTITY: self._quantity(fields),
             _GRAMS: self._grams(fields),
             _SHIPS: "false" if self._kinds(fields) & {"virtual"} else "",
@@ -313,10 +322,14 @@ class _Woo(Arrangement):
         said = {heading: cell for heading, column in self._sides.items() if (cell := fields[column].strip())}
         return {**said, _UNIT: self._unit} if said else {}
 
-    def _prices(self, fields: Sequence[str]) -> tuple[str, str]:
+    def _prices(self, fields: Sequence[str]) -> dict[str, str]:
         regular, sale = self._cell(fields, "regular price"), self._cell(fields, "sale price")
-        has_dates = self._cell(fields, "date sale price starts") or self._cell(fields, "date sale price ends")
-        return (sale, regular) if sale and not has_dates else (regular, "")
+        dates = self._cell(fields, "date sale price starts"), self._cell(fields, "date sale price ends")
+        if not sale:
+            return {_PRICE: regular}
+        if not any(dates):
+            return {_PRICE: sale, _LIST_PRICE: regular}
+        return {_PRICE: regular, **sales.cells_of(sale, *dates, self._zone)}
 
     def _quantity(self, fields: Sequence[str]) -> str:
         stock = self._cell(fields, "stock")

@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -35,9 +36,10 @@ from shared.contracts.platform.messages import CancelJob
 from shared.errors import CrossdockError
 from shared.impex import json_array
 from shared.impex.profiles.crossdock import HEADER
+from shared.measures import Weight
 from shared.money import Money
 from tests.doors import Client, caller_of, eventually
-from tests.factories.catalog import Catalog, csv_file, shopify_row
+from tests.factories.catalog import SHOPIFY, Catalog, csv_file, shopify_row
 from tests.factories.exports import content, exported, run, start, table
 
 pytestmark = pytest.mark.feature("CAT-10")
@@ -201,13 +203,17 @@ async def test_categories_say_where_they_stand(shop_catalog: Catalog) -> None:
 
 async def test_shopifys_file_is_read_as_one(shop_catalog: Catalog) -> None:
     row = shopify_row("mug", image="https://x/1.jpg", option="Size", value="S", sku="S", tags="a, b", collection="Cups")
+    row |= {"Variant Grams": "454", "Variant Weight Unit": "lb"}
     more = {"Handle": "mug", "Image Src": "https://x/2.jpg", "Image Alt Text": "Two"}
-    await shop_catalog.bring_in(csv_file([row, more]), profile="shopify")
-    await a_product(shop_catalog, "Bare", status="paused", variants=[VariantDraft(sku="BARE")])
+    await shop_catalog.bring_in(csv_file([row, more], (*SHOPIFY, "Variant Weight Unit")), profile="shopify")
+    # Grams alone do not say it: such a unit is better left out.
+    weight = Weight(value=Decimal("0.1834"), unit="kg")
+    await a_product(shop_catalog, "Bare", status="paused", variants=[VariantDraft(sku="BARE", weight=weight)])
     file = await exported(shop_catalog, profile="shopify")
     rows = rows_of(file)
     assert [row["Handle"] for row in rows] == ["mug", "mug", "bare"]
     assert [row["Image Src"] for row in rows] == ["https://x/1.jpg", "https://x/2.jpg", ""]
+    assert [(row["Variant Grams"], row["Variant Weight Unit"]) for row in rows[::2]] == [("454", "lb"), ("183", "")]
     assert (rows[0]["Product Category"], rows[0]["Variant Price"], rows[2]["Option1 Name"]) == (
         "Cups",
         "10.00",
@@ -216,7 +222,7 @@ async def test_shopifys_file_is_read_as_one(shop_catalog: Catalog) -> None:
     before = await shop_catalog.rows("SELECT t::text FROM products t ORDER BY 1")
     imported = await shop_catalog.bring_in(file, profile="shopify")
     assert imported.counters["errors"] == 0
-    assert imported.counters["products_unchanged"] == 2
+    assert (imported.counters["products_unchanged"], imported.counters["variants_unchanged"]) == (2, 2)
     assert await shop_catalog.rows("SELECT t::text FROM products t ORDER BY 1") == before
 
 

@@ -52,6 +52,7 @@ _CELLS = {
     "Variant Requires Shipping": _FLAGS,
     **dict.fromkeys(("Variant Price", "Variant Compare At Price", "Cost per item", "Variant Grams"), _NUMBERS),
     "Variant Inventory Qty": _NUMBERS,
+    "Variant Weight Unit": ("", "", "kg", "LB", "oz", "stone", " "),
     **dict.fromkeys(
         ("Body (HTML)", "Vendor", "Type", "SEO Title", "Image Alt Text", "Fabric (product.metafields.a.b)"), _WORDS
     ),

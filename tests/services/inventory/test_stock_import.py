@@ -16,7 +16,6 @@ from shared.contracts.platform.imports import (
     ListImportRemarks,
     ListImportSamples,
     StartImport,
-    UndoImport,
     import_id_for,
 )
 from shared.errors import CrossdockError
@@ -134,9 +133,5 @@ async def test_what_makes_no_sense_for_stock_is_refused(merchant: Merchant) -> N
             await bring_in(merchant, b"sku,on_hand\nA,1\n", **parameters)
         assert refusal.value.code == code
         assert "mode" not in parameters or "ledger stays" in refusal.value.detail
-    imported = await bring_in(merchant, b"sku,on_hand\nA,1\n")
-    with pytest.raises(CrossdockError) as refusal:
-        await merchant.ask(UndoImport(import_id=imported.id))
-    assert refusal.value.code == "undo_not_supported"
     nothing = await bring_in(merchant, b"price\n1\n")
     assert (nothing.state, nothing.error["code"]) == ("failed", "missing_headers")  # type: ignore[index]

@@ -8,10 +8,19 @@ import pytest
 from deploy import topology
 from services.orders.use_cases import customer_files
 from shared import blobs, jobs
-from shared.contracts.orders.customers import CreateCustomer, Customer, ListCustomers, NewCustomer
+from shared.contracts.orders.customers import (
+    CreateCustomer,
+    Customer,
+    CustomerChange,
+    EraseCustomer,
+    ListCustomers,
+    NewCustomer,
+    UpdateCustomer,
+)
 from shared.contracts.platform.imports import (
     GetImport,
     Import,
+    ListImportConflicts,
     ListImportRemarks,
     ListImportSamples,
     StartImport,
@@ -121,6 +130,56 @@ async def test_rows_that_cannot_be_taken_are_named(merchant: Merchant) -> None:
         with pytest.raises(CrossdockError) as refusal:
             await bring_in(merchant, "ada@example.com,,,,,", **parameters)
         assert refusal.value.code == code
-    with pytest.raises(CrossdockError) as refusal:
-        await merchant.ask(UndoImport(import_id=done.id))
-    assert refusal.value.code == "undo_not_supported"
+
+
+async def undone(merchant: Merchant, done: Import) -> tuple[Import, list[tuple[Any, ...]]]:
+    """An import taken back, and its conflicts."""
+    asked = await merchant.ask(UndoImport(import_id=done.id))
+    runner = jobs.JobRunner(topology.named("orders")[0], merchant.process.surroundings)
+    runner.start(merchant.organization_id, asked.undo.job_id)
+    for task in list(runner._running.values()):
+        await task
+    over: Import = await merchant.ask(GetImport(import_id=done.id))
+    page = await merchant.ask(ListImportConflicts(import_id=done.id))
+    return over, [(each.name, each.field, each.code) for each in page.items]
+
+
+@pytest.mark.feature("CAT-9")
+async def test_an_import_of_customers_is_taken_back(merchant: Merchant) -> None:
+    await merchant.ask(CreateCustomer(customer=NewCustomer(email="ada@example.com", name="Ada", notes="tea")))
+    await bring_in(merchant, "eve@example.com,Eve,,1 Quay,Porto,PT")
+    rows = (
+        "ada@example.com,Ada L,trade,2 Quay,Faro,PT",
+        "eve@example.com,,vip,3 Quay,Porto,PT",
+        "new@example.com,,,,,",
+    )
+    done = await bring_in(merchant, *rows, "kept@example.com,Kay,,,,")
+    assert done.can_be_undone
+    before = await known(merchant)
+    kept = before["kept@example.com"]
+    await merchant.ask(UpdateCustomer(customer_id=kept.id, change=CustomerChange(notes="called")))
+    eve = before["eve@example.com"]
+    await merchant.ask(UpdateCustomer(customer_id=eve.id, change=CustomerChange(customer_group="press")))
+    over, conflicts = await undone(merchant, done)
+    assert (over.state, over.undo and over.undo.conflicts) == ("undone", 2)
+    assert sorted(conflicts, key=str) == [
+        ("eve@example.com", "customer_group", "touched_since"),
+        ("kept@example.com", None, "touched_since"),
+    ]
+    now = await known(merchant)
+    assert sorted(now) == ["ada@example.com", "eve@example.com", "kept@example.com"]
+    ada = now["ada@example.com"]
+    assert (ada.name, ada.customer_group, ada.notes, ada.addresses) == ("Ada", None, "tea", [])
+    assert now["eve@example.com"].customer_group == "press"
+    assert [address.line1 for address in now["eve@example.com"].addresses] == ["1 Quay"]
+
+
+@pytest.mark.feature("CAT-9", "ORD-6")
+async def test_who_is_forgotten_is_forgotten_by_imports_too(merchant: Merchant) -> None:
+    done = await bring_in(merchant, "ada@example.com,Ada,,1 Quay,Porto,PT", "eve@example.com,Eve,,,,")
+    ada = (await known(merchant))["ada@example.com"]
+    await merchant.ask(EraseCustomer(customer_id=ada.id, reason="asked"))
+    left = await merchant.rows("orders", "SELECT name FROM import_images")
+    assert [row["name"] for row in left] == ["eve@example.com"]
+    over, conflicts = await undone(merchant, done)
+    assert (over.state, conflicts) == ("undone", [])

@@ -395,6 +395,7 @@ async def test_files_that_cannot_be_meant_are_refused(files: Files, client: Clie
     done = await files.bring_in([row("1")])
     undone = await client.post(f"/v1/imports/{done['id']}/undo", headers=files.headers)
     assert (undone.status_code, undone.json()["code"]) == (409, "undo_not_supported")
+    assert not done["can_be_undone"]
     for scopes, status in (("orders:read", 403), ("catalog:write", 403), ("storefront", 403)):
         other = Files(files.connection, caller_of(seller.organization_id, scopes))
         assert (await other.start(csv_of([row("2")]))).status_code == status

@@ -4,6 +4,7 @@ them. The files have the structure of those systems' own exports."""
 import csv
 import io
 import tracemalloc
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from shared.impex.error_file import write_error_file
 from shared.impex.opening import ReadingOptions, open_source
 from shared.impex.products import ProductFile
 from shared.impex.refusals import Refusals
-from shared.impex.rows import Notice, ProductRecord, RowError, TextRecord, VariantRecord
-from shared.measures import Dimensions
+from shared.impex.rows import Notice, ProductRecord, RowError, SaleRecord, TextRecord, VariantRecord
+from shared.impex.terms import UNSAID, FileTerms
+from shared.measures import Dimensions, Weight
+from shared.money import Money
 
 pytestmark = pytest.mark.feature("CAT-5")
 
@@ -54,9 +57,9 @@ def table(columns: str, *rows: dict[str, str]) -> bytes:
 class Read:
     """What a file says."""
 
-    def __init__(self, path: Path, content: bytes, profile: str | None = None) -> None:
+    def __init__(self, path: Path, content: bytes, profile: str | None = None, terms: FileTerms = UNSAID) -> None:
         path.write_bytes(content)
-        self.source = open_source(path, ReadingOptions(profile=profile))
+        self.source = open_source(path, ReadingOptions(profile=profile, terms=terms))
         self.file = ProductFile(self.source, profile, "USD")
         said = list(self.file.read())
         self.products = {one.handle: one for one in said if isinstance(one, ProductRecord)}
@@ -71,6 +74,10 @@ class Read:
         file = io.BytesIO()
         write_error_file(self.source, self.file.layout, Refusals(self.reasons), file)
         return list(csv.DictReader(io.StringIO(file.getvalue().decode("utf-8-sig"), newline="")))
+
+
+def sale(cents: int, starts_at: datetime, ends_at: datetime | None = None) -> SaleRecord:
+    return SaleRecord(Money(amount=cents, currency="USD"), starts_at, ends_at)
 
 
 def woo(kind: str, sku: str, name: str, **cells: str) -> dict[str, str]:
@@ -150,8 +157,45 @@ def test_a_woocommerce_file_is_read_as_its_system_means_it(tmp_path: Path) -> No
     ]
     assert read.variant("pull-blue").image_url == "https://x.example/b.jpg"
     assert (read.variant("s").price.amount, read.variant("s").list_price) == (900, None)  # type: ignore[union-attr]
+    assert read.variant("s").sale == sale(500, datetime(1970, 1, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC))
+    assert read.variant("cap").sale is None
     assert "Upsells" in read.notices["columns_not_kept"]
     assert "unknown_column" in read.notices
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "expected"),
+    [
+        # A day is one of the uploader's time zone; clocks went back on 25 October. The last day counts.
+        ("2026-10-20", "2026-10-25", ((2026, 10, 19, 23), (2026, 10, 26, 0))),
+        # As WooCommerce's exporter writes a time.
+        ("2026-10-20 0:00:00", "2026-11-25 23:59:59", ((2026, 10, 19, 23), (2026, 11, 25, 23, 59, 59))),
+        ("2026-11-01T10:00:00+01:00", "", ((2026, 11, 1, 9), None)),
+        ("11/1/2026", "11/2/26", ((2026, 11, 1), (2026, 11, 3))),
+    ],
+)
+def test_a_sale_with_dates_is_a_price_of_its_own(
+    tmp_path: Path, starts: str, ends: str, expected: tuple[tuple[int, ...], tuple[int, ...] | None]
+) -> None:
+    row = {**woo("simple", "s", "Hat", regular_price="9", sale_price="5")}
+    row |= {"Date sale price starts": starts, "Date sale price ends": ends}
+    read = Read(tmp_path / "a.csv", table(WOO, row), terms=FileTerms(time_zone="Europe/Lisbon"))
+    begin, end = (None if parts is None else datetime(*parts, tzinfo=UTC) for parts in expected)  # type: ignore[misc, arg-type]
+    assert read.errors == []
+    assert begin is not None
+    assert read.variant("s").sale == sale(500, begin, end)
+
+
+def test_a_sale_that_cannot_be_is_an_error_of_its_row(tmp_path: Path) -> None:
+    def row(sku: str, starts: str, ends: str) -> dict[str, str]:
+        dates = {"Date sale price starts": starts, "Date sale price ends": ends}
+        return {**woo("simple", sku, sku, regular_price="9", sale_price="5"), **dates}
+
+    rows = [row("a", "2026-12-02", "2026-12-01"), row("b", "soon", ""), row("c", "31/12/2026", ""), row("d", "", "")]
+    read = Read(tmp_path / "a.csv", table(WOO, *rows))
+    assert sorted(read.errors) == [(2, "invalid_sale_dates"), (3, "invalid_moment"), (4, "invalid_moment")]
+    assert (read.variant("d").price, read.variant("d").sale) == (Money(amount=500, currency="USD"), None)
+    assert [line["SKU"] for line in read.error_file()] == ["a", "b", "c"]
 
 
 @pytest.mark.feature("CAT-7")
@@ -271,8 +315,31 @@ def test_a_magento_file_is_read_as_its_system_means_it(tmp_path: Path) -> None:
         ("MH-M", ("M", "Black"), 0, None, False),
     ]
     assert (read.products["alone"].status, read.variant("alone").quantity) == ("paused", None)
-    assert "weight" in read.notices["columns_not_kept"]
-    assert "own folder" in read.notices["paths_not_kept"]
+    assert "weights_not_kept" not in read.notices
+    assert "Pictures of 1 rows" in read.notices["paths_not_kept"]
+    assert "own folder" in read.notices["path_not_kept"]
+
+
+def test_what_a_magento_file_leaves_open_its_import_says(tmp_path: Path) -> None:
+    hat = {**BAG, "sku": "HAT", "url_key": "hat", "weight": "0.500000", "base_image": "no_selection"}
+    dates = {"special_price_from_date": "11/1/26, 12:00 AM", "special_price_to_date": "2026-11-30 00:00:00"}
+    rows = [{**BAG, "base_image": "/m/b/a b.jpg", "weight": "2", **dates}, hat]
+    silent = Read(tmp_path / "a.csv", table(MAGENTO, *rows))
+    assert "Weights of 2 rows" in silent.notices["weights_not_kept"]
+    assert "Pictures of 1 rows" in silent.notices["paths_not_kept"]
+    assert silent.variant("HAT").weight_grams is None
+
+    terms = FileTerms("lb", "https://shop.example/media/catalog/product/", "America/New_York")
+    read = Read(tmp_path / "b.csv", table(MAGENTO, *rows), terms=terms)
+    assert (read.errors, read.notices.keys() & {"weights_not_kept", "paths_not_kept", "path_not_kept"}) == ([], set())
+    assert read.variant("HAT").weight == Weight(value=Decimal("0.5"), unit="lb")
+    assert (read.variant("HAT").weight_grams, read.variant("HAT").sale) == (227, None)
+    addresses = ["https://shop.example/media/catalog/product/m/b/a%20b.jpg", "https://x.example/1.jpg"]
+    assert [image.url for image in read.products["duffle"].images] == addresses
+    assert [image.url for image in read.products["hat"].images] == addresses[1:]
+    bag = read.variant("BAG1")
+    assert (bag.price, bag.list_price) == (Money(amount=3400, currency="USD"), None)
+    assert bag.sale == sale(2900, datetime(2026, 11, 1, 4, tzinfo=UTC), datetime(2026, 12, 1, 5, tzinfo=UTC))
 
 
 def test_store_views_of_magento_are_texts_in_their_languages(tmp_path: Path) -> None:
@@ -361,7 +428,24 @@ def test_a_supplier_file_is_read_as_its_system_means_it(tmp_path: Path) -> None:
     ]
     assert (read.variant("A-1").price.amount, read.variant("A-1").cost.amount) == (2990, 1200)  # type: ignore[union-attr]
     assert (read.products["mug-b-1"].status, read.variant("00C").sku) == ("paused", "00C")
-    assert "language" in read.notices["columns_not_kept"]
+    assert (scarf.language, scarf.texts) == ("en", (TextRecord("en", title="Scarf"),))
+    assert read.products["mug-b-1"].language is None
+    assert read.variant("A-1").weight == Weight(value=Decimal("1.5"), unit="kg")
+
+
+def test_a_supplier_s_weights_without_a_unit_are_in_that_of_the_import(tmp_path: Path) -> None:
+    rows = [item("A", weight="2"), item("B", "Mug", weight="3 oz"), item("C", "Pot")]
+    read = Read(tmp_path / "a.csv", table(SUPPLIER, *rows), terms=FileTerms(weight_unit="kg"))
+    weights = [read.variant(sku).weight for sku in "ABC"]
+    assert weights == [Weight(value=Decimal(2), unit="kg"), Weight(value=Decimal(3), unit="oz"), None]
+    assert read.errors == []
+
+
+def test_a_language_that_there_is_not_refuses_its_row(tmp_path: Path) -> None:
+    rows = [item("A", language="Klingonish"), item("B", "Mug", language="pt_br")]
+    read = Read(tmp_path / "a.csv", table(SUPPLIER, *rows))
+    assert read.errors == [(2, "invalid_language")]
+    assert read.products["mug-b"].texts == (TextRecord("pt-BR", title="Mug"),)
 
 
 @pytest.mark.feature("CAT-7")

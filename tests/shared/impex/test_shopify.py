@@ -2,6 +2,7 @@
 
 import csv
 import io
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from shared.impex import errors
 from shared.impex.products import ProductFile, read_products
 from shared.impex.rows import Notice, ProductRecord, ProductStatus, RowError, StockPolicy
 from shared.impex.source import CsvSource
+from shared.measures import Weight
 from shared.money import Money, UnknownCurrency
 
 pytestmark = pytest.mark.feature("CAT-5")
@@ -64,6 +66,7 @@ CLASSIC = {
     "SEO Description": "Cool linen",
     "Google Shopping / Gender": "unisex",
     "Google Shopping / MPN": "GR-1",
+    "Variant Weight Unit": "kg",
     "Variant Tax Code": "P0000",
     "Cost per item": "20",
     "Status": "active",
@@ -91,6 +94,7 @@ RENAMED = {
     "SEO Description": "SEO description",
     "Google Shopping / MPN": "Google Shopping / Manufacturer part number (MPN)",
     "Variant Tax Code": "Tax code",
+    "Variant Weight Unit": "Weight unit for display",
 }
 
 
@@ -122,8 +126,37 @@ def test_every_field_is_read_under_old_and_new_headings(tmp_path: Path, renamed:
     )
     assert (variant.barcode, variant.mpn, variant.cost) == ("4006381333931", "GR-1", Money(amount=2000, currency="USD"))
     assert (variant.weight_grams, variant.quantity, variant.stock_policy) == (180, 7, StockPolicy.BACKORDER)
+    assert variant.weight == Weight(value=Decimal("0.18"), unit="kg")
     assert (variant.requires_shipping, variant.taxable, variant.tax_code) == (True, False, "P0000")
     assert {"price", "images", "categories", "option_values", "attributes", "status"} <= file.fields
+
+
+@pytest.mark.parametrize(
+    ("grams", "unit", "expected"),
+    [
+        ("0", "kg", "0"),
+        ("100", "g", "100"),
+        ("454", "lb", "1"),
+        ("183", "LBS", "0.403"),
+        ("28", "oz", "1"),
+        ("180", "", None),
+        ("", "kg", None),
+    ],
+)
+def test_a_weight_is_told_in_the_unit_that_it_is_shown_in(
+    tmp_path: Path, grams: str, unit: str, expected: str | None
+) -> None:
+    row = {**CLASSIC, "Variant Grams": grams, "Variant Weight Unit": unit}
+    [product], refused, _ = outcomes(product_file(tmp_path, [row]))
+    weight = product.variants[0].weight
+    assert refused == []
+    assert (None if weight is None else str(weight.value)) == expected
+    assert weight is None or weight.grams == int(grams)
+
+
+def test_a_unit_that_there_is_not_is_an_error(tmp_path: Path) -> None:
+    _, refused, _ = outcomes(product_file(tmp_path, [{**CLASSIC, "Variant Weight Unit": "stone"}]))
+    assert [code for _, code in refused] == ["invalid_weight_unit"]
 
 
 def test_rows_of_a_handle_are_one_product_and_image_rows_add_images_only(tmp_path: Path) -> None:

@@ -1,0 +1,13 @@
+"""What uploaders say of all rows of a file."""
+
+from alembic import op
+
+from shared.imports.schema import file_terms_v1
+
+revision = "0018"
+down_revision = "0017"
+
+
+def upgrade() -> None:
+    for statement in file_terms_v1("catalog"):
+        op.execute(statement)
