@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -23,7 +23,10 @@ WHOLE = ""
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A difference to be kept. `field` WHOLE: the record itself is new, or gone."""
+    """A difference to be kept. `field` WHOLE: the record itself is new, or gone.
+
+    `since`: when that was written here which is to be there; None where that is not known.
+    """
 
     listing_id: UUID
     entity: str
@@ -34,6 +37,7 @@ class Found:
     after: Any
     state: ChangeState
     reason: str | None = None
+    since: datetime | None = None
 
 
 async def queue(uow: UnitOfWork, connection_id: UUID, found: Sequence[Found]) -> None:
@@ -52,22 +56,24 @@ async def queue(uow: UnitOfWork, connection_id: UUID, found: Sequence[Found]) ->
         [dumped(each.after) for each in found],
         [each.state for each in found],
         [each.reason for each in found],
+        [each.since for each in found],
     )
 
 
 _QUEUE = """
 INSERT INTO changes AS c (organization_id, connection_id, id, listing_id, entity, direction, kind, field, before, after,
-    state, reason)
+    state, reason, wanted_since)
 SELECT $1, $2, f.id, f.listing_id, f.entity, f.direction, f.kind, f.field, f.before::jsonb, f.after::jsonb, f.state,
-    f.reason
+    f.reason, f.since
 FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-    $11::text[], $12::text[])
-    AS f (id, listing_id, entity, direction, kind, field, before, after, state, reason)
+    $11::text[], $12::text[], $13::timestamptz[])
+    AS f (id, listing_id, entity, direction, kind, field, before, after, state, reason, since)
 ON CONFLICT (organization_id, listing_id, direction, field) WHERE is_open DO UPDATE
 SET before = excluded.before, after = excluded.after, reason = excluded.reason, attempts = 0,
     state = CASE WHEN c.state IN ('review', 'conflict') AND excluded.state = 'queued' THEN c.state
         ELSE excluded.state END,
-    revision = c.revision + 1, next_attempt_at = NULL, decided_by = NULL, updated_at = now()
+    revision = c.revision + 1, next_attempt_at = NULL, decided_by = NULL, updated_at = now(),
+    wanted_since = least(c.wanted_since, excluded.wanted_since)
 WHERE (c.after, c.before) IS DISTINCT FROM (excluded.after, excluded.before)
     OR c.state = 'failed' AND excluded.state = 'queued'
 """
@@ -98,7 +104,8 @@ async def call_off_all(uow: UnitOfWork, listing_ids: Sequence[UUID], reason: str
 
 _CHANGE = (
     "SELECT c.id, c.connection_id, c.listing_id, c.entity, c.direction, c.kind, c.field, c.before, c.after, c.state,"
-    " c.reason, c.revision, c.attempts, c.next_attempt_at, c.decided_by, c.created_at, c.updated_at FROM changes c"
+    " c.reason, c.revision, c.attempts, c.next_attempt_at, c.decided_by, c.created_at, c.updated_at,"
+    " c.wanted_since FROM changes c"
 )
 
 

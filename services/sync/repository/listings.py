@@ -129,7 +129,7 @@ def _columns(rows: Sequence[Seen]) -> Iterator[list[Any]]:
 _LISTING = (
     "SELECT l.id, l.connection_id, l.entity, l.external_id, l.parent_external_id, l.sku, l.product_id, l.order_id,"
     " l.remote, l.refs, l.digest, l.acknowledged, l.sent, l.became, l.marks, l.remote_updated_at, l.gone_at,"
-    " l.created_at, l.updated_at, l.version, l.is_made, l.pictures FROM listings l"
+    " l.created_at, l.updated_at, l.version, l.is_made, l.pictures, l.stale_since FROM listings l"
 )
 
 
@@ -368,25 +368,31 @@ async def list_of_entity(
 # --- what is different here
 
 
+# With the first write here that the record may not have there.
+_MARKED = "marks = marks + 1, stale_since = least(stale_since, coalesce($2::timestamptz, now()))"
+
+
 async def mark_products(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
     """These products may be different here: compare them with what is there, also what there stands in another one."""
     await uow.execute(
-        "UPDATE listings SET marks = marks + 1 WHERE id IN (SELECT l.id FROM listings l WHERE l.id IN ("
+        f"UPDATE listings SET {_MARKED} WHERE id IN (SELECT l.id FROM listings l WHERE l.id IN ("  # noqa: S608
         " SELECT id FROM listings WHERE product_id = ANY($1) AND entity = 'product'"
         " UNION ALL SELECT p.id FROM listings v JOIN listings p ON p.connection_id = v.connection_id"
         "  AND p.entity = 'product' AND p.external_id = v.parent_external_id"
         "  WHERE v.product_id = ANY($1) AND v.entity = 'variant' AND p.product_id IS DISTINCT FROM v.product_id)"
         " AND l.gone_at IS NULL AND l.external_id IS NOT NULL ORDER BY l.id FOR NO KEY UPDATE OF l)",
         list(product_ids),
+        uow.written_at,
     )
 
 
 async def mark_stock(uow: UnitOfWork, skus: Sequence[str]) -> None:
     """Stock of these SKUs may be different here."""
     await uow.execute(
-        "UPDATE listings SET marks = marks + 1 WHERE id IN (SELECT id FROM listings WHERE sku = ANY($1)"
+        f"UPDATE listings SET {_MARKED} WHERE id IN (SELECT id FROM listings WHERE sku = ANY($1)"  # noqa: S608
         " AND entity = 'stock' AND gone_at IS NULL ORDER BY id FOR NO KEY UPDATE)",
         list(skus),
+        uow.written_at,
     )
 
 
@@ -413,7 +419,7 @@ async def list_marked(uow: UnitOfWork, connection_id: UUID, entity: str, most: i
 async def unmark(uow: UnitOfWork, rows: Sequence[asyncpg.Record]) -> None:
     """These were compared as they were read; one that was marked again meanwhile stays so."""
     await uow.execute(
-        "UPDATE listings l SET marks = 0 FROM unnest($1::uuid[], $2::integer[]) AS r (id, marks)"
+        "UPDATE listings l SET marks = 0, stale_since = NULL FROM unnest($1::uuid[], $2::integer[]) AS r (id, marks)"
         " WHERE l.id = r.id AND l.marks = r.marks",
         [row["id"] for row in rows],
         [row["marks"] for row in rows],

@@ -5,6 +5,7 @@ both agreed. What the platform does not have, or what it was never seen to have,
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -76,6 +77,7 @@ async def _compare_some(run: Run) -> bool:
         of_parent.setdefault(row["parent_external_id"], []).append(row)
     for row in rows:
         part = by_id.get(row["product_id"])
+        comparison.since = row["stale_since"]
         if part is not None:
             own = product_fields(part)
             comparison.add(row, own, own)
@@ -103,6 +105,8 @@ class _Comparison:
 
     def __init__(self, settings: ConnectionSettings, incoming: set[tuple[UUID, str]], origins: Origins) -> None:
         self._settings, self._incoming, self._origins = settings, incoming, origins
+        # When that was written which is compared, a product with its variants.
+        self.since: datetime | None = None
         # How many values are another connection's, which does not pass them on.
         self.kept_back = 0
         self.found: list[Found] = []
@@ -133,9 +137,8 @@ class _Comparison:
                 continue
             state = "conflict" if waits and rule.policy == "both" and rule.conflict == "ask" else "queued"
             reason = "both_sides_changed" if state == "conflict" else None
-            self.found.append(
-                Found(row["id"], row["entity"], "out", "update", name, known[name], value, state, reason)  # type: ignore[arg-type]
-            )
+            names = (row["id"], row["entity"], "out", "update", name)
+            self.found.append(Found(*names, known[name], value, state, reason, self.since))  # type: ignore[arg-type]
 
     def _is_kept_back(self, row: asyncpg.Record, name: str, value: Any) -> bool:
         return self._origins.keeps_value(row["entity"], row["product_id"], row["sku"], name, value)

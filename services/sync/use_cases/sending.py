@@ -25,6 +25,7 @@ from services.sync.repository import changes, creations, issues, listings
 from services.sync.repository.changes import WHOLE, Which
 from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import Seen, WrittenValues
+from services.sync.use_cases import freshness
 from services.sync.use_cases.analysing import analyse_these
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.keeping import as_kept
@@ -267,6 +268,7 @@ async def _settle_written(run: Run, uow: UnitOfWork, ok: Sequence[Answered], unc
     if not written:
         return
     await listings.note_written(uow, {queued.row["id"]: _values(queued, answer) for queued, answer in written})
+    freshness.note(run.connection, _tried(ok))
     for outcome, answered in (("ok", ok), ("unchanged", unchanged)):
         if answered:
             await changes.settle_tried(uow, _tried(answered), "applied", outcome, run.job.id)

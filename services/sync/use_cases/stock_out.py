@@ -116,7 +116,8 @@ async def _compared(
         if quantity is None or quantity == before:
             over.append((row["id"], "quantity"))
         else:
-            found.append(Found(row["id"], "stock", "out", "update", "quantity", before, quantity, state, reason))
+            since = row["stale_since"]
+            found.append(Found(row["id"], "stock", "out", "update", "quantity", before, quantity, state, reason, since))
     return found, over
 
 

@@ -8,6 +8,7 @@ import pytest
 from services.sync.errors import PlatformAway
 from services.sync.repository import listings
 from shared import clock
+from shared.metrics import exposition
 from tests.doors import eventually
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
@@ -96,6 +97,33 @@ async def test_gone_live_our_stock_is_written_once_and_its_echo_is_no_change(
         f"/v1/feeds/{connected.feeds['import_stock']['id']}/run", headers=connected.headers
     )
     assert (refused.status_code, refused.json()["code"]) == (409, "stock_is_ours")
+
+
+@pytest.mark.feature("SEA-4")
+async def test_freshness_of_a_connection_counts_from_the_write_here(connected: Connected, fake: CustomShop) -> None:
+    await set_up(connected, fake)
+    await adjust(
+        connected, "SCARF-2", -1
+    )  # before the connection is live: that waits for a person, and is not measured
+    await connected.go_live()
+    await adjust(connected, "SCARF-1", -3)
+    uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    await uow.execute("UPDATE connections SET live_at = now() - interval '1 hour'")
+    await uow.execute("UPDATE listings SET stale_since = stale_since - interval '2 minutes' WHERE sku = 'SCARF-1'")
+    await uow.execute("UPDATE listings SET stale_since = stale_since - interval '1 day' WHERE sku = 'SCARF-2'")
+    await uow.commit()
+
+    assert (await connected.run("export_stock"))["counters"]["sent"] == 2
+
+    label = f'{{connection="{connected.id}",entity="stock"}}'
+    name = "crossdock_connection_freshness_seconds"
+    figures = dict(line.rsplit(" ", 1) for line in exposition().decode().splitlines() if label in line)
+    assert float(figures[f"{name}_count{label}"]) == 1
+    assert 120 <= float(figures[f"{name}_sum{label}"]) < 600
+    assert b'crossdock_freshness_target_seconds{shown="connection_stock"} 120.0' in exposition()
+    again = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    assert await again.fetch("SELECT FROM listings WHERE stale_since IS NOT NULL") == []
+    await again.rollback()
 
 
 async def test_going_live_says_what_is_missing(connected: Connected, fake: CustomShop) -> None:
