@@ -4,6 +4,7 @@ Words are found as they are written, whatever the language: merchants write in s
 found by pairs of letters. A folder has one user at a time; whoever takes rows over does so in one thread.
 """
 
+import contextlib
 import re
 import shutil
 import threading
@@ -18,7 +19,7 @@ from tantivy import FieldType, Occur, Order, Query
 
 from services.search.engines.analysis import analysis_of, prepared
 from services.search.engines.base import IndexUnreadable
-from services.search.engines.tantivy import read_sequence, write_sequence
+from services.search.engines.tantivy import left_in, read_sequence, require_left, write_at_rest, write_sequence
 from services.search.models import OperatorEntry, StoredEntry
 
 # Fields or analysis changed: folders of another version are filled anew.
@@ -94,7 +95,9 @@ class OperatorIndex:
             self._index.register_tokenizer("codes", self._spaced.codes)
             self._index.register_tokenizer("pairs", self._unspaced.plain)
             self._writer: tantivy.IndexWriter | None = None
-            self._state = (self._index.searcher(), read_sequence(folder))
+            searcher = self._index.searcher()
+            self._state = (searcher, read_sequence(folder, searcher))
+            self._left = left_in(folder)
         except (ValueError, OSError) as error:
             raise IndexUnreadable(str(error)) from error
 
@@ -117,6 +120,7 @@ class OperatorIndex:
 
     def _apply(self, entries: Sequence[StoredEntry], sequence: int) -> None:
         if self._writer is None:
+            require_left(self._folder, self._left)
             self._writer = self._index.writer(heap_size=_WRITER_BYTES, num_threads=1)
         for stored in entries:
             self._writer.delete_documents_by_term("key", f"{stored.kind}{stored.id.hex}")
@@ -132,7 +136,10 @@ class OperatorIndex:
         with self._writing:
             writer, self._writer = self._writer, None
             if writer is not None:
-                writer.wait_merging_threads()
+                # A writer whose files were taken away has failed before, and has nothing left to wait for.
+                with contextlib.suppress(ValueError, OSError):
+                    writer.wait_merging_threads()
+                    self._left = write_at_rest(self._folder, self.sequence)
 
     def close(self) -> None:
         self.rest()

@@ -5,6 +5,7 @@ was committed, which is replaced as a whole.
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import threading
@@ -141,7 +142,8 @@ class TantivyIndex:
             self._index.register_tokenizer("codes", analysis.codes)
             self._index.register_tokenizer("spelled", analysis.spelled)
             self._writer: tantivy.IndexWriter | None = None
-            self._state = self._present(read_sequence(folder))
+            self._state = self._present(read_sequence(folder, self._index.searcher()))
+            self._left = left_in(folder)
         except (ValueError, OSError) as error:
             raise IndexUnreadable(str(error)) from error
         self._earlier: OrderedDict[int, tuple[float, _State]] = OrderedDict()
@@ -165,6 +167,7 @@ class TantivyIndex:
 
     def _take_over(self, offers: Sequence[StoredOffer]) -> None:
         if self._writer is None:
+            require_left(self._folder, self._left)
             self._writer = self._index.writer(heap_size=_WRITER_BYTES, num_threads=1)
         self._uncommitted += len(offers)
         for offer in offers:
@@ -190,8 +193,9 @@ class TantivyIndex:
             writer, self._writer = self._writer, None
             if writer is not None:
                 # A writer whose files were taken away has failed before, and has nothing left to wait for.
-                with contextlib.suppress(ValueError):
+                with contextlib.suppress(ValueError, OSError):
                     writer.wait_merging_threads()
+                    self._left = write_at_rest(self._folder, self.sequence)
 
     def close(self) -> None:
         self.rest()
@@ -382,17 +386,45 @@ def open_index(folder: Path, locale: str, *, afresh: bool = False) -> TantivyInd
         return TantivyIndex(folder, locale)
 
 
-def read_sequence(folder: Path) -> int:
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        return int((folder / "sequence").read_text())
-    return 0
+def read_sequence(folder: Path, searcher: tantivy.Searcher) -> int:
+    """The sequence up to which rows were taken over.
+
+    Raises ValueError where somebody else wrote to the folder since; and where something was taken over, nobody knows
+    up to where: whoever begins at 0 is not told of what is gone since.
+    """
+    sequence = ""
+    with contextlib.suppress(FileNotFoundError):
+        sequence, _, left = (folder / "sequence").read_text(errors="replace").partition(" ")
+        if left:
+            require_left(folder, left)
+    if searcher.num_docs and not sequence.isdecimal():
+        raise ValueError("Nobody knows up to where the index was filled.")
+    return int(sequence) if sequence.isdecimal() else 0
 
 
-def write_sequence(folder: Path, sequence: int) -> None:
+def write_sequence(folder: Path, sequence: int, left: str = "") -> None:
     """After the commit: killed in between, rows are taken over twice, which changes nothing."""
     beside = folder / "sequence.new"
-    beside.write_text(str(sequence))
+    beside.write_text(f"{sequence} {left}".strip())
     os.replace(beside, folder / "sequence")
+
+
+def write_at_rest(folder: Path, sequence: int) -> str:
+    """Note how the folder is left by one who writes no more, and return that. A writer merges beside its commits."""
+    left = left_in(folder)
+    write_sequence(folder, sequence, left)
+    return left
+
+
+def left_in(folder: Path) -> str:
+    """What tells one state of a folder from another."""
+    return hashlib.sha256((folder / "meta.json").read_bytes()).hexdigest()
+
+
+def require_left(folder: Path, left: str) -> None:
+    """Raises ValueError where the folder is not as it was left: what is written then would stand without the rest."""
+    if left_in(folder) != left:
+        raise ValueError("Somebody else wrote to the folder of the index.")
 
 
 def _documents_of(offer: StoredOffer, analysis: Analysis) -> Iterable[tantivy.Document]:

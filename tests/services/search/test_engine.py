@@ -250,6 +250,39 @@ def test_a_folder_that_cannot_be_read_begins_anew(tmp_path: Path) -> None:
     assert (again.sequence, ask(again).total) == (0, 0)
 
 
+@pytest.mark.feature("SEA-2", "SEA-5")
+@pytest.mark.parametrize("is_open", [True, False], ids=["while it is open", "while nobody has it open"])
+def test_a_folder_that_somebody_else_wrote_to_is_not_taken_for_ours(tmp_path: Path, *, is_open: bool) -> None:
+    """Another version's, or none of our offers: taken over, all but the next change would be lost without a word."""
+    index = index_of(tmp_path, [an_offer(1), an_offer(2)])
+    index.rest()
+    index_of(tmp_path / "other", []).close()
+    shutil.copy(tmp_path / "other" / "index" / "meta.json", tmp_path / "index" / "meta.json")
+    if not is_open:
+        again = open_index(tmp_path / "index", "en-US")
+        assert (again.sequence, ask(again).total) == (0, 0)
+        return
+    with pytest.raises(IndexUnreadable):
+        index.apply([an_offer(3)], 9)
+    assert sorted(numbers(ask(index))) == [1, 2]
+    index.close()
+
+
+@pytest.mark.feature("SEA-2")
+def test_an_index_rests_and_goes_on(tmp_path: Path) -> None:
+    index = index_of(tmp_path, [an_offer(1)])
+    for number in range(2, 6):
+        index.apply([an_offer(number)], number)
+        index.rest()
+    assert ask(index).total == 5
+    index.close()
+    again = open_index(tmp_path / "index", "en-US")
+    assert (again.sequence, ask(again).total) == (5, 5)
+    again.apply([an_offer(6)], 6)
+    assert ask(again).total == 6
+    again.close()
+
+
 @pytest.mark.feature("SEA-2")
 def test_two_filters_of_one_option_are_one(many: tuple[TantivyIndex, list[StoredOffer]]) -> None:
     apart = [OptionFilter(name="Colour", values=["Red"]), OptionFilter(name="colour", values=["Blue"])]

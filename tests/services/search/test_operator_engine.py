@@ -1,11 +1,13 @@
 """What operators find, by the engine alone: words, numbers, sets, times, and a folder that was left behind."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from services.search.engines.base import IndexUnreadable
 from services.search.engines.operators import FoundEntries, OperatorIndex, OperatorQuestion, open_operator_index
 from services.search.models import OperatorEntry, StoredEntry
 from services.search.use_cases.operators import meaning
@@ -146,14 +148,39 @@ def test_what_was_left_is_found_again_and_what_is_gone_is_not(tmp_path: Path) ->
     assert (ints(ask(again, "ada")), ints(ask(again, "erased")), ask(again).total) == ([], [1], 1)
 
 
+@pytest.mark.feature("SEA-5")
+def test_a_folder_that_somebody_else_wrote_to_is_not_taken_for_ours(tmp_path: Path) -> None:
+    index = open_operator_index(tmp_path / "index")
+    index.apply([an_entry(1, words=["Ada"]), an_entry(2, words=["Ada"])], 2)
+    index.rest()
+    open_operator_index(tmp_path / "other").close()
+    shutil.copy(tmp_path / "other" / "meta.json", tmp_path / "index" / "meta.json")
+    with pytest.raises(IndexUnreadable):
+        index.apply([an_entry(3)], 3)
+    assert ints(ask(index, "ada")) == [2, 1]
+    index.close()
+    again = open_operator_index(tmp_path / "index")
+    assert (again.sequence, ask(again).total) == (0, 0)
+
+
+def test_an_index_whose_folder_was_taken_away_closes(tmp_path: Path) -> None:
+    index = open_operator_index(tmp_path / "index")
+    index.apply([an_entry(1)], 1)
+    shutil.rmtree(tmp_path / "index")
+    with pytest.raises(IndexUnreadable):
+        index.apply([an_entry(number) for number in range(2, 3000)], 2)
+    index.close()
+
+
 @pytest.mark.parametrize("spoilt", ["meta.json", "sequence"])
 def test_a_spoilt_folder_is_begun_anew(tmp_path: Path, spoilt: str) -> None:
     index = open_operator_index(tmp_path / "index")
     index.apply([an_entry(1, words=["Ada"])], 1)
     index.close()
-    (tmp_path / "index" / spoilt).write_bytes(b"?")
+    (tmp_path / "index" / spoilt).write_bytes(b"\xff")
     again = open_operator_index(tmp_path / "index")
-    assert again.sequence == 0
+    # What is gone since is not told to who begins anew: nothing may be left of it.
+    assert (again.sequence, ask(again).total) == (0, 0)
     again.apply([an_entry(1, words=["Ada"])], 1)
     assert ints(ask(again, "ada")) == [1]
 
