@@ -1,5 +1,6 @@
 """Shops, fulfilment centres, and who serves whom."""
 
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -51,6 +52,18 @@ async def get_centre_ids(uow: UnitOfWork) -> dict[str, UUID]:
     """The centres' ids by code."""
     rows = await uow.fetch("SELECT code, id FROM fulfilment_centres WHERE removed_at IS NULL")
     return {row["code"]: row["id"] for row in rows}
+
+
+async def find_id_at(uow: UnitOfWork, code: str, moment: datetime | None) -> UUID | None:
+    """The centre that had a code at a moment, removed since or not; else the one that has it, or had it last."""
+    centre_id: UUID | None = await uow.fetchval(
+        "SELECT id FROM fulfilment_centres WHERE code = $1 ORDER BY"
+        " coalesce($2 >= created_at AND $2 < coalesce(removed_at, 'infinity'), false) DESC,"
+        " removed_at IS NULL DESC, removed_at DESC LIMIT 1",
+        code,
+        moment,
+    )
+    return centre_id
 
 
 async def lock_living(uow: UnitOfWork) -> dict[str, UUID]:

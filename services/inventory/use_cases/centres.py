@@ -1,6 +1,7 @@
 """Fulfilment centres and which shops they serve."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -178,6 +179,15 @@ async def get(uow: UnitOfWork, centre_id: UUID) -> FulfilmentCentre:
 async def get_id(uow: UnitOfWork, code: str) -> UUID:
     """Raises CentreNotFound."""
     return _named(await shop_centres.get_centre_ids(uow), code)
+
+
+async def get_id_at(uow: UnitOfWork, code: str, moment: datetime | None) -> UUID:
+    """The id of the centre that had this code at a moment; else of the one that has it, or had it last.
+
+    Raises CentreNotFound.
+    """
+    centre_id: UUID | None = await shop_centres.find_id_at(uow, code, moment)
+    return _named({} if centre_id is None else {code: centre_id}, code)
 
 
 async def lock_id(uow: UnitOfWork, code: str) -> UUID:

@@ -17,7 +17,7 @@ _LATEST = 50
 
 async def explain(uow: UnitOfWork, message: ExplainStock) -> ExplainedStock:
     """Raises CentreNotFound, StockNotFound."""
-    centre_id = await centres.get_id(uow, message.centre)
+    centre_id = await centres.get_id_at(uow, message.centre, message.at)
     at = message.at or clock.now()
     # In one statement, so that the figures are of one moment: stock may move on meanwhile.
     row = await uow.fetchrow(_EXPLAINED, message.sku, centre_id, message.at)

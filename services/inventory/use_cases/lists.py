@@ -115,7 +115,7 @@ async def _movements(
     return await uow.fetch(
         _MOVEMENTS,
         wanted.sku,
-        await _centre_id(uow, wanted.centre),
+        None if wanted.centre is None else await centres.get_id_at(uow, wanted.centre, until),
         wanted.reason,
         wanted.reference,
         wanted.from_time,

@@ -110,6 +110,7 @@ class ExplainedStock(Shape):
 class ExplainStock(Query[ExplainedStock]):
     """Why a SKU's stock in a centre is what it is, now or `at` a moment: the movements and the orders that give it.
 
+    Of a centre that was removed, too; where its code was given again, `at` says which is meant.
     Refused with `stock_not_found` (404) where the centre never held it, `centre_not_found` (404).
     """
 

@@ -199,6 +199,29 @@ async def test_stock_is_explained_at_any_moment(merchant_of_stock: Merchant, sho
     assert error.code == "stock_not_found"
 
 
+@pytest.mark.feature("INV-12")
+async def test_stock_of_a_centre_that_is_gone_is_explained_as_it_was(merchant_of_stock: Merchant, shop: Shop) -> None:
+    first = await store(merchant_of_stock)
+    await merchant_of_stock.stocked({"A": 3}, centre="store")
+    ((at,),) = await merchant_of_stock.rows("inventory", "SELECT clock_timestamp()")
+    await merchant_of_stock.ask(RemoveFulfilmentCentre(centre_id=first, discard_stock=True))
+
+    async def explained(**fields: Any) -> tuple[int, int, bool]:
+        told = await merchant_of_stock.ask(ExplainStock(sku="A", centre="store", **fields))
+        assert len(told.latest) == told.movements
+        return told.on_hand, told.movements, told.adds_up
+
+    assert await explained() == (0, 2, True)
+    assert await explained(at=at) == (3, 1, True)
+    # Another one has its code now: what was then is of the first.
+    await store(merchant_of_stock)
+    await merchant_of_stock.stocked({"A": 8}, centre="store")
+    assert await explained() == (8, 1, True)
+    assert await explained(at=at) == (3, 1, True)
+    error = await refused(merchant_of_stock.ask(ExplainStock(sku="A", centre="never")))
+    assert error.code == "centre_not_found"
+
+
 @pytest.mark.feature("INV-1")
 async def test_a_centre_with_open_reservations_is_not_removed(merchant_of_stock: Merchant, shop: Shop) -> None:
     centre_id = await store(merchant_of_stock)
