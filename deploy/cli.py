@@ -241,7 +241,10 @@ def export(
         typer.Option("--output", "-o", help="File to write; `-` is the standard output. Else, its own name."),
     ] = None,
     group: Annotated[
-        str, typer.Option(help="products, variants, prices, categories, stock, suppliers, supplier-links or customers.")
+        str,
+        typer.Option(
+            help="products, variants, prices, categories, stock, suppliers, supplier-links, customers or orders."
+        ),
     ] = "products",
     file_format: Annotated[str, typer.Option("--format", help="csv, ndjson, json, parquet or xlsx.")] = "csv",
     profile: Annotated[str, typer.Option(help="crossdock, or shopify for products.")] = "crossdock",

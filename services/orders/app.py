@@ -2,7 +2,7 @@
 
 from services.orders import listeners, tasks
 from services.orders.answers import aftercare, buying, checks, connections, handling, lists, parts, people
-from services.orders.use_cases.customer_exports import EXPORTED
+from services.orders.use_cases import customer_exports, order_exports
 from services.orders.use_cases.importing import IMPORTING
 from shared import platform_answers, retention
 from shared.exported import exported
@@ -22,7 +22,7 @@ service = Service(
     people,
     connections,
     importing(IMPORTING),
-    exported(EXPORTED),
+    exported((customer_exports.EXPORTED, order_exports.EXPORTED)),
     listeners,
     tasks,
 )

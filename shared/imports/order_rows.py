@@ -33,6 +33,8 @@ MOST_LINES = 1000
 # Where a file names no method of shipping and yet a price or a title of it.
 _SOME_METHOD = "other"
 KEY = "external_id"
+# In place of a connection: an order of Crossdock's own, by its id.
+OWN_ORDERS = "crossdock"
 ADDRESS = ("company", "line1", "line2", "city", "region", "postal_code", "country", "phone")
 _AMOUNTS = ("total", "discount", "tax", "shipping_price", "unit_price", "line_discount", "line_tax")
 _OF_LINE = ("sku", "title", "quantity", "unit_price", "line_discount", "line_tax")
@@ -104,8 +106,11 @@ class OrderArrangement(Arrangement):
     most_rows: ClassVar[int] = MOST_LINES + 1
     beyond: ClassVar[Misplaced] = _TOO_MANY_LINES
 
-    def __init__(self, key: int) -> None:
+    def __init__(self, key: int, connection: int | None = None) -> None:
         self._key = key
+        self._connection = connection
+        # Whether any row names an order of Crossdock's own.
+        self.has_own = False
         self._first_rows = KeyIndex()
         # By the row that an order begins with.
         self._doubts = KeyIndex()
@@ -117,6 +122,8 @@ class OrderArrangement(Arrangement):
         if not external_id:
             self._pass(row)
             return
+        if self._connection is not None and unguarded(fields[self._connection]).strip() == OWN_ORDERS:
+            self.has_own = True
         first = self._first_rows.add(external_id, row) or row
         if self._unread is not None:
             self._doubts.add(str(first), self._unread)

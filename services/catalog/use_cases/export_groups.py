@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from pydantic import JsonValue
 
 from services.catalog.repository import exports
 from services.catalog.repository.exports import Wanted
@@ -35,7 +36,7 @@ from shared.money import exponent
 from shared.unit_of_work import UnitOfWork
 
 Rows = Iterable[list[str]]
-_OF_PRODUCTS = frozenset(ExportFilter.model_fields)
+_OF_PRODUCTS = frozenset(ExportFilter.model_fields) - {"orders"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,18 +277,19 @@ class ToldExport(GroupExport):
 
     asks = True
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, wanted: dict[str, JsonValue] | None = None) -> None:
+        self._wanted = wanted
         self.headings = headings_of(group)
         self.counted = group.replace("-", "_")
         self._group = group
 
     async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:
-        number = (await uow.ask(CountRowsOfGroup(group=self._group))).number
+        number = (await uow.ask(CountRowsOfGroup(group=self._group, filter=self._wanted))).number
         return number, _ANY if number else None
 
     async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
-        found = await uow.ask(ReadRowsOfGroup(group=self._group, after=after, first=first))
-        return Portion(found.next, len(found.rows), told=found.rows)
+        found = await uow.ask(ReadRowsOfGroup(group=self._group, filter=self._wanted, after=after, first=first))
+        return Portion(found.next, len(found.rows) if found.number is None else found.number, told=found.rows)
 
     def rows(self, portion: Portion) -> Rows:
         return portion.told
@@ -320,6 +322,7 @@ GROUPS: Mapping[str, Group] = {
     "suppliers": Group(("crossdock",), frozenset()),
     "supplier-links": Group(("crossdock",), frozenset()),
     "customers": Group(("crossdock",), frozenset()),
+    "orders": Group(("crossdock",), frozenset({"orders"})),
 }
 
 
@@ -344,7 +347,7 @@ def group_export(
     shop_ids: list[UUID] | None,
     localized: Sequence[Localized] = (),
     lists: Sequence[ListToWrite] = (),
-    skus: list[str] | None = None,
+    asked: ExportFilter | None = None,
 ) -> GroupExport:
     """What `GROUPS` promises. `shop_ids` are those whose codes may be told; None: all."""
     digits = prices.digits if prices else None
@@ -357,7 +360,11 @@ def group_export(
         case "prices":
             return PriceExport(wanted, lists)
         case "stock":
-            return StockExport(skus)
+            return StockExport(asked.skus if asked else None)
+        case "orders":
+            orders = asked.orders if asked else None
+            wanted_orders = None if orders is None else orders.model_dump(mode="json", exclude_defaults=True)
+            return ToldExport(group, wanted_orders)
         case "suppliers" | "supplier-links" | "customers":
             return ToldExport(group)
         case _:

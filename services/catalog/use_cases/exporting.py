@@ -94,7 +94,7 @@ async def _work(job: RunningJob) -> _Work:
     shop_ids = None if limit is None else [UUID(shop_id) for shop_id in limit]
     localized = [(heading, locale) for heading, locale in job.checkpoint["localized"]]
     name = f"{row['item_group']}.{row['format']}"
-    group = group_export(row["item_group"], row["profile"], wanted, found, shop_ids, localized, lists, asked.skus)
+    group = group_export(row["item_group"], row["profile"], wanted, found, shop_ids, localized, lists, asked)
     file_name = f"{name}.zip" if row["zipped"] else name
     form, folder = FORMATS[row["format"]], f"exports/{row['id']}"
     sought = Sought.of(asked.query, asked.sets, shop_ids)

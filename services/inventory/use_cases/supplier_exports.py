@@ -44,6 +44,6 @@ def _cell(value: Any) -> str:
 
 
 EXPORTED = (
-    ExportedGroup("suppliers", suppliers.count_suppliers, _read_suppliers),
-    ExportedGroup("supplier-links", suppliers.count_links, _read_links),
+    ExportedGroup.whole("suppliers", suppliers.count_suppliers, _read_suppliers),
+    ExportedGroup.whole("supplier-links", suppliers.count_links, _read_links),
 )

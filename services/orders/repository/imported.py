@@ -99,6 +99,25 @@ _IMPORTED = (
 )
 
 
+async def remotes_of(uow: UnitOfWork, order_ids: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
+    """Of these orders those that connections brought, as they told them; not where a person was erased from it, nor of
+    connections that are gone.
+    """
+    rows = await uow.fetch(
+        "SELECT i.order_id, i.connection_id, i.external_id, i.status, i.is_paid, i.updated_at, i.remote"
+        " FROM imported_orders i JOIN order_connections c ON c.id = i.connection_id"
+        " WHERE i.order_id = ANY($1) AND c.gone_at IS NULL AND i.remote::text <> '{}'",
+        order_ids,
+    )
+    return {row["order_id"]: row for row in rows}
+
+
+async def statuses_of(uow: UnitOfWork, order_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The status of each of these orders that there is."""
+    rows = await uow.fetch("SELECT id, status FROM orders WHERE id = ANY($1)", order_ids)
+    return {row["id"]: row["status"] for row in rows}
+
+
 Taking = Literal["newer", "different", "new"]
 
 

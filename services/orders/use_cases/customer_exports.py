@@ -24,4 +24,4 @@ async def _read(uow: UnitOfWork, after: str | None, first: int) -> ReadRows:
     return ReadRows(rows=rows, next=cursor_for(found[-1]["email"]) if len(found) == first else None)
 
 
-EXPORTED = (ExportedGroup("customers", customer_sets.count, _read),)
+EXPORTED = ExportedGroup.whole("customers", customer_sets.count, _read)

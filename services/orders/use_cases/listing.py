@@ -150,10 +150,10 @@ def _narrowed(
 # --- days of placing
 
 
-async def windows_of(uow: UnitOfWork, asked: OrderFilter) -> list[Window] | None:
+async def windows_of(uow: UnitOfWork, asked: OrderFilter, now: datetime | None = None) -> list[Window] | None:
     """When the orders of a filter's date sets were placed, by the time zones of their shops; None without sets."""
     dates = [name for name in asked.sets if is_date_set(name)]
-    return windows_in(await list_zones(uow, asked.shop), dates) if dates else None
+    return windows_in(await list_zones(uow, asked.shop), dates, now) if dates else None
 
 
 async def list_zones(uow: UnitOfWork, code: str | None) -> dict[str, list[UUID]]:
@@ -164,9 +164,9 @@ async def list_zones(uow: UnitOfWork, code: str | None) -> dict[str, list[UUID]]
     return zones
 
 
-def windows_in(zones: Mapping[str, list[UUID]], dates: Sequence[str]) -> list[Window]:
-    """When the days that are in all of these sets are, in each of the time zones."""
-    now = clock.now()
+def windows_in(zones: Mapping[str, list[UUID]], dates: Sequence[str], now: datetime | None = None) -> list[Window]:
+    """When the days that are in all of these sets are, in each of the time zones: seen from now, or from `now`."""
+    now = now or clock.now()
     found = []
     for name, shop_ids in zones.items():
         zone = ZoneInfo(name)

@@ -4,6 +4,7 @@
 |---|---|
 | `external_id` | the order's id over there: in every row of the order, wherever these stand |
 | `connection` | whose orders they are: the id of a connection, or its name; where there is one only, it is meant |
+| | `crossdock`: an order that is here, by its id, as exports have them: it stays as it is, whatever its row says |
 | `status`, `is_paid`, `placed_at`, `currency`, `total` | of the order; the status by the connection's map |
 | `updated_at` | when it changed over there: then in every order |
 | `number` | what people call it over there |
@@ -23,8 +24,8 @@ tasks that connections have, too: each asks for prices and reserves stock. So an
 orders, and they are absorbed after it, at a pace at which whatever else there is to do is not kept waiting.
 
 Which connection is a column, so that a corrected file, one that is fetched and one that is run again all say it
-themselves; `shop` keeps a file to the connections of a shop. What an import wrote is not taken back: orders were
-reserved for and shipped since.
+themselves; `shop` keeps a file to the connections of a shop. What an import wrote is not taken back: orders are in the
+books, and stock was reserved for them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ from shared.imports.groups import MOST_SAMPLES, Group, GroupFile, Opening
 from shared.imports.order_rows import (
     COLUMNS,
     KEY,
+    OWN_ORDERS,
     Assembly,
     Connections,
     FileOrder,
@@ -102,6 +104,8 @@ class OrderChunk:
     errors: list[RowError] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     rows: int = 0
+    # Crossdock's own orders that the file has.
+    own: list[OrderRows] = field(default_factory=list)
 
 
 class OrderFile(GroupFile):
@@ -111,9 +115,9 @@ class OrderFile(GroupFile):
         self._file = TableFile(opening.source, COLUMNS, "orders", ())
         self.layout: Any = self._file.layout
         self._connections: Connections = opening.prepared
-        self._check_is_named()
-        self._arrangement = OrderArrangement(self.layout.index[KEY])
+        self._arrangement = OrderArrangement(self.layout.index[KEY], self.layout.index.get("connection"))
         self._source = ArrangedSource(opening.source, self._arrangement, Path(gettempdir()))
+        self._check_is_named()
         self._assembly = Assembly(self._file, self._connections, opening.row["created_at"])
         self._mode: str = opening.row["mode"]
         self._is_dry: bool = opening.row["dry_run"]
@@ -121,7 +125,7 @@ class OrderFile(GroupFile):
 
     def _check_is_named(self) -> None:
         """Raises OrderConnectionNotNamed where nobody can tell whose orders these are."""
-        if not self._connections.rows:
+        if not self._connections.rows and not self._arrangement.has_own:
             raise OrderConnectionNotNamed("There is no connection yet: make one, which says what its statuses mean.")
         if self._connections.only is None and self.layout.heading("connection") is None:
             several = len(self._connections.rows)
@@ -143,6 +147,9 @@ class OrderFile(GroupFile):
         chunk.rows += len(rows.numbers)
         if not rows.external_id:
             chunk.errors += rows.errors
+            return
+        if any(item.values.get("connection") == OWN_ORDERS for item in rows.items):
+            chunk.own.append(rows)
             return
         order = self._assembly.order(rows, self._arrangement.doubt_about(rows.row))
         if order is None:
@@ -170,6 +177,7 @@ class OrderFile(GroupFile):
             chunk.notices += _notices(connection, changed, known)
             if self._is_dry:
                 self._samples += [_sample(connection, order, known) for order in changed[:MOST_SAMPLES]]
+        counts["skipped" if self._mode == "insert-only" else "unchanged"] += await _leave_own(uow, chunk)
         for outcome, number in counts.items():
             job.count(f"orders_{outcome}", number)
 
@@ -224,6 +232,35 @@ def _due(job: RunningJob) -> Iterator[datetime | None]:
 
 async def _known(uow: UnitOfWork, connection: asyncpg.Record, orders: Sequence[FileOrder]) -> dict[str, asyncpg.Record]:
     return await imported.find_known(uow, connection["id"], [order.remote.external_id for order in orders])
+
+
+async def _leave_own(uow: UnitOfWork, chunk: OrderChunk) -> int:
+    """Crossdock's own orders stay as they are: how many there are; what is none of them is refused."""
+    ids = {rows.row: _order_id(rows.external_id) for rows in chunk.own}
+    statuses = await imported.statuses_of(uow, [id_ for id_ in ids.values() if id_ is not None]) if ids else {}
+    found = 0
+    for rows in chunk.own:
+        status = statuses.get(ids[rows.row] or _NOBODY)
+        if status is None:
+            message = f"There is no order of Crossdock's own with the id {rows.external_id[:100]!r}."
+            chunk.errors += [RowError(row, None, None, "unknown_order", message) for row in rows.numbers]
+            continue
+        found += 1
+        said = next((item.values["status"] for item in rows.items if item.values.get("status")), status)
+        if said != status:
+            message = f"The order is {status!r} and stays so: orders of Crossdock's own do not change by files."
+            chunk.notices.append(Notice(rows.row, None, said, "own_order_stays", message))
+    return found
+
+
+_NOBODY = UUID(int=0)
+
+
+def _order_id(external_id: str) -> UUID | None:
+    try:
+        return UUID(external_id)
+    except ValueError:
+        return None
 
 
 def _is_here(order: FileOrder, known: Mapping[str, asyncpg.Record]) -> bool:

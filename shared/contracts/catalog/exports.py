@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 from shared.contracts.base import Command, Page, Query, Shape
 from shared.contracts.catalog.product_sets import ProductSets, Words
 from shared.contracts.catalog.shapes import Label, ProductStatus, Sku
+from shared.contracts.orders.lists import OrderFilter
 from shared.contracts.platform.shapes import Actor, JobProgress, JobState
 from shared.pagination import First
 
@@ -23,7 +24,8 @@ class ExportFilter(Shape):
     `category_id` stands for its branch; `assigned_to` is a shop's code, and asks for what stands in an enabled
     category assigned to it; `changed_since` looks at the product with its variants, texts and categories, not at
     prices. Ids and SKUs that there are not match nothing. `query` and `sets` are words and sets as in lists of
-    products: each product counts as it stands when its part of the file is read.
+    products: each product counts as it stands when its part of the file is read. `orders` says which orders, as lists
+    of them do, and nothing else is asked of these.
     """
 
     query: Words | None = None
@@ -35,6 +37,7 @@ class ExportFilter(Shape):
     assigned_to: _Word | None = None
     product_ids: Annotated[list[UUID], Field(max_length=MOST_NAMED)] | None = None
     skus: Annotated[list[Sku], Field(max_length=MOST_NAMED)] | None = None
+    orders: OrderFilter | None = None
 
 
 class ExportDraft(Shape):
@@ -42,9 +45,9 @@ class ExportDraft(Shape):
 
     `group` is `products` (with variants, categories and prices), `variants`, `prices` (of all lists of `shop`),
     `categories`; with the scope `inventory:read` also `stock` (of all centres), `suppliers`, `supplier-links`, and with
-    `orders:read` `customers`. `format` is `csv`, `ndjson`, `json` (one array, to 100 MB), `parquet` or `xlsx`;
-    `profile` is `crossdock`, which imports again without loss, or, of products, `shopify`. Prices are those of
-    `shop`'s own list; of products without a shop there are none.
+    `orders:read` `customers` and `orders` (of connections as these told them, others by their id). `format` is `csv`,
+    `ndjson`, `json` (one array, to 100 MB), `parquet` or `xlsx`; `profile` is `crossdock`, which imports again without
+    loss, or, of products, `shopify`. Prices are those of `shop`'s own list; of products without a shop there are none.
     """
 
     model_config = ConfigDict(

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from shared.contracts.base import Message, Query, Shape
 from shared.contracts.platform.imports import service_of_group
@@ -17,14 +17,19 @@ class CountedRows(Shape):
 
 
 class ReadRows(Shape):
-    """Some of the rows, their cells in the order of the group's template. `next` is where more begins."""
+    """Some of the rows, their cells in the order of the group's template. `next` is where more begins.
+
+    `number` is of how many things they are, where a thing may have several.
+    """
 
     rows: list[list[str]]
+    number: int | None = None
     next: str | None = None
 
 
 class _OfGroup(Message[A], Generic[A]):
     group: str
+    filter: dict[str, JsonValue] | None = None
 
     def destination(self) -> str:
         return service_of_group(self.group)

@@ -277,7 +277,7 @@ async def test_ten_thousand_skus_are_one_filter(shop_catalog: Catalog) -> None:
 @pytest.mark.parametrize(
     ("draft", "code"),
     [
-        ({"group": "orders"}, "unsupported_group"),
+        ({"group": "quotes"}, "unsupported_group"),
         ({"format": "pdf"}, "unsupported_format"),
         ({"profile": "magento"}, "unsupported_profile"),
         ({"group": "prices", "profile": "shopify"}, "unsupported_profile"),
