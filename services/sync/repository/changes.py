@@ -79,12 +79,18 @@ WHERE (c.after, c.before) IS DISTINCT FROM (excluded.after, excluded.before)
 """
 
 
+# Of each record alone, whatever the statistics say of how much is open: a join would read all of that.
+_OPEN_OF_FIELDS = (
+    "WHERE c.id = ANY(ARRAY(SELECT k.id FROM unnest($1::uuid[], $2::text[]) AS f (listing_id, field) CROSS JOIN LATERAL"
+    " (SELECT id, field, direction FROM changes WHERE listing_id = f.listing_id OFFSET 0) k"
+    " WHERE k.field = f.field AND k.direction = $3)) AND c.state NOT IN ('applied', 'cancelled')"
+)
+
+
 async def call_off(uow: UnitOfWork, direction: Direction, fields: Sequence[tuple[UUID, str]], reason: str) -> None:
     """Open changes of these records and fields are no longer wanted."""
     await uow.execute(
-        "UPDATE changes c SET state = 'cancelled', reason = $4, updated_at = now()"
-        " FROM unnest($1::uuid[], $2::text[]) AS f (listing_id, field)"
-        " WHERE c.listing_id = f.listing_id AND c.field = f.field AND c.direction = $3 AND c.is_open",
+        f"UPDATE changes c SET state = 'cancelled', reason = $4, updated_at = now() {_OPEN_OF_FIELDS}",  # noqa: S608
         [listing_id for listing_id, _ in fields],
         [field for _, field in fields],
         direction,
@@ -112,11 +118,11 @@ _CHANGE = (
 async def dispute(uow: UnitOfWork, fields: Sequence[tuple[UUID, str]]) -> None:
     """Writes of these records and fields wait until somebody has decided."""
     await uow.execute(
-        "UPDATE changes c SET state = 'conflict', reason = 'both_sides_changed', updated_at = now()"
-        " FROM unnest($1::uuid[], $2::text[]) AS f (listing_id, field)"
-        " WHERE c.listing_id = f.listing_id AND c.field = f.field AND c.direction = 'out' AND c.is_open",
+        "UPDATE changes c SET state = 'conflict', reason = 'both_sides_changed', updated_at = now()"  # noqa: S608
+        f" {_OPEN_OF_FIELDS}",
         [listing_id for listing_id, _ in fields],
         [field for _, field in fields],
+        "out",
     )
 
 
@@ -347,9 +353,9 @@ async def try_again(uow: UnitOfWork, listing_ids: Sequence[UUID], direction: Dir
     """Failed and postponed changes of these records, and of the variants of those, are tried again now."""
     status = await uow.execute(
         "UPDATE changes SET state = 'queued', attempts = 0, next_attempt_at = NULL, updated_at = now()"
-        " WHERE listing_id IN (SELECT unnest($1::uuid[]) UNION ALL SELECT v.id FROM listings p JOIN listings v"
+        " WHERE listing_id = ANY(ARRAY(SELECT unnest($1::uuid[]) UNION ALL SELECT v.id FROM listings p JOIN listings v"
         "  ON v.connection_id = p.connection_id AND v.parent_external_id = p.external_id AND v.entity = 'variant'"
-        "  WHERE p.id = ANY($1) AND p.entity = 'product') AND direction = $2"
+        "  WHERE p.id = ANY($1) AND p.entity = 'product')) AND direction = $2"
         " AND (state = 'failed' OR state = 'queued' AND next_attempt_at IS NOT NULL)",
         list(listing_ids),
         direction,
