@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.sync.repository import creations, listings
 from services.sync.repository.shops import SHOPS
-from services.sync.use_cases import shipments_out, waiting_orders
+from services.sync.use_cases import forgetting, shipments_out, waiting_orders
 from services.sync.use_cases.creating import FIND_CANDIDATES
 from shared.contracts.accounts.events import ShopChanged, ShopRemoved
 from shared.contracts.catalog.events import (
@@ -16,7 +16,7 @@ from shared.contracts.catalog.events import (
     ShopTermsChanged,
 )
 from shared.contracts.inventory.events import ShipmentShipped, StockChanged
-from shared.contracts.orders.events import ImportedOrderChanged
+from shared.contracts.orders.events import CustomerErased, ImportedOrderChanged
 from shared.service import listens
 from shared.unit_of_work import UnitOfWork
 
@@ -87,3 +87,9 @@ async def queue_confirmation_when_shipped(event: ShipmentShipped, uow: UnitOfWor
 async def note_order_when_it_waits(event: ImportedOrderChanged, uow: UnitOfWork) -> None:
     """An order that is set aside is an issue of its connection until it goes on."""
     await waiting_orders.note(uow, event)
+
+
+@listens(CustomerErased)
+async def forget_buyer_when_customer_erased(event: CustomerErased, uow: UnitOfWork) -> None:
+    """Nothing is kept of whose these orders were on a platform."""
+    await forgetting.forget(uow, event.order_ids)

@@ -71,7 +71,7 @@ SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     OrderTotalChanged: ("payments",),
     ImportedOrderChanged: ("sync",),
     RefundWanted: ("payments",),
-    CustomerErased: ("payments", "search"),
+    CustomerErased: ("payments", "search", "sync"),
     PaymentChanged: ("orders",),
     ConnectionRemoved: ("orders",),
     ListingsChanged: ("search",),

@@ -244,10 +244,11 @@ async def list_waiting(uow: UnitOfWork, email: str) -> list[str]:
     return [row["number"] for row in rows]
 
 
-async def erase_imported(uow: UnitOfWork, email: str, order_ids: Sequence[UUID]) -> None:
+async def erase_imported(uow: UnitOfWork, email: str, order_ids: Sequence[UUID]) -> list[UUID]:
     """Drop what connections told of somebody, also of whose orders (`order_ids`) when the address was another.
 
-    That the orders came, and what became of them, stays.
+    That the orders came, and what became of them, stays. Returns which told of the address, also those that are no
+    orders here: under the id that they would have.
     """
     told = await _list_of(uow, "imported_orders", "remote", email)
     await uow.execute(
@@ -258,6 +259,7 @@ async def erase_imported(uow: UnitOfWork, email: str, order_ids: Sequence[UUID])
         told,
         list(order_ids),
     )
+    return told
 
 
 async def erase_quotes(uow: UnitOfWork, email: str) -> None:

@@ -76,10 +76,10 @@ async def _replace(uow: UnitOfWork, customer_id: UUID, email: str) -> None:
     await book.put_addresses(uow, customer_id, [])
     order_ids = await book.erase_orders(uow, customer_id, erased, uow.caller.name or uow.caller.kind, now)
     await book.erase_quotes(uow, email)
-    await book.erase_imported(uow, email, order_ids)
+    told = await book.erase_imported(uow, email, order_ids)
     named = await images.forget(uow, "customers", str(customer_id))
     await import_rows.forget_named(uow, "customers", [email, *named])
-    for some in _in_portions(order_ids):
+    for some in _in_portions([*order_ids, *(each for each in told if each not in set(order_ids))]):
         uow.record(CustomerErased(customer_id=customer_id, order_ids=some))
 
 

@@ -20,6 +20,7 @@ from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, connections, issues, listings, relinks
 from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import Seen
+from services.sync.use_cases import forgetting
 from services.sync.use_cases.analysing import analyse
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.history import left_out
@@ -127,6 +128,8 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
     if run.rule.scanned == "order":
         page = await left_out(run, uow, page)
     seen, unread = _readable(run.rule.entities[0], page)
+    if run.rule.scanned == "order":
+        seen = await forgetting.kept_forgotten(uow, run.connection_id, seen)
     # Whoever looks for what is gone has to know what was seen; to everybody else a write of each record is wasted.
     seen_by = run.job.id if is_full and point["was_reset"] else None
     stored = await listings.store(uow, run.connection_id, seen, seen_by=seen_by)
