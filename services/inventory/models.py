@@ -75,6 +75,11 @@ class Stock:
         """Whether what can be sold has come down to the warning level."""
         return self.warning_level is not None and self.available <= self.warning_level
 
+    @property
+    def standing(self) -> tuple[bool, bool]:
+        """Whether there is any, and whether that is low: what operators find it by, however much there is."""
+        return self.available > 0 or self.policy == "always", self.is_low
+
     def is_on_sale(self, today: date) -> bool:
         """Showroom goods never are; others between their dates, preorders also before."""
         if self.policy == "showroom" or (self.available_until is not None and today > self.available_until):

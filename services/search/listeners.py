@@ -65,12 +65,16 @@ async def mark_when_categories_changed(event: CategoriesChanged, uow: UnitOfWork
 
 @listens(StockChanged, together=True)
 async def mark_when_stock_changed(events: Sequence[StockChanged], uow: UnitOfWork) -> None:
-    """Mark the products of these SKUs for their stock, each once; SKUs never seen here are looked up by a task."""
+    """Mark the products of these SKUs for their stock, each once; SKUs never seen here are looked up by a task.
+
+    Operators find products by whether there is any stock of them, or little: only what crossed that line is theirs.
+    """
     skus = list(dict.fromkeys(sku for event in events for sku in event.skus))
     known = await products.product_ids_of(uow, skus)
     if known:
         build_soon(uow, await marks.leave(uow, list(known.values()), of_stock=True))
-        await mark(uow, "product", list(known.values()))
+        crossed = {sku for event in events for sku in (event.skus if event.crossed is None else event.crossed)}
+        await mark(uow, "product", _each_once([[known[sku] for sku in known if sku in crossed]]))
     unknown = [sku for sku in skus if sku not in known]
     if unknown:
         uow.defer("mark_products_of_skus", {"skus": unknown} | _since(uow))

@@ -36,6 +36,7 @@ async def apply(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResult
 async def _tell(uow: UnitOfWork, rows: Sequence[ReadRow], done: Sequence[asyncpg.Record]) -> None:
     """Announce what may sell differently, and what is short or low now or is not any more."""
     changed: set[str] = set()
+    crossed: set[str] = set()
     short: list[Stock] = []
     was_short: set[Place] = set()
     served: list[Place] = []
@@ -46,6 +47,8 @@ async def _tell(uow: UnitOfWork, rows: Sequence[ReadRow], done: Sequence[asyncpg
         if not moved and record["policy_before"] == record["policy_after"]:
             continue
         changed.add(row.sku)
+        if _has_any(record, "before") != _has_any(record, "after"):
+            crossed.add(row.sku)
         if record["backordered"] or record["reserved"] > record["after"]:
             before, after = _stocks(row.sku, row.centre_id, record)
             short.append(after)
@@ -56,11 +59,17 @@ async def _tell(uow: UnitOfWork, rows: Sequence[ReadRow], done: Sequence[asyncpg
             before, after = _stocks(row.sku, row.centre_id, record)
             crossing.append(after)
             was_low |= {before.place} if before.is_low else set()
+            crossed |= {row.sku} if before.is_low != after.is_low else set()
     if changed:
-        await ledger.announce_with_kits(uow, sorted(changed))
+        await ledger.announce_with_kits(uow, sorted(changed), crossed)
     ledger.leave_serving(uow, served)
     levels.tell_of_crossed(uow, crossing, was_low)
     await alerts.tell_of_short_stock(uow, short, was_short)
+
+
+def _has_any(record: asyncpg.Record, when: str) -> bool:
+    """Whether there was, or is, any of it: the first half of `Stock.standing`."""
+    return record[when] > record["reserved"] or record[f"policy_{when}"] == "always"
 
 
 def _stocks(sku: str, centre_id: UUID, record: asyncpg.Record) -> tuple[Stock, Stock]:

@@ -3,7 +3,7 @@
 All who change stock lock by SKU and centre in ascending order, so that they queue and never deadlock.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 from services.inventory.errors import LedgerBroken
@@ -22,6 +22,7 @@ class Ledger:
         self._backordered = {place: row.backordered for place, row in self.stock.items()}
         self._versions = {place: row.version for place, row in self.stock.items()}
         self._low = {place for place, row in self.stock.items() if row.is_low}
+        self._standings = {place: row.standing for place, row in self.stock.items()}
         self._changed: set[Place] = set()
         self._movements: list[Movement] = []
 
@@ -47,12 +48,14 @@ class Ledger:
         if written.rows != len(rows):
             raise LedgerBroken("Stock changed under its lock; nothing was stored.")
         await movements.write_movements(uow, self._movements)
-        announce(uow, sorted({row.sku for row in rows}.union(written.kits)))
+        crossed = {row.sku for row in rows if row.standing != self._standings[row.place]}.union(written.kits)
+        announce(uow, sorted({row.sku for row in rows}.union(written.kits)), crossed)
         levels.tell_of_crossed(uow, rows, self._low)
         leave_serving(uow, [row.place for row in rows if row.backordered < self._backordered[row.place]])
         self._backordered.update({row.place: row.backordered for row in rows})
         self._versions.update({row.place: row.version for row in rows})
         self._low = {place for place, row in self.stock.items() if row.is_low}
+        self._standings.update({row.place: row.standing for row in rows})
         self._movements.clear()
         self._changed.clear()
 
@@ -75,15 +78,18 @@ async def lock_places(uow: UnitOfWork, places: Iterable[Place], *, create: bool 
     return Ledger(await balances.lock_places(uow, ordered))
 
 
-async def announce_with_kits(uow: UnitOfWork, skus: Sequence[str]) -> None:
+async def announce_with_kits(uow: UnitOfWork, skus: Sequence[str], crossed: Collection[str] | None = None) -> None:
     """Tell the others to ask anew, also of the kits that have these SKUs in them."""
-    announce(uow, sorted({*skus, *await kits.list_kits_with(uow, skus)}))
+    with_them = await kits.list_kits_with(uow, skus)
+    announce(uow, sorted({*skus, *with_them}), None if crossed is None else {*crossed, *with_them})
 
 
-def announce(uow: UnitOfWork, skus: Sequence[str]) -> None:
-    """Tell the others to ask anew, in chunks."""
+def announce(uow: UnitOfWork, skus: Sequence[str], crossed: Collection[str] | None = None) -> None:
+    """Tell the others to ask anew, in chunks. `crossed`: those that may stand otherwise, see `Stock.standing`."""
     for start in range(0, len(skus), SKUS_PER_EVENT):
-        uow.record(StockChanged(skus=list(skus[start : start + SKUS_PER_EVENT])))
+        chunk = list(skus[start : start + SKUS_PER_EVENT])
+        of_chunk = None if crossed is None else [sku for sku in chunk if sku in crossed]
+        uow.record(StockChanged(skus=chunk, crossed=of_chunk))
 
 
 def leave_serving(uow: UnitOfWork, places: Sequence[Place]) -> None:

@@ -14,6 +14,8 @@ class StockChanged(Event):
     """What can be sold of these SKUs (up to 1,000) may have changed: ask."""
 
     skus: list[str]
+    # Those of them that may have come into stock, gone out of it, or become low or plenty; None: any of them may have.
+    crossed: list[str] | None = None
 
 
 class SupplierLinksChanged(Event):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from services.inventory.use_cases import reservations
 from shared.contracts.accounts.shapes import Shop
 from shared.contracts.inventory.kits import KitPart, SetKit
 from shared.contracts.inventory.messages import CreateFulfilmentCentre, GetStockStandings, SetStockPolicy
@@ -45,6 +46,45 @@ async def test_of_a_kit_there_are_as_many_as_each_centre_could_make(merchant_of_
     await merchant.stocked({"CUP": 0})
     await merchant.stocked({"CUP": 0}, centre="north")
     assert await standings(merchant, "SET") == {"SET": (0, False)}
+
+
+class Announced:
+    """What of the stock that was announced since the last look may stand otherwise than before."""
+
+    def __init__(self, merchant: Merchant) -> None:
+        self._merchant = merchant
+        self._seen = 0
+
+    async def crossed(self) -> set[str]:
+        events = (await self._merchant.events("inventory", "stock_changed"))[self._seen :]
+        self._seen += len(events)
+        return {sku for event in events for sku in (event["skus"] if event["crossed"] is None else event["crossed"])}
+
+
+async def test_what_comes_goes_or_runs_low_is_announced_as_crossing(merchant_of_stock: Merchant, shop: Shop) -> None:
+    merchant, announced = merchant_of_stock, Announced(merchant_of_stock)
+    await merchant.stocked({"MUG": 5, "CUP": 9, "JAR": 0})
+    assert await announced.crossed() == {"MUG", "CUP"}
+    await merchant.stocked({"MUG": 6, "CUP": 9, "JAR": 0})
+    assert await announced.crossed() == set()
+    await merchant.ask(SetStockPolicy(sku="CUP", centre="main", policy="standard", warning_level=6))
+    await announced.crossed()
+    held = await merchant.reserve(shop, MUG=2, CUP=2)
+    assert await announced.crossed() == set()
+    low = await merchant.reserve(shop, MUG=1, CUP=1)
+    assert await announced.crossed() == {"CUP"}
+    await merchant.reserve(shop, MUG=3)
+    assert await announced.crossed() == {"MUG"}
+    for reservation in (held, low):
+        await merchant.inside("inventory", reservations.release, reservation.id)
+    assert await announced.crossed() == {"MUG", "CUP"}
+    await merchant.ask(SetKit(sku="SET", parts=[KitPart(sku="MUG", quantity=2)]))
+    await announced.crossed()
+    # Whether a kit can be made, its own stock does not say.
+    await merchant.stocked({"MUG": 7})
+    assert await announced.crossed() == {"SET"}
+    await merchant.stocked({"MUG": 3, "JAR": 1})
+    assert await announced.crossed() == {"MUG", "SET", "JAR"}
 
 
 async def test_another_merchant_s_stock_is_not_told(merchant_of_stock: Merchant, shop: Shop) -> None:

@@ -704,6 +704,9 @@ async def test_whatever_products_are_found_by_marks_them_for_operators(sources: 
         (PricesChanged(product_ids=[product.id], shop_id=new_id()), {product.id}),
         # Whose a SKU is, is known once an offer of it was built.
         (StockChanged(skus=["A", "NOBODY-S"]), {product.id}),
+        # How much there is of it they do not find it by: only what came, went or ran low is marked.
+        (StockChanged(skus=["A", "B", "NOBODY-S"], crossed=["B", "NOBODY-S"]), {other.id}),
+        (StockChanged(skus=["A", "B"], crossed=[]), set()),
         (CategoriesChanged(category_ids=[new_id()], is_confined=True), set()),
     ]
     await sources.hear(ProductsChanged(product_ids=[product.id, other.id]))
