@@ -34,6 +34,9 @@ log = structlog.get_logger("crossdock.worker")
 POLL_SECONDS = 0.05
 SWEEP_SECONDS = 1.0
 _RECEIPT_PAUSE_SECONDS = 0.02
+# After so many deliveries were closed at once the next ones gather for longer.
+_MANY_CLOSED = 50
+_BUSY_RECEIPT_PAUSE_SECONDS = 0.2
 _RESTART_SECONDS = 0.3
 # What goes wrong in the weather around a loop, not in the loop: it is logged, and the loop goes on.
 WEATHER = (*REDIS_AWAY, *POSTGRES_AWAY, CrossdockError)
@@ -139,15 +142,18 @@ class Worker:
 
     async def _read_receipts(self) -> None:
         name = self._address.receipts(self.service.name)
+        pause = _RECEIPT_PAUSE_SECONDS
         while not self._stopping.is_set():
             popped = await self._blocking.blpop([name], timeout=1)
             if popped is None:
                 continue
             received = [msgspec.msgpack.decode(popped[1], type=receipts.Receipt)]
             # A moment later there are more, and one transaction closes them all.
-            await asyncio.sleep(_RECEIPT_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
             received += await receipts.receive(self._redis, self._address, self.service.name)
             await self._close(received)
+            are_many = sum(len(receipt.event_ids) for receipt in received) > _MANY_CLOSED
+            pause = _BUSY_RECEIPT_PAUSE_SECONDS if are_many else _RECEIPT_PAUSE_SECONDS
 
     async def _close(self, received: list[receipts.Receipt]) -> None:
         async with self._transaction(None) as uow:
