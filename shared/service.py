@@ -44,7 +44,8 @@ class Answer:
     """A function that answers one message. Exactly one of `scopes`, `public`, `internal` says who may ask.
 
     One that answers a group is given a list of `Asked`, of `most_together` at most; `groups_at_once` of one
-    organization are in hand at the same time. One that `knows_keys` finds out itself whose idempotency key was used.
+    organization are in hand at the same time; while many ask, each gathers for `gathers_seconds`. One that `knows_keys`
+    finds out itself whose idempotency key was used.
     """
 
     message: type[Message[Any]]
@@ -55,6 +56,7 @@ class Answer:
     across_tenants: bool = False
     most_together: int = 1
     groups_at_once: int = 1
+    gathers_seconds: float = 0.0
     knows_keys: bool = False
 
 
@@ -139,12 +141,14 @@ def answers_group(
     most: int = 100,
     at_once: int = 1,
     knows_keys: bool = False,
+    gathers_seconds: float = 0.0,
 ) -> Callable[[F], F]:
     """Mark the function that answers all of `message` that waits for one organization, in one unit of work.
 
     It is given a list of `Asked`, whose callers and idempotency keys differ, and returns as many results in the same
     order: each an answer, a CrossdockError that refuses this one alone (for which it then must have written nothing),
     or `ALONE`. When it raises, nothing has happened, and each is asked alone: a list of one, in the name of its caller.
+    While many ask, a group gathers for `gathers_seconds` after the one before it: who was just answered may ask again.
     With `knows_keys` it is given repeats as well, of which the key was used before, and answers them with `ALONE`.
     """
     if most < 2 or at_once < 1:
@@ -160,6 +164,7 @@ def answers_group(
             most_together=most,
             groups_at_once=at_once,
             knows_keys=knows_keys,
+            gathers_seconds=gathers_seconds,
         ),
     )
 

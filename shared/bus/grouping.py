@@ -27,6 +27,9 @@ from shared.unit_of_work import UnitOfWork
 log = structlog.get_logger("crossdock.grouping")
 
 _END_SECONDS = 10.0
+# Many ask while groups of so many follow each other within that time.
+_MANY = 4
+_BUSY_SECONDS = 0.1
 
 
 class _KeyTaken(Exception):
@@ -63,6 +66,35 @@ class _Queue:
     organization_id: UUID
     waiting: deque[_Member] = field(default_factory=deque)
     running: int = 0
+    # How many asked in and beside the last group, and when it was answered, by the loop's clock.
+    asking: int = 0
+    answered_at: float = 0.0
+    gathering: "asyncio.Future[None] | None" = None
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.running and not self.waiting
+
+    def add(self, member: _Member) -> None:
+        self.waiting.append(member)
+        if self.gathering is not None and len(self.waiting) >= self.asking and not self.gathering.done():
+            self.gathering.set_result(None)
+
+    def note_answered(self, members: int) -> None:
+        self.asking, self.answered_at = members + len(self.waiting), asyncio.get_running_loop().time()
+
+    async def gather(self) -> None:
+        """While many ask, wait a moment: whoever was just answered asks again, and a larger group costs each less."""
+        loop = asyncio.get_running_loop()
+        are_few = self.asking < _MANY or loop.time() - self.answered_at > _BUSY_SECONDS
+        are_all_here = len(self.waiting) >= min(self.asking, self.registered.most_together)
+        if are_few or are_all_here or self.gathering is not None:
+            return
+        self.gathering = loop.create_future()
+        try:
+            await asyncio.wait([self.gathering], timeout=self.registered.gathers_seconds)
+        finally:
+            self.gathering = None
 
     def take(self) -> list[_Member]:
         """Who waited longest, without those that have given up."""
@@ -104,7 +136,7 @@ class Groups:
         if queue is None:
             queue = self._queues[key] = _Queue(service, registered, organization_id)
         member = _Member(asked, idempotency.client_key(message, envelope), asyncio.get_running_loop().create_future())
-        queue.waiting.append(member)
+        queue.add(member)
         if queue.running < registered.groups_at_once:
             queue.running += 1
             runner = background.begin(self._run(key, queue))
@@ -119,10 +151,13 @@ class Groups:
             while queue.waiting:
                 # What else is asked in this turn of the loop belongs to the same group.
                 await asyncio.sleep(0)
+                if queue.registered.gathers_seconds:
+                    await queue.gather()
                 members = queue.take()
                 for member in await self._answer_together(queue, members):
                     if member.is_waited_for:
                         await self._answer_member(queue, member)
+                queue.note_answered(len(members))
         except BaseException as error:
             for member in (*members, *queue.waiting):
                 member.resolve(error)
@@ -130,8 +165,13 @@ class Groups:
             raise
         finally:
             queue.running -= 1
-            if not queue.running and not queue.waiting:
-                self._queues.pop(key, None)
+            if queue.is_idle:
+                # For a while it is still known how many ask.
+                asyncio.get_running_loop().call_later(_BUSY_SECONDS, self._forget, key, queue)
+
+    def _forget(self, key: tuple[str, str, UUID], queue: _Queue) -> None:
+        if queue.is_idle and self._queues.get(key) is queue:
+            del self._queues[key]
 
     async def _answer_together(self, queue: _Queue, members: Sequence[_Member]) -> Sequence[_Member]:
         """Answer what can be in one transaction. Returns who is to be answered alone."""

@@ -9,8 +9,12 @@ from shared.contracts.orders.shapes import Order, Quote
 from shared.service import Asked, answers, answers_group
 from shared.unit_of_work import UnitOfWork
 
+# Measured (1 December 2026): a quote among 11 takes 800 µs of Python and 410 of PostgreSQL, among 32 500 and 190; an
+# order 990 and 750 among 16, 830 and 370 among 32.
+GATHERS_SECONDS = 0.006
 
-@answers_group(CreateQuote, scope=("storefront", "orders:write"), at_once=2)
+
+@answers_group(CreateQuote, scope=("storefront", "orders:write"), gathers_seconds=GATHERS_SECONDS)
 async def create_quote(asked: Sequence[Asked[CreateQuote]], uow: UnitOfWork) -> list[Any]:
     return await quoting.quote(uow, asked)
 
@@ -20,7 +24,7 @@ async def get_quote(message: GetQuote, uow: UnitOfWork) -> Quote:
     return await quoting.get(uow, message.quote_id)
 
 
-@answers_group(PlaceOrder, scope=("storefront", "orders:write"), knows_keys=True)
+@answers_group(PlaceOrder, scope=("storefront", "orders:write"), knows_keys=True, gathers_seconds=GATHERS_SECONDS)
 async def place_order(asked: Sequence[Asked[PlaceOrder]], uow: UnitOfWork) -> list[Any]:
     return await placement.place(uow, asked)
 

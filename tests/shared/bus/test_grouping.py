@@ -44,6 +44,13 @@ class PutDown(Command[Put]):
     alone: bool = False
 
 
+class Gather(Command[Put]):
+    """Asked by many, over and over."""
+
+    service = "catalog"
+    label: str
+
+
 class Refused(Conflict):
     """Made to be refused."""
 
@@ -78,6 +85,13 @@ async def put_down(asked: Sequence[Asked[PutDown]], uow: UnitOfWork) -> list[Any
     if any(each.message.defect for each in asked):
         raise RuntimeError("made to fail")
     return results
+
+
+@answers_group(Gather, scope="catalog:write", most=20, gathers_seconds=0.5)
+async def gather(asked: Sequence[Asked[Gather]], uow: UnitOfWork) -> list[Any]:
+    seen.groups.append([each.message.label for each in asked])
+    transaction = await uow.fetchval("SELECT txid_current()")
+    return [Put(label=each.message.label, transaction=transaction, of=len(asked)) for each in asked]
 
 
 @pytest.fixture(params=["direct call", "Redis"])
@@ -271,3 +285,22 @@ async def test_who_gives_up_waiting_leaves_the_others_alone(bus: Bus, process: t
     seen.gate.set()
     assert [answer.label for answer in await asyncio.gather(*asks)] == ["a", "b", "c"]
     assert {"a", "b", "c"} <= set(await _stored(process, caller))
+
+
+async def test_while_many_ask_a_group_waits_for_whoever_was_just_answered(bus: Bus) -> None:
+    """Soon all of them are in each group; when only one is left nobody is waited for long."""
+    caller, everybody, is_over = _caller(), 6, asyncio.Event()
+
+    async def ask_on(number: int) -> None:
+        while not is_over.is_set():
+            await bus.ask(Gather(label=f"n{number}"), _envelope(caller))
+
+    running = [asyncio.create_task(ask_on(number)) for number in range(everybody)]
+
+    async def keep_meeting() -> bool:
+        return [len(group) for group in seen.groups[-3:]] == [everybody] * 3
+
+    await until(keep_meeting)
+    is_over.set()
+    await asyncio.gather(*running)
+    assert (await bus.ask(Gather(label="alone"), _envelope(caller))).of == 1
