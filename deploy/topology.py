@@ -23,6 +23,7 @@ from starlette.requests import HTTPConnection
 
 from deploy.health import health_application, telling_health
 from gateway.app import Mounted, create_app
+from gateway.at_once import AT_ONCE
 from gateway.budgets import Budgets
 from gateway.identity import Identities
 from gateway.live import LiveEvents
@@ -184,7 +185,7 @@ def _application(*, answers_here: bool) -> FastAPI:
     callbacks = Intake()
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         logging.configure(settings().log_level)
         async with (
             surrounded(answers_here=answers_here) as process,
@@ -209,7 +210,7 @@ def _application(*, answers_here: bool) -> FastAPI:
                     process.database, process.relay, lambda scope: identities.address_of(HTTPConnection(scope))
                 ):
                     settle_memory()
-                    yield
+                    yield {AT_ONCE: app.state.at_once.answer}
             finally:
                 await presence.close()
 

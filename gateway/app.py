@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from gateway import errors, openapi, storefront
 from gateway.asking import Asking
+from gateway.at_once import AtOnce
 from gateway.browsers import Browsers
 from gateway.conditional import Conditional
 from gateway.console import pages
@@ -197,6 +198,7 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
     app.state.ready = ReadyAnswers(
         lambda organization, shop: app.state.shop_states(organization, shop), settings.answers_bytes
     )
+    app.state.at_once = AtOnce(app.state.ready, lambda: app.state.identities)
     errors.install(app)
     app.add_exception_handler(ClientDisconnect, client_went_away)
     # First, for routes are tried in turn: callbacks, the storefront's reads and GraphQL shall not wait for all of REST

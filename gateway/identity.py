@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 from joserfc.jwk import KeySet
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from gateway.browsers import note_page
 from gateway.credentials import Network, Presented, address_of, is_within, presented_in
@@ -142,6 +143,19 @@ class Identities:
         if presented.place == "publishable_key" and known.caller.id is not None:
             note_page(request.state, known.caller.id, request.headers.get("origin"))
         return msgspec.structs.replace(known.caller, address=address)
+
+    def remembered_for(self, scope: Scope) -> tuple[Presented, Remembered] | None:
+        """The credential of a request that was believed, where it alone says who speaks: wherever it comes from, and
+        without anything that is counted."""
+        presented = presented_in(scope)
+        if presented is None or presented.place != "authorization":
+            return None
+        known = self._remembered.get(presented)
+        return None if known is None or known.networks or known.origins is not None else (presented, known)
+
+    def is_believed(self, presented: Presented, known: Remembered) -> bool:
+        """Whether what is known of a credential would be believed now, without asking anybody."""
+        return self._revocations.is_fresh and self._remembered.get(presented) is known and self._holds(known)
 
     def _holds(self, known: Remembered) -> bool:
         return (

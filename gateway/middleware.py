@@ -38,7 +38,7 @@ class RequestRecords:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        request_id = _given_id(scope) or new_id().hex
+        request_id = given_id(scope) or new_id().hex
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
         named = (b"x-request-id", request_id.encode())
@@ -59,7 +59,8 @@ class RequestRecords:
             structlog.contextvars.reset_contextvars(**token)
 
 
-def _given_id(scope: Scope) -> str | None:
+def given_id(scope: Scope) -> str | None:
+    """The name that a request gives itself, if it is well formed."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             return value.decode() if _GIVEN_ID.fullmatch(value) else None

@@ -10,6 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.at_once import AT_ONCE, WHOLE_REQUEST
 from gateway.errors import problem_response
 from gateway.settings import gateway_settings
 from shared.errors import CrossdockError, Invalid
@@ -84,6 +85,10 @@ class ProblemProtocol(HttpToolsProtocol):
         self._is_before_body, self._head_bytes = True, 0
         self._is_refused = False
         self._deadline: TimerHandle | None = None
+        self._answer_at_once = self.app_state.get(AT_ONCE)
+        # Not within a request, of which so many were begun.
+        self._is_between, self._begun = True, 0
+        self._answered_at = 0.0
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type]
@@ -96,6 +101,48 @@ class ProblemProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
+        is_alone = self._is_between and not self._is_answering
+        if is_alone and self._is_answered_at_once(data):
+            return
+        before = self._begun
+        self._read(data)
+        if is_alone and self._is_between and self._begun == before + 1:
+            self._note_whole(data)
+
+    def _is_answered_at_once(self, data: bytes) -> bool:
+        """Whether this was a request that is known by all its bytes, which then has its answer."""
+        if self._answer_at_once is None or self.flow.write_paused:
+            return False
+        answer = self._answer_at_once(data, self.server_state.default_headers, self.loop)
+        if answer is None:
+            return False
+        self.transport.write(answer)
+        self.server_state.total_requests += 1
+        self._unset_deadline()
+        # A timer that runs is left alone: to set another for each request is dearer than to look again.
+        self._answered_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive(self.timeout_keep_alive)
+        return True
+
+    def _note_whole(self, data: bytes) -> None:
+        """Let whoever answers know all bytes of the request, where the same bytes can have the same answer."""
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and cycle.keep_alive and not self.expect_100_continue:
+            cycle.scope["state"][WHOLE_REQUEST] = data
+
+    def _keep_alive(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close what nobody asked anything on in a while."""
+        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._keep_alive(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _read(self, data: bytes) -> None:
         if self._is_before_body:
             self._head_bytes += len(data)
             # While an answer is made nobody waits for the next request.
@@ -120,6 +167,10 @@ class ProblemProtocol(HttpToolsProtocol):
             self.transport = self.transport.inner  # type: ignore[attr-defined]
             super().handle_websocket_upgrade()
 
+    def on_message_begin(self) -> None:
+        self._is_between, self._begun = False, self._begun + 1
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         if self._is_refused:
             return
@@ -137,7 +188,7 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if not self._is_refused:
-            self._is_before_body = True
+            self._is_before_body = self._is_between = True
             super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

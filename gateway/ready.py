@@ -32,6 +32,8 @@ _OF_SHOPS = frozenset({"offers", "offer-suggestions", "categories", "offers-by-s
 _VARY = b"Authorization, X-Publishable-Key, Origin"
 # What an answer takes beside its bytes; and no answer takes more of the room than this part.
 _OVERHEAD, _LARGEST_PART = 1000, 16
+# So many clients, or ways to ask, are known for one answer: those that began to ask last.
+_MOST_REQUESTS = 64
 
 
 class ReadyResponse(Response):
@@ -56,53 +58,89 @@ class ReadyResponse(Response):
         return known
 
 
+class Kept:
+    """One answer that is kept: to whom and for what, what it stands on, and requests it is given to byte for byte."""
+
+    __slots__ = ("key", "organization_id", "requests", "response", "route", "size", "states")
+
+    def __init__(self, key: Hashable, response: ReadyResponse, organization_id: UUID, states: States) -> None:
+        self.key, self.response, self.organization_id, self.states = key, response, organization_id, states
+        self.route: Any = None
+        self.requests: list[bytes] = []
+        self.size = 0
+
+
 class ReadyAnswers:
     """The answers that this process keeps, those that were asked for last."""
 
     def __init__(self, state_of: ShopStates, room: int) -> None:
         """`room` is in bytes, for all answers together."""
         self._state_of, self._room = state_of, room
-        self._kept: OrderedDict[Hashable, tuple[ReadyResponse, UUID, States, Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._bytes = 0
+        # By all their bytes, the requests that are known to ask for what is kept (`at_once.py`).
+        self.repeated: dict[bytes, Any] = {}
 
-    def find(self, scope: Scope, caller: Caller, body: bytes = b"") -> ReadyResponse | None:
+    def find(self, scope: Scope, caller: Caller, body: bytes = b"") -> Kept | None:
         """The answer to this request, if it was given to somebody who sees the same, and is what would be given now."""
-        key = _key(scope, caller, body)
-        known = self._kept.get(key)
-        if known is None:
+        kept = self._kept.get(_key(scope, caller, body))
+        if kept is None or not self.is_current(kept):
             return None
-        response, organization_id, states, route = known
-        if any(self._state_of(organization_id, shop) != state for shop, state in states):
-            self._drop(key)
-            return None
-        self._kept.move_to_end(key)
         # Which one it is, for the log and the metrics.
-        scope["route"] = route
-        return response
+        scope["route"] = kept.route
+        return kept
+
+    def is_current(self, kept: Kept) -> bool:
+        """Whether this, which is kept still, is what would be given now; otherwise it is let go. Counts as asking."""
+        organization_id = kept.organization_id
+        if any(self._state_of(organization_id, shop) != state for shop, state in kept.states):
+            self._drop(kept)
+            return False
+        self._kept.move_to_end(kept.key)
+        return True
 
     def keep(self, scope: Scope, response: ReadyResponse, body: bytes = b"") -> ReadyResponse:
         """Keep what has just been answered, where it may be; `body` is the request's."""
         ask, reads = scope["state"].get("asker"), scope["state"].get("shops_read")
         states = None if reads is None else reads.states
-        size = _size(response, body)
+        size = len(response.body) + len(body) + _OVERHEAD
         if ask is None or states is None or size > self._room // _LARGEST_PART:
             return response
         key = _key(scope, ask.caller, body)
         if key in self._kept:
-            self._drop(key)
-        self._kept[key] = response, ask.caller.organization_id, states, scope.get("route")
-        self._bytes += _size(response, body)
-        while self._bytes > self._room:
-            self._drop(next(iter(self._kept)))
+            self._drop(self._kept[key])
+        kept = self._kept[key] = Kept(key, response, ask.caller.organization_id, states)
+        kept.route = scope.get("route")
+        self._grow(kept, size)
         return response
 
-    def _drop(self, key: Any) -> None:
-        response, *_ = self._kept.pop(key)
-        self._bytes -= _size(response, key[-1])
+    def repeat(self, kept: Kept, request: bytes, meaning: Any) -> None:
+        """From now on all bytes of a request mean what is kept, for as long as it is."""
+        if self._kept.get(kept.key) is not kept:
+            return
+        if request not in self.repeated:
+            if len(kept.requests) == _MOST_REQUESTS:
+                self._forget(kept, kept.requests.pop(0))
+            kept.requests.append(request)
+            self._grow(kept, len(request) + _OVERHEAD)
+        self.repeated[request] = meaning
 
+    def _grow(self, kept: Kept, size: int) -> None:
+        kept.size += size
+        self._bytes += size
+        while self._bytes > self._room:
+            self._drop(next(iter(self._kept.values())))
 
-def _size(response: ReadyResponse, body: bytes) -> int:
-    return len(response.body) + len(body) + _OVERHEAD
+    def _forget(self, kept: Kept, request: bytes) -> None:
+        self.repeated.pop(request, None)
+        kept.size -= len(request) + _OVERHEAD
+        self._bytes -= len(request) + _OVERHEAD
+
+    def _drop(self, kept: Kept) -> None:
+        del self._kept[kept.key]
+        self._bytes -= kept.size
+        for request in kept.requests:
+            self.repeated.pop(request, None)
 
 
 def _key(scope: Scope, caller: Caller, body: bytes) -> Hashable:
@@ -122,9 +160,11 @@ class Ready:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and _may_be_kept(scope):
-            found = await _found(scope)
-            if found is not None:
-                await found.unless_known(scope)(scope, receive, send)
+            kept = await _found(scope)
+            if kept is not None:
+                response = kept.response.unless_known(scope)
+                scope["app"].state.at_once.note(scope, kept, response)
+                await response(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
@@ -137,7 +177,7 @@ def _may_be_kept(scope: Scope) -> bool:
     return path == "/graphql" and bool(scope["query_string"])
 
 
-async def _found(scope: Scope) -> ReadyResponse | None:
+async def _found(scope: Scope) -> Kept | None:
     connection = HTTPConnection(scope)
     try:
         ask = await asker(connection)

@@ -3,10 +3,12 @@
 Everything that logs through the standard library (uvicorn, arq, asyncio) comes out the same way.
 """
 
+import asyncio
 import logging
 import re
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -79,10 +81,46 @@ class _Lines:
         pass
 
     def msg(self, line: str) -> None:
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{line}\n" if not _gathered else f"{_taken()}{line}\n")
         sys.stdout.flush()
 
     debug = info = warning = error = critical = fatal = exception = log = msg
+
+
+# Lines of this turn of the loop, which leave together at its end, or before any other line does.
+_gathered: list[str] = []
+_level = logging.INFO
+
+
+def _taken() -> str:
+    text = "".join(_gathered)
+    _gathered.clear()
+    return text
+
+
+def _write_gathered() -> None:
+    if _gathered:
+        sys.stdout.write(_taken())
+        sys.stdout.flush()
+
+
+class KnownLine:
+    """A line at info that is written over and over with little else in it: most of it is made once, secrets masked."""
+
+    def __init__(self, event: str, **values: Any) -> None:
+        masked = mask_secrets(None, "", {**values, "event": event, "level": "info"})
+        self._beginning = orjson.dumps(masked, default=str).decode().removesuffix("}")
+
+    def write(self, loop: asyncio.AbstractEventLoop, request_id: str, milliseconds: float) -> None:
+        """Write it at the end of this turn of the loop. `request_id` is such as needs no escaping."""
+        if _level > logging.INFO:
+            return
+        if not _gathered:
+            loop.call_soon(_write_gathered)
+        at = datetime.now(UTC).replace(tzinfo=None).isoformat()
+        _gathered.append(
+            f'{self._beginning},"milliseconds":{milliseconds:.2f},"request_id":"{request_id}","at":"{at}Z"}}\n'
+        )
 
 
 class _Stdout(logging.StreamHandler[Any]):
@@ -102,7 +140,8 @@ class _Stdout(logging.StreamHandler[Any]):
 
 def configure(level: str = "INFO") -> None:
     """Make this process log as JSON from `level` on. Safe to repeat."""
-    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    global _level
+    _level = number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     structlog.configure(
         processors=[*_SHARED, _as_json],
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -1,8 +1,9 @@
 """An application on a real port, and a client that writes all it has before it reads: what in-process clients hide."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import uvicorn
@@ -12,10 +13,10 @@ from tests.waiting import until
 
 
 @asynccontextmanager
-async def served(application: Any) -> AsyncIterator[int]:
-    """Serve `application` as web processes do, without its lifespan. Yields the port."""
+async def served(application: Any, state: Mapping[str, Any] = MappingProxyType({}), **more: Any) -> AsyncIterator[int]:
+    """Serve `application` as web processes do, without its lifespan, whose `state` is given. Yields the port."""
     server = uvicorn.Server(
-        uvicorn.Config(application, port=0, lifespan="off", http=ProblemProtocol, log_level="warning")
+        uvicorn.Config(application, port=0, lifespan="off", http=ProblemProtocol, log_level="warning", **more)
     )
     serving = asyncio.create_task(server.serve())
 
@@ -24,6 +25,7 @@ async def served(application: Any) -> AsyncIterator[int]:
 
     try:
         await until(has_started)
+        server.lifespan.state.update(state)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True

@@ -94,8 +94,9 @@ async def answer(request: Request, schema: Schema, operations: Operations) -> Re
     # What came by GET was looked for before, ahead of all this. A text that comes with its hash is to be remembered.
     body = b"" if request.method == "GET" else await request.body()
     is_kept = not (operation.asked.text and operation.asked.hash)
-    if body and is_kept and (ready := answers.find(request.scope, context.caller, body)) is not None:
-        return ready
+    if body and is_kept and (kept := answers.find(request.scope, context.caller, body)) is not None:
+        request.app.state.at_once.note(request.scope, kept, kept.response)
+        return kept.response
     try:
         document = _document(schema, operations, operation, context)
         meant = chosen(document, operation.name)
