@@ -10,13 +10,15 @@ import os
 import shutil
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import tantivy
 from tantivy import FieldType, Order, Query
 
@@ -39,7 +41,7 @@ from services.search.models import OfferFields, StoredOffer
 from shared.contracts.search.shapes import OfferSort
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 9
+VERSION = 10
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
@@ -62,6 +64,8 @@ _SHARING = 5
 _KEPT_SUMMARIES = 500
 _KEPT_STATES = 8
 _STATE_SECONDS = 60.0
+# What finds no more is counted offer by offer: to set up the engine's own counting takes longer, however few there are.
+_COUNTED_BY_HAND = 50
 
 
 # What is looked up as it is. `audience` is who sees an offer or page, and `replaced_for` which groups see another.
@@ -87,16 +91,22 @@ def _schema() -> tantivy.Schema:
     for name in _ORDERS.values():
         builder.add_unsigned_field(name, fast=True)
     builder.add_float_field("boost", fast=True)
+    builder.add_bytes_field("facets", stored=True)
     builder.add_bytes_field("document", stored=True)
     builder.add_bytes_field("page", stored=True)
     return builder.build()
+
+
+# What orders an offer, and where it lies.
+Hits = Sequence[tuple[Any, tantivy.DocAddress]]
 
 
 @dataclass(frozen=True)
 class _Summary:
     """What is the same for every page of a result. `pinned` come first; `query` finds the `rest`, in their order.
 
-    A ranking has the `sold_out` ones among the rest behind the others, whatever their scores.
+    A ranking has the `sold_out` ones among the rest behind the others, whatever their scores. `best` are the first of
+    a ranking, where they were looked for.
     """
 
     query: Query
@@ -104,6 +114,7 @@ class _Summary:
     sold_out: int
     facets: FacetCounts
     pinned: list[tantivy.DocAddress]
+    best: "Hits"
 
     @property
     def total(self) -> int:
@@ -118,7 +129,7 @@ class _State:
     sequence: int
     has_sold_out: bool
     has_groups: bool
-    stages: dict[tuple[Any, ...], str] = field(default_factory=dict)
+    stages: dict[tuple[Any, ...], tuple[str, Query]] = field(default_factory=dict)
     summaries: dict[tuple[Any, ...], _Summary] = field(default_factory=dict)
 
 
@@ -229,12 +240,8 @@ class TantivyIndex:
 
     def search(self, question: Question) -> Found:
         state = self._state_of(question.place)
-        stages = {
-            name: self._seen_by(state, question.group, query)
-            for name, query in self._matching.stages(question.words, self._phrases(question.tuning)).items()
-        }
-        stage = question.place.stage if question.place else self._stage(state, question, stages)
-        summary = self._summary(state, question, stage, stages.get(stage) or Query.empty_query())
+        stage, query = self._stage(state, question)
+        summary = self._summary(state, question, stage, query)
         documents, place = self._page(state, question, summary, question.place or Place(0, stage, state.sequence))
         return Found(documents, place, summary.total, summary.facets, stage)
 
@@ -248,7 +255,7 @@ class TantivyIndex:
         left = question.first - len(pinned)
         following: int | None = behind if shown < len(summary.pinned) or summary.rest else None
         if left:
-            look = self._ranked if question.sort == "relevance" and question.words.strip() else self._ordered
+            look = self._ranked if _is_ranked(question) else self._ordered
             rest, following = look(state, question.sort, summary, behind, left)
             first += rest
         return first, None if following is None else Place(following, place.stage, state.sequence, shown)
@@ -281,12 +288,21 @@ class TantivyIndex:
         while len(self._earlier) > _KEPT_STATES:
             self._earlier.popitem(last=False)
 
-    def _stage(self, state: _State, question: Question, stages: dict[str, Query]) -> str:
-        """The strictest stage that finds enough. The filter has no say, or narrowing it would widen the words."""
-        key = (question.words, question.tuning.version, question.group)
+    def _stage(self, state: _State, question: Question) -> tuple[str, Query]:
+        """The strictest stage that finds enough, or the one a page before was of; and how the words match in it.
+
+        The filter has no say, or narrowing it would widen the words.
+        """
+        named = question.place.stage if question.place else None
+        key = (question.words, question.tuning.version, question.group, named)
         known = state.stages.get(key)
         if known is None:
-            known = _first_that_finds(state.searcher, stages)
+            stages = {
+                name: self._seen_by(state, question.group, query)
+                for name, query in self._matching.stages(question.words, self._phrases(question.tuning)).items()
+            }
+            stage = named or _first_that_finds(state.searcher, stages)
+            known = stage, stages.get(stage) or Query.empty_query()
             if len(state.stages) < _KEPT_SUMMARIES:
                 state.stages[key] = known
         return known
@@ -310,10 +326,15 @@ class TantivyIndex:
         searcher = state.searcher
         conditions = self._matching.conditions(question.filter)
         within = narrowed(query, conditions.but())
+        if not pins and not state.has_sold_out:
+            found = _first_of(searcher, within, is_ranked=_is_ranked(question))
+            best = found.hits if _is_ranked(question) else []
+            facets = _facets(searcher, query, within, conditions, found) if question.facets else FacetCounts()
+            return _Summary(within, found.count, 0, facets, [], best)
         if not pins:
             count, sold_out = self._counted(state, within)
             facets = _facets(searcher, query, within, conditions) if question.facets else FacetCounts()
-            return _Summary(within, count, sold_out, facets, [])
+            return _Summary(within, count, sold_out, facets, [], [])
         # What is sold out comes last, pinned or not.
         named = self._seen_by(state, question.group, self._matching.one_of("offer_slug", pins))
         pinned = without(named, self._sold_out)
@@ -321,9 +342,9 @@ class TantivyIndex:
         together = narrowed(query, conditions.but())
         facets = _facets(searcher, query, together, conditions) if question.facets else FacetCounts()
         rest = without(within, pinned)
-        found = [self._pinned(searcher, slug, [pinned, *conditions.but()]) for slug in pins]
+        addresses = [self._pinned(searcher, slug, [pinned, *conditions.but()]) for slug in pins]
         count, sold_out = self._counted(state, rest)
-        return _Summary(rest, count, sold_out, facets, [address for address in found if address is not None])
+        return _Summary(rest, count, sold_out, facets, [each for each in addresses if each is not None], [])
 
     def _counted(self, state: _State, query: Query) -> tuple[int, int]:
         """How many a query finds, and how many of them are sold out."""
@@ -341,11 +362,17 @@ class TantivyIndex:
         if offset >= summary.rest:
             return [], None
         sold = summary.rest - summary.sold_out
+        if min(offset + first, summary.rest) <= len(summary.best):
+            return self._ranked_on(state, summary, offset, summary.best[offset : offset + first])
         query = without(summary.query, self._sold_out) if summary.sold_out else summary.query
         hits = _best(state.searcher, query, offset, min(first, sold - offset))
         if summary.sold_out:
             last = narrowed(summary.query, [self._sold_out])
             hits += _best(state.searcher, last, max(offset - sold, 0), first - len(hits))
+        return self._ranked_on(state, summary, offset, hits)
+
+    def _ranked_on(self, state: _State, summary: _Summary, offset: int, hits: Hits) -> tuple[list[bytes], int | None]:
+        """Documents of a page that begins at `offset`, and where the ranking goes on."""
         following = offset + len(hits)
         if not hits or following >= summary.rest:
             return _documents(state.searcher, hits), None
@@ -363,6 +390,11 @@ class TantivyIndex:
         hits = state.searcher.search(query, first + 1, count=False, order_by_field=name, order=Order.Asc).hits
         page = hits[:first]
         return _documents(state.searcher, page), page[-1][0] if len(hits) > len(page) else None
+
+
+def _is_ranked(question: Question) -> bool:
+    """Whether words decide what comes first."""
+    return question.sort == "relevance" and bool(question.words.strip())
 
 
 def _id_in(name: str) -> str | None:
@@ -483,6 +515,7 @@ def _offer_document(offer: StoredOffer, fields: OfferFields, ready: bytes, analy
         document.add_unsigned("price", max(fields.price, 0))
     for name, key in _sort_keys(offer.number, fields).items():
         document.add_unsigned(name, key)
+    document.add_bytes("facets", _encode_facets(_facets_of(fields)))
     document.add_float("boost", (1.3 if fields.is_featured else 1.0) * (1.0 if fields.is_available else 0.7))
     document.add_bytes("document", ready)
     return document
@@ -529,6 +562,25 @@ def _sort_keys(number: int, fields: OfferFields) -> dict[str, int]:
 # --- counting
 
 
+class _Facets(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an offer is counted under, as its fields have it."""
+
+    price: int | None
+    brand: str | None
+    categories: list[str]
+    options: list[str]
+    attributes: list[str]
+
+
+_encode_facets = msgspec.msgpack.Encoder().encode
+_decode_facets = msgspec.msgpack.Decoder(_Facets).decode
+
+
+def _facets_of(fields: OfferFields) -> _Facets:
+    price = None if fields.price is None else max(fields.price, 0)
+    return _Facets(price, fields.brand or None, fields.categories, fields.options, fields.attributes)
+
+
 def _first_that_finds(searcher: tantivy.Searcher, stages: dict[str, Query]) -> str:
     if "all" in stages or _count(searcher, stages["code"]) > 0 or "words" not in stages:
         return next(iter(stages))
@@ -545,6 +597,11 @@ def _count(searcher: tantivy.Searcher, query: Query) -> int:
     # `count` is there, though the stubs of 0.27 do not say so.
     result: Any = searcher.search(query, 1)
     return int(result.count)
+
+
+def _first_of(searcher: tantivy.Searcher, query: Query, *, is_ranked: bool = False) -> Any:
+    """How many there are (`count`), and so many of them (`hits`) as are counted by hand: of a ranking, the first."""
+    return searcher.search(query, _COUNTED_BY_HAND, weight_by_field="boost" if is_ranked else None)
 
 
 def _best(searcher: tantivy.Searcher, query: Query, offset: int, most: int) -> list[Any]:
@@ -586,35 +643,92 @@ _AGGREGATIONS: dict[str, dict[str, Any]] = {
 
 # Facets of which each name is one of its own: a condition on a colour does not narrow the counts of colours.
 _NAMED = frozenset({"options", "attributes"})
+# By facet, how many offers there are of each value; of prices, by their ranges, and the lowest and highest of all.
+_Counts = dict[str, Any]
 
 
-def _facets(searcher: tantivy.Searcher, query: Query, within: Query, conditions: Conditions) -> FacetCounts:
-    """Counts of `within`; a facet with a condition of its own is counted as if that were not there."""
+def _facets(
+    searcher: tantivy.Searcher, query: Query, within: Query, conditions: Conditions, found: Any = None
+) -> FacetCounts:
+    """Counts of `within`; a facet with a condition of its own is counted as if that were not there.
+
+    `found` is what `_first_of` says of `within`.
+    """
+    together = _Counter(searcher, within, found or _first_of(searcher, within))
     named = set(conditions)
-    together = {name: part for key, value in _AGGREGATIONS.items() if key not in named for name, part in value.items()}
-    counts = searcher.aggregate(within, together)
+    counts = together.counts([name for name in _AGGREGATIONS if name not in named])
     for key in conditions:
-        others = narrowed(query, conditions.but(key))
+        others = together.but_for(narrowed(query, conditions.but(key)))
         if key in _AGGREGATIONS:
-            counts |= searcher.aggregate(others, _AGGREGATIONS[key])
+            counts |= others.counts([key])
         elif (kind := f"{key.split(':', 1)[0]}s") in _NAMED:
-            own = searcher.aggregate(others, _AGGREGATIONS[kind])[kind]["buckets"]
-            counts[kind]["buckets"] = _with_own(counts[kind]["buckets"], own, key.split(":", 1)[1])
+            counts[kind] = _with_own(counts[kind], others.counts([kind])[kind], key.split(":", 1)[1])
+    ranges, lowest, highest = counts["price"]
     return FacetCounts(
-        _counted(counts["category"]),
-        _counted(counts["brand"]),
-        _of_variants(searcher, query, conditions, _counted(counts["options"])),
-        _counted(counts["attributes"]),
-        _priced(counts["ranges"]["buckets"]),
-        *_ends(counts["price"]),
+        counts["category"],
+        counts["brand"],
+        _of_variants(searcher, query, conditions, counts["options"]),
+        counts["attributes"],
+        ranges,
+        lowest,
+        highest,
     )
 
 
-def _with_own(buckets: list[Any], own: list[Any], name: str) -> list[Any]:
-    def is_named(bucket: Any) -> bool:
-        return bool(bucket["key"].split("\x1f", 1)[0].casefold() == name.casefold())
+class _Counter:
+    """Counts what a query finds: offer by offer where it finds few."""
 
-    return [bucket for bucket in buckets if not is_named(bucket)] + [bucket for bucket in own if is_named(bucket)]
+    def __init__(self, searcher: tantivy.Searcher, query: Query, found: Any) -> None:
+        self._searcher, self._query, self._count = searcher, query, found.count
+        self._few: list[_Facets] | None = None
+        if found.count <= _COUNTED_BY_HAND:
+            self._few = [_decode_facets(_stored(searcher, address, "facets")) for _, address in found.hits]
+
+    def but_for(self, wider: Query) -> "_Counter":
+        """A counter of a query that finds all that this one does, and perhaps more."""
+        if self._few is None:
+            return _Counter(self._searcher, wider, _Many)
+        found = _first_of(self._searcher, wider)
+        return self if found.count == self._count else _Counter(self._searcher, wider, found)
+
+    def counts(self, names: Sequence[str]) -> _Counts:
+        if self._few is not None:
+            return {name: _BY_HAND[name](self._few) for name in names}
+        asked = {part: about for name in names for part, about in _AGGREGATIONS[name].items()}
+        buckets = self._searcher.aggregate(self._query, asked)
+        return {name: _priced(buckets) if name == "price" else _counted(buckets[name]) for name in names}
+
+
+class _Many:
+    """More than are counted by hand, whichever they are."""
+
+    count, hits = _COUNTED_BY_HAND + 1, ()
+
+
+def _prices_of(few: Iterable[_Facets]) -> tuple[list[tuple[int, int | None, int]], int | None, int | None]:
+    prices = sorted([each.price for each in few if each.price is not None])
+    if not prices:
+        return [], None, None
+    counts = Counter([bisect_right(_PRICE_STEPS, price) for price in prices])
+    ends = (0, *_PRICE_STEPS, None)
+    return [(ends[place] or 0, ends[place + 1], count) for place, count in counts.items()], prices[0], prices[-1]
+
+
+_BY_HAND: dict[str, Callable[[list[_Facets]], Any]] = {
+    "category": lambda few: Counter([term for each in few for term in each.categories]),
+    "brand": lambda few: Counter([each.brand for each in few if each.brand is not None]),
+    "options": lambda few: Counter([term for each in few for term in each.options]),
+    "attributes": lambda few: Counter([term for each in few for term in each.attributes]),
+    "price": _prices_of,
+}
+
+
+def _with_own(counts: dict[str, int], own: dict[str, int], name: str) -> dict[str, int]:
+    def is_named(term: str) -> bool:
+        return term.split("\x1f", 1)[0].casefold() == name.casefold()
+
+    others = {term: count for term, count in counts.items() if not is_named(term)}
+    return others | {term: count for term, count in own.items() if is_named(term)}
 
 
 def _of_variants(
@@ -636,14 +750,12 @@ def _counted(terms: dict[str, Any]) -> dict[str, int]:
     return {bucket["key"]: bucket["doc_count"] for bucket in terms["buckets"]}
 
 
-def _priced(buckets: list[Any]) -> list[tuple[int, int | None, int]]:
-    """Ranges that hold anything; `from` inclusive (tantivy leaves out a zero), `to` exclusive."""
-    return [
+def _priced(counts: dict[str, Any]) -> tuple[list[tuple[int, int | None, int]], int | None, int | None]:
+    """Ranges that hold anything; `from` inclusive (tantivy leaves out a zero), `to` exclusive. Then the ends of all."""
+    ranges = [
         (int(bucket.get("from") or 0), None if bucket.get("to") is None else int(bucket["to"]), bucket["doc_count"])
-        for bucket in buckets
+        for bucket in counts["ranges"]["buckets"]
         if bucket["doc_count"]
     ]
-
-
-def _ends(stats: dict[str, Any]) -> tuple[int | None, int | None]:
-    return (None, None) if not stats["count"] else (int(stats["min"]), int(stats["max"]))
+    stats = counts["price"]
+    return (ranges, None, None) if not stats["count"] else (ranges, int(stats["min"]), int(stats["max"]))

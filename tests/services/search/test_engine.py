@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
+from services.search.engines import tantivy as engine
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Question, Tuning
 from services.search.engines.matching import choice_keys
 from services.search.engines.spelling import mistakes_between
@@ -152,10 +153,19 @@ def test_odd_words_are_only_words(many: tuple[TantivyIndex, list[StoredOffer]], 
         {"category": ["nowhere"]},
     ],
 )
+@pytest.mark.parametrize("few", [1, 50, 10_000])
 def test_totals_and_facets_are_what_counting_by_hand_gives(
-    many: tuple[TantivyIndex, list[StoredOffer]], words: str, wanted: dict[str, Any]
+    many: tuple[TantivyIndex, list[StoredOffer]],
+    words: str,
+    wanted: dict[str, Any],
+    few: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Whether the index counts what it finds offer by offer, all at once, or some facets so and some so."""
     index, offers = many
+    monkeypatch.setattr(engine, "_COUNTED_BY_HAND", few)
+    monkeypatch.setattr(engine._Many, "count", few + 1)
+    index._state.summaries.clear()
     found = ask(index, words, filter=OfferFilter(**wanted))
     matching = [offer for offer in offers if not words or words in offer.fields.title.lower()]
     assert found.total == len([offer for offer in matching if _passes(offer, wanted)])
