@@ -171,6 +171,10 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
     and `shop_states`, how far the indexes are that are read in this process (None where none are).
     """
     settings = gateway_settings()
+    plain_routes = [
+        _PlainPath(plain.path, plain.endpoint, methods=[plain.method], name=plain.message.__name__)
+        for plain in PLAIN_ROUTES
+    ]
     app = FastAPI(
         title="Crossdock",
         version="1",
@@ -178,7 +182,7 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
             Middleware(RequestRecords),
             Middleware(_StraightToMounts, mounts=mounts),
             Middleware(Browsers, identify=asker),
-            Middleware(Ready),
+            Middleware(Ready, routes=plain_routes),
             Middleware(Timeouts, settings=settings),
             Middleware(BodyLimits, settings=settings),
             Middleware(Conditional),
@@ -204,10 +208,7 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
     # First, for routes are tried in turn: callbacks, the storefront's reads and GraphQL shall not wait for all of REST
     # to decline, which takes longer than they do.
     app.router.routes.extend(map(_Mount, mounts))
-    for plain in PLAIN_ROUTES:
-        app.router.routes.append(
-            _PlainPath(plain.path, plain.endpoint, methods=[plain.method], name=plain.message.__name__)
-        )
+    app.router.routes.extend(plain_routes)
     # Plain Starlette: a class endpoint is handed the request as it came.
     known = Operations(schema(), settings.graphql_operations, only_registered=settings.graphql_registered_only)
     graphql = docs.GraphqlPage(GraphqlEndpoint(schema(), known))

@@ -11,15 +11,17 @@ answered.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 from uuid import UUID
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.conditional import is_among
+from gateway.errors import problem_response
 from gateway.request import asker
 from gateway.shops_read import ShopStates, States
 from shared import metrics
@@ -27,8 +29,6 @@ from shared.bus.envelope import Caller
 from shared.errors import CrossdockError
 
 _PREFIX = "/v1/shops/"
-# What is read of a shop, by what follows its code in the path.
-_OF_SHOPS = frozenset({"offers", "offer-suggestions", "categories", "offers-by-sku"})
 _VARY = b"Authorization, X-Publishable-Key, Origin"
 # What an answer takes beside its bytes; and no answer takes more of the room than this part.
 _OVERHEAD, _LARGEST_PART = 1000, 16
@@ -153,28 +153,49 @@ def _key(scope: Scope, caller: Caller, body: bytes) -> Hashable:
 
 
 class Ready:
-    """Answers what was answered before, ahead of limits, routing and the question itself."""
+    """Answers storefronts' reads ahead of limits and routing: what was answered before, ahead of the question itself.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `routes` are those of what is read of a shop. They take no body, and bound their time and name their errors
+    themselves: nothing that stands between here and them is meant for them, and it took as long as half a search.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Sequence[Route]) -> None:
         self.app = app
+        self._routes = {_place_of(route.path): route for route in routes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and _may_be_kept(scope):
-            kept = await _found(scope)
-            if kept is not None:
-                response = kept.response.unless_known(scope)
-                scope["app"].state.at_once.note(scope, kept, response)
-                await response(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self.app(scope, receive, send)
+            return
+        route = self._routes.get(_place_of(scope["path"])) if scope["path"].startswith(_PREFIX) else None
+        if route is None and not (scope["path"] == "/graphql" and scope["query_string"]):
+            await self.app(scope, receive, send)
+            return
+        kept = await _found(scope)
+        if kept is not None:
+            response = kept.response.unless_known(scope)
+            scope["app"].state.at_once.note(scope, kept, response)
+        elif route is not None and (matched := route.matches(scope))[0] is Match.FULL:
+            scope.update(matched[1])
+            response = await _asked(route, scope, receive)
+        else:
+            await self.app(scope, receive, send)
+            return
+        await response(scope, receive, send)
 
 
-def _may_be_kept(scope: Scope) -> bool:
-    path: str = scope["path"]
-    if path.startswith(_PREFIX):
-        parts = path.split("/", 5)
-        return len(parts) > 4 and parts[4] in _OF_SHOPS
-    return path == "/graphql" and bool(scope["query_string"])
+def _place_of(path: str) -> tuple[str, int]:
+    """Where below its shop a path is, and how deep."""
+    parts = path.split("/", 6)
+    return parts[4] if len(parts) > 4 else "", len(parts)
+
+
+async def _asked(route: Route, scope: Scope, receive: Receive) -> Response:
+    try:
+        answer: Response = await route.endpoint(Request(scope, receive))
+    except CrossdockError as error:
+        return problem_response(error, scope["state"].get("request_id"))
+    return answer.unless_known(scope) if isinstance(answer, ReadyResponse) else answer
 
 
 async def _found(scope: Scope) -> Kept | None:

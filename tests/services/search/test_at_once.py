@@ -1,4 +1,4 @@
-"""Requests that are known byte for byte, on a real port with real credentials: what they are answered while they arrive."""
+"""Requests that are known byte for byte, on a real port with real credentials, and answered while they arrive."""
 
 import asyncio
 import json
@@ -171,7 +171,7 @@ async def test_who_has_it_hears_that_and_no_more(door: Door, bearer: dict[str, s
 @pytest.mark.feature("GAT-2")
 async def test_graphql_by_post_is_known_by_its_body_too(door: Door, bearer: dict[str, str]) -> None:
     def request(first: int) -> bytes:
-        query = '{ offers(shop: "main", first: %d) { nodes { slug } } }' % first
+        query = f'{{ offers(shop: "main", first: {first}) {{ nodes {{ slug }} }} }}'
         return _request("POST", "/graphql", json.dumps({"query": query}).encode(), **bearer)
 
     assert len(json.loads((await door.becomes_ready(request(1))).body)["data"]["offers"]["nodes"]) == 1
