@@ -31,6 +31,7 @@ from gateway.protocol import ProblemProtocol
 from gateway.rest.health import Checks
 from gateway.revocations import Announcements
 from gateway.settings import gateway_settings
+from gateway.standings import StandingsElsewhere
 from services.accounts.app import service as accounts
 from services.catalog.app import service as catalog
 from services.inventory.app import service as inventory
@@ -193,16 +194,17 @@ def _application(*, answers_here: bool) -> FastAPI:
             contextlib.aclosing(Budgets(process.address, gateway_settings().publishable_key_limit)) as budgets,
             contextlib.aclosing(LiveEvents(process.address)) as live,
             contextlib.aclosing(Bells(process.address)) as bells,
+            contextlib.aclosing(StandingsElsewhere(process.bus)) as elsewhere,
         ):
             app.state.bus = process.bus
             app.state.identities = identities
             app.state.budgets = budgets
             app.state.live = live
             app.state.bells = bells
-            app.state.shop_states = process.surroundings.resident(Readers).state_of if answers_here else None
+            app.state.shop_standings = process.surroundings.resident(Readers) if answers_here else elsewhere
             presence = Presence(process.bus, SERVICES)
-            elsewhere = {} if answers_here else {"services": presence.check}
-            app.state.checks = {**checks_of(process), **elsewhere}
+            others = {} if answers_here else {"services": presence.check}
+            app.state.checks = {**checks_of(process), **others}
             app.state.remarks = {"backlog": process.backlogs.check}
             app.state.backlogs = process.backlogs
             try:

@@ -168,7 +168,7 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
 
     `lifespan` puts into `app.state`: `bus`, `identities`, `budgets`, `checks`, what readiness asks by name, and
     `backlogs`, what waits, for the metrics, `live`, the events that are followed, `bells`, what agents are woken by,
-    and `shop_states`, how far the indexes are that are read in this process (None where none are).
+    and `shop_standings`, how far shops' indexes are.
     """
     settings = gateway_settings()
     plain_routes = [
@@ -200,7 +200,7 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
         lifespan=lifespan,
     )
     app.state.ready = ReadyAnswers(
-        lambda organization, shop: app.state.shop_states(organization, shop), settings.answers_bytes
+        lambda organization, shop: app.state.shop_standings.of(organization, shop), settings.answers_bytes
     )
     app.state.at_once = AtOnce(app.state.ready, lambda: app.state.identities)
     errors.install(app)

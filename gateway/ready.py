@@ -1,12 +1,10 @@
 """Answers of a storefront's reads, kept as bytes until the shop's index goes on.
 
 An answer is for whoever sees the same: it is kept by request and by the caller's visibility, beside how far the index
-of each shop in it was before it was asked for. It is given again only while this process's readers are exactly there,
-so it is never older than what they would find now. A date on which something begins or ends to be sold changes the
-index, too, and ends all answers of the shop with it: nobody here has to know the day.
-
-Where services answer in processes of their own, this one reads no index and keeps nothing; search itself keeps what it
-answered.
+of each shop in it was. It is given again only while this process's readers are exactly there, or, where search is a
+process of its own, while nothing further was heard of it (`standings.py`): so it is never older than what this process
+knows. A date on which something begins or ends to be sold changes the index, too, and ends all answers of the shop
+with it: nobody here has to know the day.
 """
 
 import hashlib
@@ -23,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.conditional import is_among
 from gateway.errors import problem_response
 from gateway.request import asker
-from gateway.shops_read import ShopStates, States
+from gateway.shops_read import StandingOf, States
 from shared import metrics
 from shared.bus.envelope import Caller
 from shared.errors import CrossdockError
@@ -73,9 +71,9 @@ class Kept:
 class ReadyAnswers:
     """The answers that this process keeps, those that were asked for last."""
 
-    def __init__(self, state_of: ShopStates, room: int) -> None:
+    def __init__(self, standing_of: StandingOf, room: int) -> None:
         """`room` is in bytes, for all answers together."""
-        self._state_of, self._room = state_of, room
+        self._standing_of, self._room = standing_of, room
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._bytes = 0
         # By all their bytes, the requests that are known to ask for what is kept (`at_once.py`).
@@ -93,7 +91,7 @@ class ReadyAnswers:
     def is_current(self, kept: Kept) -> bool:
         """Whether this, which is kept still, is what would be given now; otherwise it is let go. Counts as asking."""
         organization_id = kept.organization_id
-        if any(self._state_of(organization_id, shop) != state for shop, state in kept.states):
+        if any(self._standing_of(organization_id, shop) != standing for shop, standing in kept.states):
             self._drop(kept)
             return False
         self._kept.move_to_end(kept.key)

@@ -1,48 +1,55 @@
-"""Which shops' offers a request reads, and how far each shop's index was before: whether its answer may be kept."""
+"""Which shops' offers a request reads, and how far each index was that answered: whether its answer may be kept."""
 
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 from uuid import UUID
 
 from shared.contracts.base import Message
-from shared.contracts.search.messages import (
-    GetOffer,
-    GetOffersBySku,
-    ListShopCategories,
-    SearchOffers,
-    SuggestOffers,
-)
+from shared.contracts.search.standing import ShopStanding, standing_of
 
-# How far the index of an organization's shop is, as this process reads it; None where it reads none of that code.
-ShopStates = Callable[[UUID, str], Hashable | None]
+# How far the index of an organization's shop is, as this process knows; None where it does not.
+StandingOf = Callable[[UUID, str], ShopStanding | None]
 # A shop's code, and how far its index was.
-States = tuple[tuple[str, Hashable], ...]
-# What is answered from a shop's index alone.
-_READS = frozenset({SearchOffers, SuggestOffers, GetOffer, ListShopCategories, GetOffersBySku})
+States = tuple[tuple[str, ShopStanding], ...]
+
+
+class ShopStandings(Protocol):
+    """How far the indexes of shops are, as this process knows."""
+
+    def of(self, organization_id: UUID, shop: str) -> ShopStanding | None:
+        """How far it is; None where that is not known at this moment. Counts as asking for the shop."""
+        ...
+
+    def heard(self, organization_id: UUID, shop: str, standing: ShopStanding, asked_at: float) -> None:
+        """An answer came from an index that was so far, to a question of then (by the monotonic clock)."""
+        ...
 
 
 class ShopsRead:
     """The shops that one request has read so far."""
 
-    __slots__ = ("_is_confined", "_organization_id", "_state_of", "_states")
+    __slots__ = ("_is_confined", "_organization_id", "_standings", "_states")
 
-    def __init__(self, organization_id: UUID | None, state_of: ShopStates | None) -> None:
-        self._organization_id, self._state_of = organization_id, state_of
-        self._states: dict[str, Hashable] = {}
-        self._is_confined = organization_id is not None and state_of is not None
+    def __init__(self, organization_id: UUID | None, standings: ShopStandings | None) -> None:
+        self._organization_id, self._standings = organization_id, standings
+        self._states: dict[str, ShopStanding] = {}
+        self._is_confined = organization_id is not None and standings is not None
 
-    def note(self, message: Message[Any]) -> None:
-        """Look how far the shop is that is about to be asked about. Of two looks the first one counts."""
-        if not self._is_confined:
-            return
-        assert self._organization_id is not None
-        assert self._state_of is not None
-        shop = getattr(message, "shop", None) if type(message) in _READS else None
-        state = None if shop is None else self._state_of(self._organization_id, shop)
-        if shop is None or state is None:
+    def note(self, message: Message[Any], answer: Any, asked_at: float) -> None:
+        """What was just answered to a question of then. Only what says how far its index was is of a shop alone."""
+        standing = standing_of(answer)
+        if self._organization_id is None or self._standings is None or standing is None:
             self._is_confined = False
-        else:
-            self._states.setdefault(shop, state)
+            return
+        shop: str = message.shop  # type: ignore[attr-defined]
+        self._standings.heard(self._organization_id, shop, standing, asked_at)
+        if self._states.setdefault(shop, standing) != standing:
+            # It went on in between.
+            self._is_confined = False
+
+    def give_up(self) -> None:
+        """Something was asked that did not come to an answer."""
+        self._is_confined = False
 
     @property
     def states(self) -> States | None:

@@ -35,6 +35,7 @@ from shared.contracts.search.operators import (
     SuggestProductSets,
 )
 from shared.contracts.search.shapes import OfferExplanation, SearchIndex
+from shared.contracts.search.standing import GetShopStandings, StandingsOfShops
 from shared.contracts.search.tuning import GetSearchTuning, SearchTuning, SetSearchTuning
 from shared.pagination import cursor_for, cursor_values
 from shared.service import answers
@@ -46,29 +47,35 @@ _READING = ("storefront", "search:read", "offers:read")
 
 @answers(SearchOffers, scope=_READING)
 async def search_offers(message: SearchOffers, uow: UnitOfWork) -> bytes:
-    return finding.search(await _reader(uow, message.shop, message.customer_group), message)
+    return (await _reader(uow, message.shop, message.customer_group)).ready(lambda it: finding.search(it, message))
 
 
 @answers(SuggestOffers, scope=_READING)
 async def suggest_offers(message: SuggestOffers, uow: UnitOfWork) -> bytes:
-    return finding.suggest(await _reader(uow, message.shop, message.customer_group), message)
+    return (await _reader(uow, message.shop, message.customer_group)).ready(lambda it: finding.suggest(it, message))
 
 
 @answers(GetOffer, scope=_READING)
 async def get_offer(message: GetOffer, uow: UnitOfWork) -> bytes:
-    return browsing.page(await _reader(uow, message.shop, message.customer_group), message.slug, message.customer_group)
+    reader = await _reader(uow, message.shop, message.customer_group)
+    return reader.ready(lambda it: browsing.page(it, message.slug, message.customer_group))
 
 
 @answers(ListShopCategories, scope=_READING)
 async def list_shop_categories(message: ListShopCategories, uow: UnitOfWork) -> bytes:
-    return browsing.categories(await _reader(uow, message.shop), message)
+    return (await _reader(uow, message.shop)).ready(lambda it: browsing.categories(it, message))
 
 
 @answers(GetOffersBySku, scope=_READING)
 async def get_offers_by_sku(message: GetOffersBySku, uow: UnitOfWork) -> bytes:
-    return browsing.by_sku(
-        await _reader(uow, message.shop, message.customer_group), message.skus, message.customer_group
-    )
+    reader = await _reader(uow, message.shop, message.customer_group)
+    return reader.ready(lambda it: browsing.by_sku(it, message.skus, message.customer_group))
+
+
+@answers(GetShopStandings, internal=True, across_tenants=True)
+async def get_shop_standings(message: GetShopStandings, uow: UnitOfWork) -> StandingsOfShops:
+    readers = uow.resident(Readers)
+    return StandingsOfShops(standings=[readers.of(each.organization_id, each.shop) for each in message.shops])
 
 
 @answers(ExplainOffer, scope="search:read")

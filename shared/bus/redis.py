@@ -19,7 +19,7 @@ from shared import background
 from shared.bus.answering import Surroundings, UnknownMessage, answer, answer_bytes, parsed_answer, translated
 from shared.bus.envelope import Envelope
 from shared.bus.queue import RequestQueues
-from shared.contracts.base import Message
+from shared.contracts.base import Message, ReadyJson
 from shared.errors import CarriedError, CrossdockError, DeadlineExceeded, Unavailable, ValidationFailed
 from shared.identifiers import new_id
 from shared.redis_connection import REDIS_AWAY, RedisAddress
@@ -52,12 +52,13 @@ class _Request(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Reply(msgspec.Struct, frozen=True, array_like=True):
-    """`problem` and `retry_after` are there when the service refused."""
+    """`problem` and `retry_after` are there when the service refused, `standing` with ready JSON that has one."""
 
     id: int
     payload: bytes = b""
     problem: bytes | None = None
     retry_after_seconds: int | None = None
+    standing: tuple[str | int, ...] | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -133,7 +134,7 @@ class RedisBus:
             self._waiting.pop(number, None)
         if reply.problem is not None:
             raise CarriedError(orjson.loads(reply.problem), reply.retry_after_seconds)
-        return reply.payload
+        return reply.payload if reply.standing is None else ReadyJson.of(reply.payload, reply.standing)
 
     def _leave(self, service: str, request: _Leaving) -> None:
         self._leaving[service].append(request)
@@ -272,7 +273,9 @@ class RedisAnswering:
         except ValueError as error:
             raise ValidationFailed(f"'{request.message}' is not what this version understands: {error}") from error
         result = await answer(self.service, self.surroundings, message, request.envelope)
-        return _Reply(request.id, answer_bytes(registered.message, result))
+        # msgspec writes no subclass of bytes.
+        payload = bytes(answer_bytes(registered.message, result))
+        return _Reply(request.id, payload, standing=getattr(result, "standing", None))
 
     async def _send_all(self) -> None:
         while self._replies:

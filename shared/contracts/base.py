@@ -123,6 +123,18 @@ class Message(Shape, Generic[A]):
         return _answer_argument(cls) is bytes
 
 
+class ReadyJson(bytes):
+    """Ready-made JSON that says what it stands on: `standing` is for whoever keeps it, and goes wherever it goes."""
+
+    standing: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, text: bytes, standing: tuple[Any, ...]) -> Self:
+        made = cls(text)
+        made.standing = standing
+        return made
+
+
 class Query(Message[A], Generic[A]):
     """A question: changes nothing, may be asked again."""
 
@@ -183,4 +195,4 @@ def _answer_argument(message: type) -> Any:
     raise TypeError(f"{message.__name__} does not say what its answer is: class {message.__name__}(Query[Answer])")
 
 
-__all__ = ["Change", "Command", "Done", "Event", "Message", "Page", "Query", "Shape"]
+__all__ = ["Change", "Command", "Done", "Event", "Message", "Page", "Query", "ReadyJson", "Shape"]

@@ -26,8 +26,8 @@ def categories(reader: Reader, message: ListShopCategories) -> bytes:
     known = reader.remembered(key)
     if known is None:
         counted = reader.index.search(first_of(reader, "", 1)).facets.categories
-        known = orjson.dumps({"items": _tree(counted, (message.within or "").strip("/"))})
-        reader.remember(key, known)
+        tree = orjson.dumps({"items": _tree(counted, (message.within or "").strip("/"))})
+        known = reader.remember(key, tree)
     return known
 
 

@@ -50,8 +50,7 @@ def search(reader: Reader, message: SearchOffers) -> bytes:
         facets=message.facets,
     )
     answer = _answer(reader, message, reader.index.search(question))
-    reader.remember(key, answer)
-    return answer
+    return reader.remember(key, answer)
 
 
 def _check(wanted: OfferFilter) -> None:
@@ -87,8 +86,7 @@ def suggest(reader: Reader, message: SuggestOffers) -> bytes:
         brands=values_of(found.facets.brands)[: message.first],
         did_you_mean=_correction(reader, message.query, found),
     )
-    reader.remember(key, answer)
-    return answer
+    return reader.remember(key, answer)
 
 
 def first_of(reader: Reader, words: str, first: int, group: str | None = None) -> Question:

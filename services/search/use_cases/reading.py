@@ -1,7 +1,8 @@
 """Readers of offers: each process that answers keeps an index per asked-for shop, and what it answered from it."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from services.search.engines.base import OfferIndex, Tuning
@@ -15,6 +16,8 @@ from services.search.repository.shops import KnownShop
 from services.search.settings import search_settings
 from services.search.use_cases import tuning
 from services.search.use_cases.following import Follower, Followers
+from shared.contracts.base import ReadyJson
+from shared.contracts.search.standing import ShopStanding
 from shared.unit_of_work import UnitOfWork
 
 # Rows taken over at once, with one commit of the index where somebody waits for them.
@@ -27,7 +30,8 @@ class Reader(Follower[KnownShop, OfferIndex]):
     def __init__(self, shop: KnownShop, index: OfferIndex, tuned: Tuning) -> None:
         super().__init__(shop, index)
         self.tuning = tuned
-        self._answers: dict[str, bytes] = {}
+        self._last_state: tuple[Any, ...] = (None, 0, 0, None)
+        self._answers: dict[str, ReadyJson] = {}
         self._answers_state = self.state
         self._answers_bytes = 0
 
@@ -36,25 +40,37 @@ class Reader(Follower[KnownShop, OfferIndex]):
         return self.standing
 
     @property
-    def state(self) -> tuple[KnownShop, int, int]:
+    def state(self) -> ShopStanding:
         """What every answer depends on: two of the same state are the same."""
-        return self.shop, self.index.sequence, self.tuning.version
+        shop, sequence, tuned = self.standing, self.index.sequence, self.tuning.version
+        known = self._last_state
+        if known[0] is not shop or known[1] != sequence or known[2] != tuned:
+            state = ShopStanding(str(shop.id), shop.version, shop.generation, sequence, tuned)
+            known = self._last_state = shop, sequence, tuned, state
+        return known[3]
 
-    def remembered(self, question: str) -> bytes | None:
+    def ready(self, answer: Callable[["Reader"], bytes]) -> ReadyJson:
+        """An answer, with how far the index was before it was looked for: it is no older than that."""
+        state, told = self.state, answer(self)
+        return told if isinstance(told, ReadyJson) else ReadyJson.of(told, state)
+
+    def remembered(self, question: str) -> ReadyJson | None:
         """The answer to the same question, if nothing has changed since."""
         state = self.state
         if state != self._answers_state:
             self._answers, self._answers_bytes, self._answers_state = {}, 0, state
         return self._answers.get(question)
 
-    def remember(self, question: str, answer: bytes) -> None:
-        """Keep an answer that was just found. When there is no more room, all make way."""
+    def remember(self, question: str, answer: bytes) -> ReadyJson:
+        """Keep an answer that was just found, after `remembered` had none. When there is no more room, all make way."""
         room = search_settings().answers_bytes
         if self._answers_bytes + len(answer) > room:
             self._answers, self._answers_bytes = {}, 0
+        told = ReadyJson.of(answer, self._answers_state)
         if len(answer) <= room:
-            self._answers[question] = answer
+            self._answers[question] = told
             self._answers_bytes += len(answer)
+        return told
 
 
 class Readers(Followers[tuple[UUID, str], KnownShop, Reader]):
@@ -67,7 +83,10 @@ class Readers(Followers[tuple[UUID, str], KnownShop, Reader]):
         """The reader of a shop, caught up at first. Raises ShopNotFound."""
         return await self._reader((organization_id, code))
 
-    def state_of(self, organization_id: UUID, code: str) -> Hashable | None:
+    def heard(self, organization_id: UUID, code: str, standing: ShopStanding, asked_at: float) -> None:
+        """An answer came from here: there is nothing to be learned from it."""
+
+    def of(self, organization_id: UUID, code: str) -> ShopStanding | None:
         """How far the reader of a shop is, which counts as asking for it; None where none is open."""
         reader = self._readers.get((organization_id, code))
         if reader is None:

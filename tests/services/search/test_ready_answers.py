@@ -12,8 +12,10 @@ from gateway.ready import ReadyAnswers, ReadyResponse
 from gateway.shops_read import ShopsRead
 from shared.bus.ask import Asker
 from shared.bus.envelope import Caller
+from shared.contracts.base import ReadyJson
 from shared.contracts.catalog.messages import ListCategories
 from shared.contracts.search.messages import GetOffer, SearchOffers
+from shared.contracts.search.standing import ShopStanding
 from shared.identifiers import new_id
 from tests.doors import Client, caller_of, eventually
 from tests.factories.search import Seller
@@ -203,24 +205,39 @@ def _scope(path: str, state: dict[str, Any] | None = None) -> Scope:
     return {"method": "GET", "path": path, "query_string": b"", "headers": [], "state": state or {}, "route": None}
 
 
-def _asked(path: str, states: Any, *messages: Any) -> Scope:
+class Standings:
+    """How far the index of each shop is."""
+
+    def __init__(self, **sequences: int) -> None:
+        self.sequences = sequences
+
+    def of(self, _organization_id: UUID, shop: str) -> ShopStanding | None:
+        sequence = self.sequences.get(shop)
+        return None if sequence is None else ShopStanding(shop, 1, 1, sequence, 0)
+
+    def heard(self, *_: Any) -> None:
+        pass
+
+
+def _asked(path: str, states: Standings, *messages: Any) -> Scope:
     caller = Caller(kind="client", organization_id=ORGANIZATION)
     reads = ShopsRead(ORGANIZATION, states)
     for message in messages:
-        reads.note(message)
+        standing = states.of(ORGANIZATION, message.shop) if hasattr(message, "shop") else None
+        reads.note(message, b"{}" if standing is None else ReadyJson.of(b"{}", standing), 0.0)
     return _scope(path, {"asker": Asker(None, caller, "request"), "shops_read": reads})  # type: ignore[arg-type]
 
 
 def test_what_is_of_the_index_alone_is_kept_and_ends_with_its_state() -> None:
-    where = {"main": 1, "other": 1}
-    answers = ReadyAnswers(lambda _, shop: where.get(shop), 1_000_000)
+    where = Standings(main=1, other=1)
+    answers = ReadyAnswers(where.of, 1_000_000)
     caller = Caller(kind="client", organization_id=ORGANIZATION, address="192.0.2.1")
 
     def found(path: str) -> bool:
         return answers.find(_scope(path), caller) is not None
 
     def keep(path: str, *messages: Any) -> bool:
-        answers.keep(_asked(path, lambda _, shop: where.get(shop), *messages), ReadyResponse(b"{}", "application/json"))
+        answers.keep(_asked(path, where, *messages), ReadyResponse(b"{}", "application/json"))
         return found(path)
 
     both = SearchOffers(shop="main"), GetOffer(shop="other", slug="a")
@@ -229,29 +246,38 @@ def test_what_is_of_the_index_alone_is_kept_and_ends_with_its_state() -> None:
     assert not keep("/catalog", SearchOffers(shop="main"), ListCategories())
     assert not keep("/unread", SearchOffers(shop="unread"))
     assert not keep("/nothing")
-    where["other"] = 2
+    where.sequences["other"] = 2
     assert found("/main")
     assert not found("/both")
-    where.pop("main")
+    where.sequences.pop("main")
     assert not found("/main")
 
 
 def test_where_no_index_is_read_nothing_is_kept() -> None:
     reads = ShopsRead(ORGANIZATION, None)
-    reads.note(SearchOffers(shop="main"))
+    reads.note(SearchOffers(shop="main"), ReadyJson.of(b"{}", ShopStanding("main", 1, 1, 1, 0)), 0.0)
     assert reads.states is None
 
 
+def test_an_answer_during_which_the_index_went_on_is_not_kept() -> None:
+    where = Standings(main=1)
+    reads = ShopsRead(ORGANIZATION, where)
+    for sequence, is_kept in ((1, True), (1, True), (2, False), (1, False)):
+        reads.note(SearchOffers(shop="main"), ReadyJson.of(b"{}", ShopStanding("main", 1, 1, sequence, 0)), 0.0)
+        assert (reads.states is not None) is is_kept
+
+
 def test_the_room_is_never_exceeded_and_what_was_asked_last_stays() -> None:
-    answers = ReadyAnswers(lambda *_: 1, 64_000)
+    where = Standings(main=1)
+    answers = ReadyAnswers(where.of, 64_000)
     caller = Caller(kind="client", organization_id=ORGANIZATION)
     for number in range(100):
-        asked = _asked(f"/{number}", lambda *_: 1, SearchOffers(shop="main"))
+        asked = _asked(f"/{number}", where, SearchOffers(shop="main"))
         answers.keep(asked, ReadyResponse(b"x" * 2000, "application/json"))
         assert answers.find(_scope("/0"), caller) is not None
     kept = [number for number in range(100) if answers.find(_scope(f"/{number}"), caller) is not None]
     assert kept == [0, *range(80, 100)]
-    answers.keep(_asked("/large", lambda *_: 1, SearchOffers(shop="main")), ReadyResponse(b"x" * 4000, "text/plain"))
+    answers.keep(_asked("/large", where, SearchOffers(shop="main")), ReadyResponse(b"x" * 4000, "text/plain"))
     assert answers.find(_scope("/large"), caller) is None
 
 
