@@ -62,6 +62,7 @@ _MOST_COUNTED = 200
 # So many offers share a barcode, or a SKU that is another's barcode, at most.
 _SHARING = 5
 _KEPT_SUMMARIES = 500
+_KEPT_FACETS = 10_000
 _KEPT_STATES = 8
 _STATE_SECONDS = 60.0
 # What finds no more is counted offer by offer: to set up the engine's own counting takes longer, however few there are.
@@ -131,6 +132,17 @@ class _State:
     has_groups: bool
     stages: dict[tuple[Any, ...], tuple[str, Query]] = field(default_factory=dict)
     summaries: dict[tuple[Any, ...], _Summary] = field(default_factory=dict)
+    # What offers are counted under, by where they lie.
+    counted: "dict[tuple[int, int], _Facets]" = field(default_factory=dict)
+
+    def facets_at(self, address: tantivy.DocAddress) -> "_Facets":
+        place = address.segment_ord, address.doc
+        known = self.counted.get(place)
+        if known is None:
+            known = _decode_facets(_stored(self.searcher, address, "facets"))
+            if len(self.counted) < _KEPT_FACETS:
+                self.counted[place] = known
+        return known
 
 
 class TantivyIndex:
@@ -329,18 +341,18 @@ class TantivyIndex:
         if not pins and not state.has_sold_out:
             found = _first_of(searcher, within, is_ranked=_is_ranked(question))
             best = found.hits if _is_ranked(question) else []
-            facets = _facets(searcher, query, within, conditions, found) if question.facets else FacetCounts()
+            facets = _facets(state, query, within, conditions, found) if question.facets else FacetCounts()
             return _Summary(within, found.count, 0, facets, [], best)
         if not pins:
             count, sold_out = self._counted(state, within)
-            facets = _facets(searcher, query, within, conditions) if question.facets else FacetCounts()
+            facets = _facets(state, query, within, conditions) if question.facets else FacetCounts()
             return _Summary(within, count, sold_out, facets, [], [])
         # What is sold out comes last, pinned or not.
         named = self._seen_by(state, question.group, self._matching.one_of("offer_slug", pins))
         pinned = without(named, self._sold_out)
         query = with_others(query, pinned)
         together = narrowed(query, conditions.but())
-        facets = _facets(searcher, query, together, conditions) if question.facets else FacetCounts()
+        facets = _facets(state, query, together, conditions) if question.facets else FacetCounts()
         rest = without(within, pinned)
         addresses = [self._pinned(searcher, slug, [pinned, *conditions.but()]) for slug in pins]
         count, sold_out = self._counted(state, rest)
@@ -647,14 +659,12 @@ _NAMED = frozenset({"options", "attributes"})
 _Counts = dict[str, Any]
 
 
-def _facets(
-    searcher: tantivy.Searcher, query: Query, within: Query, conditions: Conditions, found: Any = None
-) -> FacetCounts:
+def _facets(state: _State, query: Query, within: Query, conditions: Conditions, found: Any = None) -> FacetCounts:
     """Counts of `within`; a facet with a condition of its own is counted as if that were not there.
 
     `found` is what `_first_of` says of `within`.
     """
-    together = _Counter(searcher, within, found or _first_of(searcher, within))
+    together = _Counter(state, within, found or _first_of(state.searcher, within))
     named = set(conditions)
     counts = together.counts([name for name in _AGGREGATIONS if name not in named])
     for key in conditions:
@@ -667,7 +677,7 @@ def _facets(
     return FacetCounts(
         counts["category"],
         counts["brand"],
-        _of_variants(searcher, query, conditions, counts["options"]),
+        _of_variants(state.searcher, query, conditions, counts["options"]),
         counts["attributes"],
         ranges,
         lowest,
@@ -678,24 +688,24 @@ def _facets(
 class _Counter:
     """Counts what a query finds: offer by offer where it finds few."""
 
-    def __init__(self, searcher: tantivy.Searcher, query: Query, found: Any) -> None:
-        self._searcher, self._query, self._count = searcher, query, found.count
+    def __init__(self, state: _State, query: Query, found: Any) -> None:
+        self._state, self._query, self._count = state, query, found.count
         self._few: list[_Facets] | None = None
         if found.count <= _COUNTED_BY_HAND:
-            self._few = [_decode_facets(_stored(searcher, address, "facets")) for _, address in found.hits]
+            self._few = [state.facets_at(address) for _, address in found.hits]
 
     def but_for(self, wider: Query) -> "_Counter":
         """A counter of a query that finds all that this one does, and perhaps more."""
         if self._few is None:
-            return _Counter(self._searcher, wider, _Many)
-        found = _first_of(self._searcher, wider)
-        return self if found.count == self._count else _Counter(self._searcher, wider, found)
+            return _Counter(self._state, wider, _Many)
+        found = _first_of(self._state.searcher, wider)
+        return self if found.count == self._count else _Counter(self._state, wider, found)
 
     def counts(self, names: Sequence[str]) -> _Counts:
         if self._few is not None:
             return {name: _BY_HAND[name](self._few) for name in names}
         asked = {part: about for name in names for part, about in _AGGREGATIONS[name].items()}
-        buckets = self._searcher.aggregate(self._query, asked)
+        buckets = self._state.searcher.aggregate(self._query, asked)
         return {name: _priced(buckets) if name == "price" else _counted(buckets[name]) for name in names}
 
 

@@ -89,10 +89,12 @@ def suggest(reader: Reader, message: SuggestOffers) -> bytes:
     return reader.remember(key, answer)
 
 
-def first_of(reader: Reader, words: str, first: int, group: str | None = None) -> Question:
+def first_of(reader: Reader, words: str, first: int, group: str | None = None, *, facets: bool = True) -> Question:
     """The best offers for some words, or of the shop, as its merchant tuned it and a customer group sees it."""
     pins = pins_of(reader.tuning, words, [])
-    return Question(words, OfferFilter(), "relevance", first, tuning=reader.tuning, pins=pins, group=group)
+    return Question(
+        words, OfferFilter(), "relevance", first, tuning=reader.tuning, pins=pins, group=group, facets=facets
+    )
 
 
 def _answer(reader: Reader, message: SearchOffers, found: Found) -> bytes:
@@ -121,12 +123,12 @@ def _correction(reader: Reader, words: str, found: Found) -> str | None:
         return None
     meant = reader.index.correction(words)
     # A correction that finds nothing, or has to be taken loosely itself, is none.
-    better = None if meant is None else reader.index.search(first_of(reader, meant, 1))
+    better = None if meant is None else reader.index.search(first_of(reader, meant, 1, facets=False))
     return meant if better is not None and better.total and better.stage not in ("nearly", "any") else None
 
 
 def _nothing_found(reader: Reader, message: SearchOffers) -> bytes:
-    alone = reader.index.search(first_of(reader, message.query or "", 1, message.customer_group))
+    alone = reader.index.search(first_of(reader, message.query or "", 1, message.customer_group, facets=False))
     instead = reader.index.search(first_of(reader, "", _OFFERS_INSTEAD, message.customer_group))
     return _joined(
         instead.documents,
