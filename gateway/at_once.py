@@ -55,7 +55,7 @@ class AtOnce:
     def note(self, scope: Scope, kept: Kept, response: Response) -> None:
         """A request was just answered from what is kept: the next one of the same bytes is answered at once."""
         request = scope["state"].get(WHOLE_REQUEST)
-        if request is None or len(request) > _LONGEST:
+        if request is None or len(request) > _LONGEST or not self._answers.takes_more(kept):
             return
         credential = self._identities().remembered_for(scope)
         if credential is None:

@@ -8,6 +8,7 @@ with it: nobody here has to know the day.
 """
 
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -30,8 +31,9 @@ _PREFIX = "/v1/shops/"
 _VARY = b"Authorization, X-Publishable-Key, Origin"
 # What an answer takes beside its bytes; and no answer takes more of the room than this part.
 _OVERHEAD, _LARGEST_PART = 1000, 16
-# So many clients, or ways to ask, are known for one answer: those that began to ask last.
-_MOST_REQUESTS = 64
+# So many clients, or ways to ask, are known for one answer, and no more in so many seconds: where each request is
+# another, as with an id of its own, to remember them is only a loss.
+_MOST_REQUESTS, _FORGET_EVERY_SECONDS = 64, 60.0
 
 
 class ReadyResponse(Response):
@@ -59,13 +61,13 @@ class ReadyResponse(Response):
 class Kept:
     """One answer that is kept: to whom and for what, what it stands on, and requests it is given to byte for byte."""
 
-    __slots__ = ("key", "organization_id", "requests", "response", "route", "size", "states")
+    __slots__ = ("full_until", "key", "organization_id", "requests", "response", "route", "size", "states")
 
     def __init__(self, key: Hashable, response: ReadyResponse, organization_id: UUID, states: States) -> None:
         self.key, self.response, self.organization_id, self.states = key, response, organization_id, states
         self.route: Any = None
         self.requests: list[bytes] = []
-        self.size = 0
+        self.size, self.full_until = 0, 0.0
 
 
 class ReadyAnswers:
@@ -112,13 +114,21 @@ class ReadyAnswers:
         self._grow(kept, size)
         return response
 
+    def takes_more(self, kept: Kept) -> bool:
+        """Whether another request may be known for this."""
+        now = time.monotonic()
+        if len(kept.requests) < _MOST_REQUESTS or now < kept.full_until:
+            return len(kept.requests) < _MOST_REQUESTS
+        while kept.requests:
+            self._forget(kept, kept.requests.pop())
+        kept.full_until = now + _FORGET_EVERY_SECONDS
+        return True
+
     def repeat(self, kept: Kept, request: bytes, meaning: Any) -> None:
         """From now on all bytes of a request mean what is kept, for as long as it is."""
         if self._kept.get(kept.key) is not kept:
             return
         if request not in self.repeated:
-            if len(kept.requests) == _MOST_REQUESTS:
-                self._forget(kept, kept.requests.pop(0))
             kept.requests.append(request)
             self._grow(kept, len(request) + _OVERHEAD)
         self.repeated[request] = meaning

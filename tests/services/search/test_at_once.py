@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi import FastAPI
 
+from gateway import ready
 from gateway.at_once import AT_ONCE
 from shared import logging
 from shared.contracts.accounts.messages import CreateApiKey, CreatePublishableKey, RevokeApiKey
@@ -257,6 +258,30 @@ async def test_a_connection_that_rests_is_closed_also_after_answers_at_once(
             assert (await door.ask(request)).status == 200
             await asyncio.sleep(0.1)
         assert await door.reader.read() == b""
+
+
+async def test_requests_that_never_come_again_are_remembered_within_bounds(
+    application: FastAPI, door: Door, bearer: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = application.state.ready
+    monkeypatch.setattr(ready, "_MOST_REQUESTS", 4)
+    path = "/v1/shops/main/offers?first=1"
+
+    def request(number: int) -> bytes:
+        return _request("GET", path, **bearer, **{"X-Request-Id": f"request-{number}"})
+
+    def known() -> list[int]:
+        return [number for number in range(20) if request(number) in answers.repeated]
+
+    for number in range(20):
+        assert (await door.ask(request(number))).status == 200
+    # Those after the first fill; then the room was emptied once, filled again, and is left alone.
+    assert len(known()) == 4
+    known_then = known()
+    for kept in answers._kept.values():
+        kept.full_until = 0.0
+    await door.ask(request(30))
+    assert not set(known()) & set(known_then)
 
 
 async def test_who_wants_to_close_is_read_each_time(application: FastAPI, shop: Seller, bearer: dict[str, str]) -> None:
