@@ -742,7 +742,8 @@ def test_what_more_follows_is_found_with_it_and_nothing_is_lost_when_it_never_co
     assert (index.sequence, numbers(ask(index, sort="newest"))) == (4, [3, 1])
     index.apply([an_offer(4)], 5, is_more=True)
     # A process that ends here goes on from what was committed, and takes the rest over again.
-    shutil.copytree(tmp_path / "index", tmp_path / "left")
+    # What the engine is writing aside at this moment is nothing that is left.
+    shutil.copytree(tmp_path / "index", tmp_path / "left", ignore=shutil.ignore_patterns(".tmp*"))
     again = open_index(tmp_path / "left", "en-US")
     assert (again.sequence, ask(again).total) == (4, 2)
     again.apply([an_offer(4)], 5)
