@@ -175,6 +175,11 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
         _PlainPath(plain.path, plain.endpoint, methods=[plain.method], name=plain.message.__name__)
         for plain in PLAIN_ROUTES
     ]
+    known = Operations(schema(), settings.graphql_operations, only_registered=settings.graphql_registered_only)
+    # Plain Starlette: a class endpoint is handed the request as it came.
+    endpoint = docs.GraphqlPage(GraphqlEndpoint(schema(), known))
+    graphql = _PlainPath("/graphql", endpoint, methods=["GET", "POST"], name="graphql")
+    posted = Timeouts(BodyLimits(errors.NamedErrors(graphql), settings), settings)
     app = FastAPI(
         title="Crossdock",
         version="1",
@@ -182,7 +187,7 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
             Middleware(RequestRecords),
             Middleware(_StraightToMounts, mounts=mounts),
             Middleware(Browsers, identify=asker),
-            Middleware(Ready, routes=plain_routes),
+            Middleware(Ready, routes=plain_routes, graphql=posted),
             Middleware(Timeouts, settings=settings),
             Middleware(BodyLimits, settings=settings),
             Middleware(Conditional),
@@ -209,10 +214,7 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
     # to decline, which takes longer than they do.
     app.router.routes.extend(map(_Mount, mounts))
     app.router.routes.extend(plain_routes)
-    # Plain Starlette: a class endpoint is handed the request as it came.
-    known = Operations(schema(), settings.graphql_operations, only_registered=settings.graphql_registered_only)
-    graphql = docs.GraphqlPage(GraphqlEndpoint(schema(), known))
-    app.router.routes.append(_PlainPath("/graphql", graphql, methods=["GET", "POST"], name="graphql"))
+    app.router.routes.append(graphql)
     app.router.routes.append(WebSocketRoute("/graphql", GraphqlSocket(schema(), known)))
     # OAuth has its own words for what is wrong, and ignores parameters it does not know (RFC 6749 §3.2).
     app.include_router(oauth.router)

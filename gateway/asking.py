@@ -16,8 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Part
 
-from gateway.errors import problem_response
-from gateway.middleware import GONE
+from gateway.errors import GONE, problem_response
 from gateway.request import asker
 from shared.contracts.base import Message
 from shared.errors import CrossdockError

@@ -11,8 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic.fields import FieldInfo
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from gateway.methods import allowed
 from shared.errors import (
@@ -120,6 +122,26 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _defect)
+
+
+class NamedErrors:
+    """A route by itself, whose errors are answered as those of the whole application are."""
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self._route
+        try:
+            await self._route.app(scope, receive, send)
+        except CrossdockError as error:
+            await problem_response(error, scope["state"].get("request_id"))(scope, receive, send)
+        except ClientDisconnect:
+            await GONE(scope, receive, send)
+
+
+# Nobody reads this answer; 499 is what the log calls it.
+GONE = Response(status_code=499)
 
 
 def _request_id(request: Request) -> str | None:

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import BodyTooLarge, BodyTooSlow, RequestTimedOut, problem_response
+from gateway.errors import GONE, BodyTooLarge, BodyTooSlow, RequestTimedOut, problem_response
 from gateway.settings import MEBIBYTE, GatewaySettings
 from shared import metrics
 from shared.errors import CrossdockError
@@ -248,10 +248,6 @@ async def _refuse_lingering(error: CrossdockError, scope: Scope, receive: Receiv
     """As `_refuse`, to a client that goes on sending: it can read the answer before the connection is closed."""
     async with lingering(scope, receive, send) as send_open:
         await _refuse(error, scope, receive, send_open)
-
-
-# Nobody reads this answer; 499 is what the log calls it.
-GONE = Response(status_code=499)
 
 
 async def client_went_away(_request: Request, error: Exception) -> Response:

@@ -164,16 +164,17 @@ class Ready:
     """Answers storefronts' reads ahead of limits and routing: what was answered before, ahead of the question itself.
 
     `routes` are those of what is read of a shop. They take no body, and bound their time and name their errors
-    themselves: nothing that stands between here and them is meant for them, and it took as long as half a search.
+    themselves: nothing that stands between here and them is meant for them. `graphql` takes what is posted there.
     """
 
-    def __init__(self, app: ASGIApp, routes: Sequence[Route]) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, routes: Sequence[Route], graphql: ASGIApp) -> None:
+        self.app, self._graphql = app, graphql
         self._routes = {_place_of(route.path): route for route in routes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
-            await self.app(scope, receive, send)
+            is_graphql = scope["path"] == "/graphql" and scope["type"] == "http" and scope["method"] == "POST"
+            await (self._graphql if is_graphql else self.app)(scope, receive, send)
             return
         route = self._routes.get(_place_of(scope["path"])) if scope["path"].startswith(_PREFIX) else None
         if route is None and not (scope["path"] == "/graphql" and scope["query_string"]):
