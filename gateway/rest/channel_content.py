@@ -1,4 +1,4 @@
-"""What shops show of products differently from the master, over REST."""
+"""What shops and connections show of products differently from the master, over REST."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from gateway.request import Ask
 from gateway.rest.preconditions import ExpectedVersion, tagged
-from shared.contracts.base import Page, Shape
+from shared.contracts.base import Page
 from shared.contracts.catalog import channel_content as messages
 from shared.contracts.catalog.channel_content import (
     ChannelContent,
@@ -16,6 +16,7 @@ from shared.contracts.catalog.channel_content import (
     ChannelContentSummary,
     ContentChanges,
     HandOver,
+    OfChannel,
     ProductContentChange,
     ShopCode,
 )
@@ -25,10 +26,11 @@ from shared.pagination import First
 router = APIRouter(prefix="/v1", tags=["catalog"])
 
 After = Annotated[str | None, Query(description="The `next` of the page before.")]
-_PATH = "/products/{product_id}/channel-content/{shop_code}"
+_OF_SHOP = "/products/{product_id}/channel-content/{shop_code}"
+_OF_CONNECTION = "/products/{product_id}/channel-content/connections/{connection_id}"
 
 
-@router.get(_PATH)
+@router.get(_OF_SHOP)
 async def get_channel_content(product_id: UUID, shop_code: ShopCode, ask: Ask, response: Response) -> ChannelContent:
     """What a shop shows of a product: for each field its owner, the shop's and the master's value, and what is shown.
 
@@ -37,7 +39,17 @@ async def get_channel_content(product_id: UUID, shop_code: ShopCode, ask: Ask, r
     return tagged(await ask(messages.GetChannelContent(product_id=product_id, shop=shop_code)), response)
 
 
-@router.patch(_PATH)
+@router.get(_OF_CONNECTION)
+async def get_connection_content(product_id: UUID, connection_id: UUID, ask: Ask, response: Response) -> ChannelContent:
+    """What a connection shows of a product, as of a shop: what it has not decided it shows as its shop does.
+
+    It is what goes out to the platform where the connection's rules send the field.
+    """
+    message = messages.GetChannelContent(product_id=product_id, connection_id=connection_id)
+    return tagged(await ask(message), response)
+
+
+@router.patch(_OF_SHOP)
 async def change_channel_content(
     product_id: UUID,
     shop_code: ShopCode,
@@ -55,7 +67,47 @@ async def change_channel_content(
     return tagged(await ask(message), response)
 
 
-@router.post(f"{_PATH}/hand-over")
+@router.patch(_OF_CONNECTION)
+async def change_connection_content(
+    product_id: UUID,
+    connection_id: UUID,
+    change: ChannelContentChange,
+    ask: Ask,
+    response: Response,
+    version: ExpectedVersion,
+) -> ChannelContent:
+    """Give a connection values of its own, as a shop. They go to that platform alone, where its rules send the field.
+
+    What changes over there in a field that the connection owns becomes the connection's value, not the product's.
+    """
+    message = messages.ChangeChannelContent(
+        product_id=product_id, connection_id=connection_id, change=change, version=version
+    )
+    return tagged(await ask(message), response)
+
+
+@router.delete(_OF_SHOP)
+async def remove_channel_content(
+    product_id: UUID, shop_code: ShopCode, ask: Ask, response: Response, version: ExpectedVersion
+) -> ChannelContent:
+    """Forget all that a shop has of a product, values and owners; the answer is what it shows then.
+
+    The history keeps what it was. To keep a value for later, hand its field over instead.
+    """
+    message = messages.RemoveChannelContent(product_id=product_id, shop=shop_code, version=version)
+    return tagged(await ask(message), response)
+
+
+@router.delete(_OF_CONNECTION)
+async def remove_connection_content(
+    product_id: UUID, connection_id: UUID, ask: Ask, response: Response, version: ExpectedVersion
+) -> ChannelContent:
+    """Forget all that a connection has of a product, as of a shop."""
+    message = messages.RemoveChannelContent(product_id=product_id, connection_id=connection_id, version=version)
+    return tagged(await ask(message), response)
+
+
+@router.post(f"{_OF_SHOP}/hand-over")
 async def hand_over_channel_content(
     product_id: UUID, shop_code: ShopCode, hand_over: HandOver, ask: Ask, response: Response, version: ExpectedVersion
 ) -> ChannelContent:
@@ -70,8 +122,24 @@ async def hand_over_channel_content(
     return tagged(await ask(message), response)
 
 
-class ContentOfShop(Shape):
-    """What one shop is to have of up to 500 products."""
+@router.post(f"{_OF_CONNECTION}/hand-over")
+async def hand_over_connection_content(
+    product_id: UUID,
+    connection_id: UUID,
+    hand_over: HandOver,
+    ask: Ask,
+    response: Response,
+    version: ExpectedVersion,
+) -> ChannelContent:
+    """Make fields the connection's (`channel`), the product's (`master`), or as its shop has them (`parent`)."""
+    message = messages.HandOverChannelContent(
+        product_id=product_id, connection_id=connection_id, hand_over=hand_over, version=version
+    )
+    return tagged(await ask(message), response)
+
+
+class ContentOfChannel(OfChannel):
+    """What one shop, or one connection, is to have of up to 500 products."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -84,12 +152,11 @@ class ContentOfShop(Shape):
         }
     )
 
-    shop: ShopCode
     changes: Annotated[list[ProductContentChange], Field(min_length=1, max_length=500)]
 
 
-class HandOverOfShop(Shape):
-    """Fields of products, and of those in a category's branch, and whose they are to be in one shop."""
+class HandOverOfChannel(OfChannel):
+    """Fields of products, and of those in a category's branch, and whose they are to be in one shop or connection."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -102,7 +169,6 @@ class HandOverOfShop(Shape):
         }
     )
 
-    shop: ShopCode
     fields: Annotated[list[ContentField], Field(min_length=1, max_length=50)]
     to: ContentOwner
     product_ids: Annotated[list[UUID], Field(max_length=5000)] = []
@@ -113,21 +179,31 @@ class HandOverOfShop(Shape):
 async def list_channel_content(
     ask: Ask,
     shop: ShopCode | None = None,
+    connection_id: UUID | None = None,
     product_id: UUID | None = None,
     first: First = 50,
     after: After = None,
 ) -> Page[ChannelContentSummary]:
-    """Which shops have something of their own of which products, and the fields they own. By shop and product."""
-    return await ask(messages.ListChannelContent(shop=shop, product_id=product_id, first=first, after=after))
+    """Which shops and connections have something of their own of which products, and the fields they own.
+
+    By shop, channel and product. With `shop`, what the shop itself has; with `connection_id`, what that connection has.
+    """
+    message = messages.ListChannelContent(
+        shop=shop, connection_id=connection_id, product_id=product_id, first=first, after=after
+    )
+    return await ask(message)
 
 
 @router.patch("/channel-content")
-async def change_channel_contents(body: ContentOfShop, ask: Ask) -> ContentChanges:
-    """Give a shop values of its own for up to 500 products: all of them, or none when one cannot be taken."""
-    return await ask(messages.ChangeChannelContents(shop=body.shop, changes=body.changes))
+async def change_channel_contents(body: ContentOfChannel, ask: Ask) -> ContentChanges:
+    """Give a shop or a connection values of its own for up to 500 products.
+
+    All of them, or none when one cannot be taken.
+    """
+    return await ask(messages.ChangeChannelContents(**dict(body)))
 
 
 @router.post("/channel-content/hand-over")
-async def hand_over_channel_contents(body: HandOverOfShop, ask: Ask) -> ContentChanges:
+async def hand_over_channel_contents(body: HandOverOfChannel, ask: Ask) -> ContentChanges:
     """Hand fields over for many products at once: those named, those of a category and everything below it, or both."""
     return await ask(messages.HandOverChannelContents(**dict(body)))

@@ -7,6 +7,10 @@ class ShopNotFound(NotFound):
     """No such shop, or not one the caller may see."""
 
 
+class ConnectionNotFound(NotFound):
+    """No such connection, or not one of a shop that the caller may see."""
+
+
 class ProductNotFound(NotFound):
     """No such product."""
 
@@ -154,13 +158,13 @@ class PricesRefused(ValidationFailed):
 
 
 class ChannelContentChangedSince(PreconditionFailed):
-    """What the shop has of the product has another version than the one the client named."""
+    """What the channel has of the product has another version than the one the client named."""
 
     title = "The channel content was changed in the meantime"
 
 
 class ChannelContentRefused(ValidationFailed):
-    """Some of what a shop is to have of its products cannot be taken; nothing was."""
+    """Some of what a channel is to have of its products cannot be taken; nothing was."""
 
 
 class ShopHasNoParent(ValidationFailed):

@@ -5,7 +5,15 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from services.catalog.use_cases import bulk_actions, categories, drop_folders, exporting, pricing, product_chunks
+from services.catalog.use_cases import (
+    bulk_actions,
+    categories,
+    channel_content,
+    drop_folders,
+    exporting,
+    pricing,
+    product_chunks,
+)
 from shared import blobs
 from shared.jobs import RunningJob
 from shared.service import every, performs, runs
@@ -40,6 +48,12 @@ async def announce_prices_of_list(payload: dict[str, Any], uow: UnitOfWork) -> N
 async def announce_category(payload: dict[str, Any], uow: UnitOfWork) -> None:
     """A category's dates open or close its branch: whoever shows it has to look again."""
     await categories.announce_turn(uow, payload)
+
+
+@performs(channel_content.DROP_CONTENT)
+async def drop_content_of_connection(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """What a removed connection had of products is no longer needed; the history has it."""
+    await channel_content.drop_of_connection(uow, UUID(payload["connection_id"]))
 
 
 @performs(product_chunks.STOCK_TASK)

@@ -47,13 +47,13 @@ async def mark_products_when_prices_changed(event: PricesChanged, uow: UnitOfWor
 
 @listens(ChannelContentChanged)
 async def mark_products_when_content_changed(event: ChannelContentChanged, uow: UnitOfWork) -> None:
-    """Compare them with what platforms have."""
-    await _mark(uow, event.product_ids)
+    """Compare them with what platforms have; what a connection has of its own, with its platform alone."""
+    await _mark(uow, event.product_ids, event.connection_id)
 
 
-async def _mark(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
-    await listings.mark_products(uow, product_ids)
-    await creations.note_candidates(uow, product_ids)
+async def _mark(uow: UnitOfWork, product_ids: Sequence[UUID], connection_id: UUID | None = None) -> None:
+    await listings.mark_products(uow, product_ids, connection_id)
+    await creations.note_candidates(uow, product_ids, connection_id)
 
 
 @listens(CategoriesChanged)

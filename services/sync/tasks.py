@@ -31,7 +31,7 @@ from services.sync.use_cases import (
     waiting_orders,
 )
 from services.sync.use_cases.agents import GREET_AGENT
-from services.sync.use_cases.connecting import KEEP_ORDER_CONNECTION
+from services.sync.use_cases.connecting import ANNOUNCE_CONNECTIONS, KEEP_ORDER_CONNECTION
 from services.sync.use_cases.creating import FIND_CANDIDATES
 from services.sync.use_cases.executing import Work
 from services.sync.use_cases.taking.orders import take_orders
@@ -76,6 +76,12 @@ async def start_feed(payload: dict[str, Any], uow: UnitOfWork) -> None:
 @performs(KEEP_ORDER_CONNECTION)
 async def keep_order_connection(payload: dict[str, Any], uow: UnitOfWork) -> None:
     await connecting.keep_order_connection(uow, UUID(payload["connection_id"]))
+
+
+@performs(ANNOUNCE_CONNECTIONS)
+async def announce_connections(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Left by a migration: they were made before anybody was told."""
+    await connecting.announce_all(uow)
 
 
 @performs(RETRY_ORDERS)

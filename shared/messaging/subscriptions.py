@@ -37,7 +37,7 @@ from shared.contracts.orders.events import (
 from shared.contracts.payments.events import PaymentChanged
 from shared.contracts.platform.events import AlertCleared, AlertRaised, AuditRecorded, JobChanged
 from shared.contracts.platform.imports import ImportChanged
-from shared.contracts.sync.events import ConnectionRemoved, ListingsChanged
+from shared.contracts.sync.events import ConnectionChanged, ConnectionRemoved, ListingsChanged
 
 SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     JobChanged: ("accounts",),
@@ -73,7 +73,8 @@ SUBSCRIPTIONS: dict[type[Event], tuple[str, ...]] = {
     RefundWanted: ("payments",),
     CustomerErased: ("payments", "search", "sync"),
     PaymentChanged: ("orders",),
-    ConnectionRemoved: ("orders",),
+    ConnectionChanged: ("catalog",),
+    ConnectionRemoved: ("catalog", "orders"),
     ListingsChanged: ("search",),
 }
 

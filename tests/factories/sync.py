@@ -172,7 +172,7 @@ class Connected(Merchant):
 async def make(process: Surrounded, organization_id: UUID) -> dict[str, UUID | str]:
     """A connection that orders has heard of, a run of one of its feeds, and what that has left."""
     seller = Merchant(process, organization_id)
-    seller.services = ("orders", "sync")
+    seller.services = ("catalog", "orders", "sync")
     shop = await seller.open_shop("of-sync")
     envelope = envelope_for(seller.caller, timeout_seconds=60)
     fake = CustomShop()

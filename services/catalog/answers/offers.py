@@ -22,7 +22,7 @@ from shared.unit_of_work import UnitOfWork
 
 @answers(GetOfferParts, internal=True)
 async def get_offer_parts(message: GetOfferParts, uow: UnitOfWork) -> OfferParts:
-    return await offers.parts(uow, message.shop_id, message.product_ids)
+    return await offers.parts(uow, message.shop_id, message.product_ids, message.connection_id)
 
 
 @answers(ListProductIds, internal=True)

@@ -121,19 +121,25 @@ def order_limits(row: Mapping[str, Any]) -> OrderLimits | None:
     return OrderLimits.model_construct(**limits) if any(limits.values()) else None
 
 
-async def store(uow: UnitOfWork, shop_id: UUID, contents: Sequence[KnownContent]) -> None:
-    """Keep these as what a shop has, and count a change of each: four statements for any number."""
+async def store(uow: UnitOfWork, shop_id: UUID, connection_id: UUID | None, contents: Sequence[KnownContent]) -> None:
+    """Keep these as what a shop, or where one is named a connection of it, has of products, and count a change of each.
+
+    Four statements for any number.
+    """
+    channel_id = connection_id or shop_id
     product_ids = [content.product_id for content in contents]
-    await uow.execute(_STORE_PRODUCTS, uow.organization_id, shop_id, _json(map(_product_row, contents)))
+    of_shop = shop_id if connection_id is None else None
+    rows = _json(map(_product_row, contents))
+    await uow.execute(_STORE_PRODUCTS, uow.organization_id, of_shop, connection_id, rows)
     places = [
         (content.product_id, category_id)
         for content in contents
         for category_id in content.product.values.get("category_ids", ())
     ]
-    await uow.execute(_REMOVE_CATEGORIES, shop_id, product_ids, *_columns(places, 2))
-    await uow.execute(_STORE_CATEGORIES, uow.organization_id, shop_id, *_columns(places, 2))
+    await uow.execute(_REMOVE_CATEGORIES, channel_id, product_ids, *_columns(places, 2))
+    await uow.execute(_STORE_CATEGORIES, uow.organization_id, channel_id, *_columns(places, 2))
     variants = [_variant_row(content, *each) for content in contents for each in content.variants.items()]
-    await uow.execute(_STORE_VARIANTS, uow.organization_id, shop_id, _json(variants))
+    await uow.execute(_STORE_VARIANTS, uow.organization_id, channel_id, _json(variants))
 
 
 _OWNERS = "given text[], channel_fields text[], master_fields text[]"
@@ -156,8 +162,9 @@ def _set(columns: str) -> str:
 
 
 _STORE_PRODUCTS = f"""
-INSERT INTO channel_products AS t (organization_id, shop_id, product_id, {", ".join(_names(_PRODUCT_COLUMNS))})
-SELECT $1, $2, r.* FROM json_to_recordset($3::json) AS r (product_id uuid, {_PRODUCT_COLUMNS})
+INSERT INTO channel_products AS t
+    (organization_id, shop_id, connection_id, product_id, {", ".join(_names(_PRODUCT_COLUMNS))})
+SELECT $1, $2, $3, r.* FROM json_to_recordset($4::json) AS r (product_id uuid, {_PRODUCT_COLUMNS})
 ON CONFLICT (organization_id, product_id, channel_id) DO UPDATE
 SET {_set(_PRODUCT_COLUMNS)}, version = t.version + 1, updated_at = now()
 """  # noqa: S608
@@ -212,15 +219,15 @@ def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
     return [[row[column] for row in rows] for column in range(width)]
 
 
-async def product_ids_in_branch(uow: UnitOfWork, category_id: UUID, shop_ids: Sequence[UUID]) -> list[UUID]:
-    """The products that stand in a category or below it: by the master, or because one of these shops has it so."""
+async def product_ids_in_branch(uow: UnitOfWork, category_id: UUID, channel_ids: Sequence[UUID]) -> list[UUID]:
+    """The products that stand in a category or below it: by the master, or because one of these channels has it so."""
     rows = await uow.fetch(
         f"{BRANCH} SELECT p.product_id FROM branch JOIN product_categories p ON p.category_id = branch.id"  # noqa: S608
         " UNION SELECT p.product_id FROM branch JOIN channel_product_categories p ON p.category_id = branch.id"
         " JOIN channel_products c USING (product_id, channel_id)"
         " WHERE p.channel_id = ANY($2::uuid[]) AND 'category_ids' = ANY (c.channel_fields)",
         [category_id],
-        list(shop_ids),
+        list(channel_ids),
     )
     return [row["product_id"] for row in rows]
 
@@ -233,20 +240,54 @@ async def unknown_categories(uow: UnitOfWork, category_ids: Iterable[UUID]) -> s
 
 
 async def list_summaries(
-    uow: UnitOfWork, *, shop_id: UUID | None, product_id: UUID | None, after: tuple[str, UUID] | None, first: int
+    uow: UnitOfWork,
+    *,
+    channel_id: UUID | None,
+    product_id: UUID | None,
+    after: tuple[str, UUID, UUID] | None,
+    first: int,
 ) -> list[asyncpg.Record]:
-    """By shop and product; those of the caller's shops alone."""
-    return await uow.fetch(
-        "SELECT s.code AS shop, c.product_id, c.channel_fields AS product_fields, c.version, c.updated_at,"
-        " ARRAY(SELECT DISTINCT unnest(v.channel_fields) FROM channel_variants v"
-        "  WHERE v.product_id = c.product_id AND v.channel_id = c.channel_id ORDER BY 1) AS variant_fields"
-        " FROM channel_products c JOIN shops s ON s.id = c.shop_id WHERE NOT s.is_removed"
-        " AND ($1::uuid IS NULL OR c.channel_id = $1) AND ($2::uuid IS NULL OR c.product_id = $2)"
-        " AND ($3::uuid[] IS NULL OR c.channel_id = ANY($3))"
-        " AND ($4::text IS NULL OR (s.code, c.product_id) > ($4, $5::uuid)) ORDER BY s.code, c.product_id LIMIT $6",
-        shop_id,
-        product_id,
-        uow.caller.shop_limit,
-        *(after or (None, None)),
-        first,
+    """By shop, channel and product; those of the caller's shops alone, and nothing of channels that are gone."""
+    return await uow.fetch(_SUMMARIES, channel_id, product_id, uow.caller.shop_limit, *(after or (None,) * 3), first)
+
+
+# What was forgotten of a product is nothing to tell.
+_SUMMARIES = """
+SELECT s.code AS shop, c.connection_id, c.channel_id, c.product_id, c.channel_fields AS product_fields, c.version,
+    c.updated_at, ARRAY(SELECT DISTINCT unnest(v.channel_fields) FROM channel_variants v
+        WHERE v.product_id = c.product_id AND v.channel_id = c.channel_id ORDER BY 1) AS variant_fields
+FROM channel_products c LEFT JOIN connections n ON n.id = c.connection_id
+JOIN shops s ON s.id = coalesce(c.shop_id, n.shop_id)
+WHERE NOT s.is_removed AND n.is_removed IS NOT TRUE
+    AND ($1::uuid IS NULL OR c.channel_id = $1) AND ($2::uuid IS NULL OR c.product_id = $2)
+    AND ($3::uuid[] IS NULL OR s.id = ANY($3))
+    AND (c.given <> '{}' OR c.master_fields <> '{}' OR EXISTS (
+        SELECT FROM channel_variants v WHERE v.product_id = c.product_id AND v.channel_id = c.channel_id
+            AND (v.given <> '{}' OR v.master_fields <> '{}')))
+    AND ($4::text IS NULL OR (s.code, c.channel_id, c.product_id) > ($4, $5::uuid, $6::uuid))
+ORDER BY s.code, c.channel_id, c.product_id LIMIT $7
+"""
+
+
+async def count_of_connection(uow: UnitOfWork, connection_id: UUID) -> int:
+    """Of how many products a connection has something of its own."""
+    count: int = await uow.fetchval("SELECT count(*) FROM channel_products WHERE channel_id = $1", connection_id)
+    return count
+
+
+async def count_all(uow: UnitOfWork) -> int:
+    """Of how many products in how many channels there is something."""
+    count: int = await uow.fetchval("SELECT count(*) FROM channel_products")
+    return count
+
+
+async def drop_some_of_connection(uow: UnitOfWork, connection_id: UUID, most: int) -> int:
+    """Remove what a connection has of up to so many products. Returns of how many it was."""
+    rows = await uow.fetch(
+        "DELETE FROM channel_products WHERE channel_id = $1 AND product_id IN"
+        " (SELECT product_id FROM channel_products WHERE channel_id = $1 ORDER BY product_id LIMIT $2)"
+        " RETURNING product_id",
+        connection_id,
+        most,
     )
+    return len(rows)

@@ -30,7 +30,8 @@ async def list_changes(
         f"{_CHANGE} AND c.number < $2 AND ($3::text IS NULL OR coalesce(c.after, c.before) ? $3)"
         " AND ($4::uuid[] IS NULL OR (c.entity = 'variant' AND (c.key->>'id')::uuid = ANY($4))"
         " OR (c.key->>'variant_id')::uuid = ANY($4))"
-        " AND ($6::uuid[] IS NULL OR c.entity <> 'channel_content' OR (c.key->>'channel_id')::uuid = ANY($6))"
+        " AND ($6::uuid[] IS NULL OR c.entity <> 'channel_content' OR (c.key->>'channel_id')::uuid = ANY($6)"
+        " OR EXISTS (SELECT FROM connections n WHERE n.id = (c.key->>'channel_id')::uuid AND n.shop_id = ANY($6)))"
         f" AND (c.entity <> 'price' OR {_is_seen(_LIST_OF_KEY.format('c'), '$6')})"
         " ORDER BY c.number DESC LIMIT $5",
         product_id,

@@ -81,6 +81,14 @@ async def get(uow: UnitOfWork, shop_id: UUID) -> KnownShop:
     return KnownShop(**row)
 
 
+async def list_all(uow: UnitOfWork) -> list[KnownShop]:
+    """Those that the caller may see, by code; of two with one code the younger."""
+    rows = await uow.fetch(
+        f"SELECT DISTINCT ON (code) {_COLUMNS} FROM shops WHERE NOT is_removed ORDER BY code, id DESC"  # noqa: S608
+    )
+    return [KnownShop(**row) for row in rows if uow.caller.sees_shop(row["id"])]
+
+
 async def list_roots(uow: UnitOfWork) -> list[KnownShop]:
     """Shops without a parent that the caller may see."""
     rows = await uow.fetch(f"SELECT {_COLUMNS} FROM shops WHERE parent_id IS NULL AND NOT is_removed ORDER BY code")  # noqa: S608

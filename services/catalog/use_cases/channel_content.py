@@ -1,4 +1,4 @@
-"""What shops have of products for themselves: read, changed, and handed over between shop and master (CAT-4).
+"""What channels have of products for themselves: read, changed, handed over between them and the master (CAT-4).
 
 Nothing here writes to a product, and nothing that writes to a product writes here: so neither side erases the other.
 """
@@ -19,9 +19,9 @@ from services.catalog.errors import (
 )
 from services.catalog.repository import catalog, categories, channel_content, shops
 from services.catalog.repository.channel_content import NOTHING, Fields, KnownContent
-from services.catalog.repository.shops import KnownShop
-from services.catalog.use_cases import channel_sheet
+from services.catalog.use_cases import channel_sheet, channels
 from services.catalog.use_cases.channel_sheet import Sheet
+from services.catalog.use_cases.channels import Channel
 from services.catalog.use_cases.pricing import LARGEST_AMOUNT
 from shared.contracts.catalog.channel_content import (
     PRODUCT_FIELDS,
@@ -31,6 +31,7 @@ from shared.contracts.catalog.channel_content import (
     ContentChanges,
     HandOver,
     HandOverChannelContents,
+    OfChannel,
     ProductContentChange,
     VariantContentChange,
     values_given,
@@ -40,27 +41,30 @@ from shared.contracts.catalog.shapes import ContentOwner, OrderLimits
 from shared.money import Money
 from shared.unit_of_work import UnitOfWork
 
+DROP_CONTENT = "drop_content_of_connection"
 _MOST_PRODUCTS = 5000
+_DROPPED_AT_ONCE = 1000
 _AT_ONCE = 200
 
 Faults = list[dict[str, Any]]
 
 
-async def get(uow: UnitOfWork, product_id: UUID, shop_code: str) -> ChannelContent:
-    """Raises ShopNotFound, ProductNotFound."""
-    sheet = await channel_sheet.load(uow, await shops.get_by_code(uow, shop_code), [product_id])
+async def get(uow: UnitOfWork, product_id: UUID, named: OfChannel) -> ChannelContent:
+    """Raises ShopNotFound, ConnectionNotFound, ProductNotFound."""
+    sheet = await channel_sheet.load(uow, await channels.get(uow, named), [product_id])
     _check_products(sheet, [product_id], [""])
     return sheet.described(product_id)
 
 
 async def change(
-    uow: UnitOfWork, product_id: UUID, shop_code: str, wanted: ChannelContentChange, version: int | None
+    uow: UnitOfWork, product_id: UUID, named: OfChannel, wanted: ChannelContentChange, version: int | None
 ) -> ChannelContent:
-    """Change what a shop has of one product; a change that changes nothing counts for nothing.
+    """Change what a channel has of one product; a change that changes nothing counts for nothing.
 
-    Raises ShopNotFound, ProductNotFound, CategoryNotFound, ChannelContentChangedSince, ChannelContentRefused.
+    Raises ShopNotFound, ConnectionNotFound, ProductNotFound, CategoryNotFound, ChannelContentChangedSince,
+    ChannelContentRefused.
     """
-    sheet = await _locked(uow, shop_code, [product_id])
+    sheet = await _locked(uow, named, [product_id])
     _check_products(sheet, [product_id], [""])
     await _check_categories(uow, [wanted], [""])
     _check_versions(sheet, {product_id: version}, [""])
@@ -68,28 +72,42 @@ async def change(
     return await _keep_one(uow, sheet, product_id, _with_values(sheet, product_id, wanted), "channel_content.change")
 
 
-async def change_many(uow: UnitOfWork, shop_code: str, changes: Sequence[ProductContentChange]) -> ContentChanges:
-    """Change what a shop has of many products, all or none. Raises what `change` raises."""
+async def change_many(uow: UnitOfWork, named: OfChannel, changes: Sequence[ProductContentChange]) -> ContentChanges:
+    """Change what a channel has of many products, all or none. Raises what `change` raises."""
     product_ids = [each.product_id for each in changes]
     at = [f"/changes/{index}" for index in range(len(changes))]
-    sheet = await _locked(uow, shop_code, product_ids)
+    sheet = await _locked(uow, named, product_ids)
     _check_products(sheet, product_ids, at)
     await _check_categories(uow, changes, at)
     _refuse(_repeated(product_ids, at))
     _check_versions(sheet, {each.product_id: each.version for each in changes}, at)
     _refuse([f for each, where in zip(changes, at, strict=True) for f in _faults(sheet, each.product_id, each, where)])
-    changed = await _keep(uow, sheet, [_with_values(sheet, each.product_id, each) for each in changes])
-    return _counted(uow, sheet.shop, "channel_content.change", changed, len(changes))
+    changed = await keep(uow, sheet, [_with_values(sheet, each.product_id, each) for each in changes])
+    return _counted(uow, sheet.channel, "channel_content.change", changed, len(changes))
+
+
+async def remove(uow: UnitOfWork, product_id: UUID, named: OfChannel, version: int | None) -> ChannelContent:
+    """Forget all that a channel has of a product, values and owners: it shows what is below again.
+
+    The version goes on counting, so that nobody takes what comes later for what he has read. Raises what `get` raises,
+    and ChannelContentChangedSince.
+    """
+    sheet = await _locked(uow, named, [product_id])
+    _check_products(sheet, [product_id], [""])
+    _check_versions(sheet, {product_id: version}, [""])
+    own = sheet.own(product_id)
+    bare = replace(own, product=NOTHING, variants=dict.fromkeys(own.variants, NOTHING))
+    return await _keep_one(uow, sheet, product_id, bare, "channel_content.remove")
 
 
 async def hand_over(
-    uow: UnitOfWork, product_id: UUID, shop_code: str, wanted: HandOver, version: int | None
+    uow: UnitOfWork, product_id: UUID, named: OfChannel, wanted: HandOver, version: int | None
 ) -> ChannelContent:
-    """Give fields another owner in one shop. Raises what `change` raises, and ShopHasNoParent."""
-    sheet = await _locked(uow, shop_code, [product_id])
+    """Give fields another owner in one channel. Raises what `change` raises, and ShopHasNoParent."""
+    sheet = await _locked(uow, named, [product_id])
     _check_products(sheet, [product_id], [""])
     _check_versions(sheet, {product_id: version}, [""])
-    _check_parent(sheet.shop, wanted.to)
+    _check_parent(sheet.channel, wanted.to)
     _refuse(_unknown_skus(sheet, product_id, [("/skus", sku) for sku in wanted.skus or ()]))
     skus = None if wanted.skus is None else set(wanted.skus)
     handed = _handed(sheet, product_id, wanted.fields, wanted.to, skus)
@@ -97,29 +115,37 @@ async def hand_over(
 
 
 async def hand_over_many(uow: UnitOfWork, message: HandOverChannelContents) -> ContentChanges:
-    """Give fields of many products another owner in one shop, all or none.
+    """Give fields of many products another owner in one channel, all or none.
 
-    Raises ShopNotFound, ProductNotFound, CategoryNotFound, ShopHasNoParent, NoProductsNamed, TooManyProducts.
+    Raises ShopNotFound, ConnectionNotFound, ProductNotFound, CategoryNotFound, ShopHasNoParent, NoProductsNamed,
+    TooManyProducts.
     """
-    await catalog.lock(uow)
-    shop = await shops.get_by_code(uow, message.shop)
-    product_ids = await _named_products(uow, message, shop)
-    _check_parent(shop, message.to)
+    channel = await _held(uow, message)
+    product_ids = await _named_products(uow, message, channel)
+    _check_parent(channel, message.to)
     changed: list[UUID] = []
     for start in range(0, len(product_ids), _AT_ONCE):
         portion = product_ids[start : start + _AT_ONCE]
-        sheet = await channel_sheet.load(uow, shop, portion)
+        sheet = await channel_sheet.load(uow, channel, portion)
         _check_products(sheet, portion, [f"/product_ids/{start + index}" for index in range(len(portion))])
-        changed += await _keep(uow, sheet, [_handed(sheet, id_, message.fields, message.to) for id_ in portion])
-    return _counted(uow, shop, "channel_content.hand_over", changed, len(product_ids))
+        changed += await keep(uow, sheet, [_handed(sheet, id_, message.fields, message.to) for id_ in portion])
+    return _counted(uow, channel, "channel_content.hand_over", changed, len(product_ids))
 
 
-async def _named_products(uow: UnitOfWork, message: HandOverChannelContents, shop: KnownShop) -> list[UUID]:
-    """Those named first, then those of the category, also those that the shop or one above it has put there."""
+async def drop_of_connection(uow: UnitOfWork, connection_id: UUID) -> None:
+    """Remove what a connection that is gone had of some products, and leave the others to the next task."""
+    await catalog.lock(uow)
+    dropped = await channel_content.drop_some_of_connection(uow, connection_id, _DROPPED_AT_ONCE)
+    if dropped == _DROPPED_AT_ONCE:
+        uow.defer(DROP_CONTENT, {"connection_id": str(connection_id)})
+
+
+async def _named_products(uow: UnitOfWork, message: HandOverChannelContents, channel: Channel) -> list[UUID]:
+    """Those named first, then those of the category, also those that the channel or one above it has put there."""
     wanted = dict.fromkeys(message.product_ids)
     if message.category_id is not None:
         await categories.get(uow, message.category_id)
-        line = [known.id for known in await shops.list_line(uow, shop.id)]
+        line = [known.id for known in channel.line(await shops.list_line(uow, channel.shop.id))]
         wanted |= dict.fromkeys(await channel_content.product_ids_in_branch(uow, message.category_id, line))
     elif not wanted:
         raise NoProductsNamed("Name products, a category, or both.")
@@ -130,10 +156,19 @@ async def _named_products(uow: UnitOfWork, message: HandOverChannelContents, sho
     return list(wanted)
 
 
-async def _locked(uow: UnitOfWork, shop_code: str, product_ids: Sequence[UUID]) -> Sheet:
-    """What is known of these products in a shop, which stays so until the transaction ends. Raises ShopNotFound."""
+async def _locked(uow: UnitOfWork, named: OfChannel, product_ids: Sequence[UUID]) -> Sheet:
+    """What is known of these products in a channel, which stays so until the transaction ends.
+
+    Raises ShopNotFound, ConnectionNotFound.
+    """
+    return await channel_sheet.load(uow, await _held(uow, named), product_ids)
+
+
+async def _held(uow: UnitOfWork, named: OfChannel) -> Channel:
+    """A channel that is there until the transaction ends, and that nobody else writes to meanwhile."""
+    channel = await channels.get(uow, named, lock=True)
     await catalog.lock(uow)
-    return await channel_sheet.load(uow, await shops.get_by_code(uow, shop_code), product_ids)
+    return channel
 
 
 # --- what is new
@@ -145,21 +180,27 @@ def _with_values(sheet: Sheet, product_id: UUID, wanted: ChannelContentChange) -
     known = sheet.variant_ids(product_id)
     for each in wanted.given().get("variants", ()):
         variant_id = known[each.sku]
-        given = values_given(each, VARIANT_FIELDS)
-        if given.get("order_limits") == OrderLimits():
-            given["order_limits"] = None
-        if given:
+        if given := variant_values(each):
             variants[variant_id] = variants.get(variant_id, NOTHING).with_values(given)
-    return replace(own, product=own.product.with_values(_product_values(wanted)), variants=variants)
+    return replace(own, product=own.product.with_values(product_values(wanted)), variants=variants)
 
 
-def _product_values(wanted: ChannelContentChange) -> dict[str, Any]:
+def product_values(wanted: ChannelContentChange) -> dict[str, Any]:
+    """What a change gives of a product, as it is kept."""
     values = values_given(wanted, PRODUCT_FIELDS)
     if "images" in values:
         values["images"] = [image.model_dump() for image in values["images"]]
     if "category_ids" in values:
         values["category_ids"] = sorted(set(values["category_ids"]))
     return values
+
+
+def variant_values(wanted: VariantContentChange) -> dict[str, Any]:
+    """What a change gives of a variant, as it is kept: limits that limit nothing are none."""
+    given = values_given(wanted, VARIANT_FIELDS)
+    if given.get("order_limits") == OrderLimits():
+        given["order_limits"] = None
+    return given
 
 
 def _handed(
@@ -203,9 +244,9 @@ def _check_versions(sheet: Sheet, versions: Mapping[UUID, int | None], at: Seque
         )
 
 
-def _check_parent(shop: KnownShop, to: ContentOwner) -> None:
-    if to == "parent" and shop.parent_id is None:
-        raise ShopHasNoParent(f"The shop '{shop.code}' has no parent: hand the fields to the master.")
+def _check_parent(channel: Channel, to: ContentOwner) -> None:
+    if to == "parent" and not channel.has_parent:
+        raise ShopHasNoParent(f"The shop '{channel.shop.code}' has no parent: hand the fields to the master.")
 
 
 async def _check_categories(uow: UnitOfWork, changes: Sequence[ChannelContentChange], at: Sequence[str]) -> None:
@@ -240,7 +281,7 @@ def _faults(sheet: Sheet, product_id: UUID, wanted: ChannelContentChange, at: st
         if variant.sku in seen:
             faults.append({"pointer": f"{place}/sku", "code": "duplicate_sku", "message": "The SKU is given twice."})
         seen.add(variant.sku)
-        fault = _price_fault(variant.list_price, sheet.shop.currency)
+        fault = price_fault(variant.list_price, sheet.channel.shop.currency)
         if fault is not None:
             faults.append({"pointer": f"{place}/list_price", "code": fault[0], "message": fault[1]})
     return faults
@@ -255,7 +296,8 @@ def _unknown_skus(sheet: Sheet, product_id: UUID, skus: Sequence[tuple[str, str]
     ]
 
 
-def _price_fault(price: Money | None, currency: str) -> tuple[str, str] | None:
+def price_fault(price: Money | None, currency: str) -> tuple[str, str] | None:
+    """Code and sentence, where a channel of this currency cannot have it as an old price."""
     if price is None:
         return None
     if price.currency != currency:
@@ -277,37 +319,44 @@ async def _keep_one(
     uow: UnitOfWork, sheet: Sheet, product_id: UUID, wanted: KnownContent, action: str
 ) -> ChannelContent:
     before = sheet.described(product_id)
-    if not await _keep(uow, sheet, [wanted]):
+    if not await keep(uow, sheet, [wanted]):
         return before
     old, new = _told(sheet, sheet.own(product_id)), _told(sheet, wanted)
-    names = [name for name in new if old.get(name) != new[name]]
+    names = [name for name in old | new if old.get(name) != new.get(name)]
     uow.audit(
         action,
         "product",
         product_id,
         before={name: old.get(name) for name in names},
-        after={"shop": sheet.shop.code, **{name: new[name] for name in names}},
+        after={**sheet.channel.told(), **{name: new.get(name) for name in names}},
     )
-    after = await channel_sheet.load(uow, sheet.shop, [product_id])
+    after = await channel_sheet.load(uow, sheet.channel, [product_id])
     return after.described(product_id)
 
 
-async def _keep(uow: UnitOfWork, sheet: Sheet, wanted: Sequence[KnownContent]) -> list[UUID]:
+async def keep(uow: UnitOfWork, sheet: Sheet, wanted: Sequence[KnownContent]) -> list[UUID]:
     """Store and announce those that differ from what is stored. Returns their products."""
     different = [content for content in wanted if content != sheet.own(content.product_id)]
     if different:
-        await channel_content.store(uow, sheet.shop.id, different)
+        await channel_content.store(uow, sheet.channel.shop.id, sheet.channel.connection_id, different)
     product_ids = [content.product_id for content in different]
     for start in range(0, len(product_ids), IDS_PER_EVENT):
         ids = product_ids[start : start + IDS_PER_EVENT]
-        uow.record(ChannelContentChanged(product_ids=ids, shop_id=sheet.shop.id))
+        uow.record(_changed(sheet.channel, ids))
     return product_ids
 
 
-def _counted(uow: UnitOfWork, shop: KnownShop, action: str, changed: Sequence[UUID], asked: int) -> ContentChanges:
+def _changed(channel: Channel, product_ids: list[UUID]) -> ChannelContentChanged:
+    if channel.connection_id is not None:
+        return ChannelContentChanged(product_ids=product_ids, connection_id=channel.connection_id)
+    return ChannelContentChanged(product_ids=product_ids, shop_id=channel.shop.id)
+
+
+def _counted(uow: UnitOfWork, channel: Channel, action: str, changed: Sequence[UUID], asked: int) -> ContentChanges:
     if changed:
         names = [str(product_id) for product_id in changed[:100]]
-        uow.audit(action, "shop", shop.id, after={"products": len(changed), "first": names})
+        kind = "shop" if channel.connection_id is None else "connection"
+        uow.audit(action, kind, channel.id, after={"products": len(changed), "first": names})
     return ContentChanges(changed=len(changed), unchanged=asked - len(changed))
 
 

@@ -1,4 +1,4 @@
-"""Offers and lines as a shop shows them, made of those that the master alone would give it (CAT-4)."""
+"""Offers and lines as a channel shows them, made of those that the master alone would give it (CAT-4)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from services.catalog.repository import channel_content
 from services.catalog.repository.shops import KnownShop
 from services.catalog.use_cases.channel_view import ChannelView
 from shared.contracts.catalog.channel_content import TEXT_FIELDS
-from shared.contracts.catalog.offers import ImagePart, MediaPart, PriceTier, ProductPart, VariantPart
+from shared.contracts.catalog.offers import ImagePart, MediaPart, OwnedPart, PriceTier, ProductPart, VariantPart
 from shared.money import Money
 from shared.unit_of_work import UnitOfWork
 
@@ -29,6 +29,17 @@ async def views_of(uow: UnitOfWork, line: Sequence[KnownShop], product_ids: Iter
     channels = [shop.id for shop in line if shop.has_content]
     contents = await channel_content.of_products(uow, channels, list(product_ids))
     return {product_id: ChannelView(line, own) for product_id, own in contents.items()}
+
+
+def owned_by_first(variants: Mapping[UUID, Sequence[Row]], views: Views) -> list[OwnedPart]:
+    """Which fields of products, and of their variants, the first channel of the line owns itself."""
+    owned = []
+    for product_id, view in views.items():
+        skus = {row["id"]: row["sku"] for row in variants.get(product_id, ())}
+        of_product, of_variants = view.owned_by_first()
+        found = [(None, of_product), *((skus[id_], names) for id_, names in of_variants.items() if id_ in skus)]
+        owned += [OwnedPart(product_id, sku, sorted(names)) for sku, names in found if names]
+    return owned
 
 
 def shown_places(category_ids: Mapping[UUID, list[UUID]], views: Views) -> dict[UUID, list[UUID]]:

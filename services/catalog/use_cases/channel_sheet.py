@@ -1,4 +1,4 @@
-"""Products as they are, as a shop has them, and as it shows them: all three side by side, read in sets."""
+"""Products as they are, as a channel has them, and as it shows them: all three side by side, read in sets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from services.catalog.repository.channel_content import NOTHING, Fields, KnownCo
 from services.catalog.repository.price_terms import PriceTerms
 from services.catalog.repository.shops import KnownShop
 from services.catalog.use_cases.channel_view import ChannelView, Shown
+from services.catalog.use_cases.channels import Channel
 from services.catalog.use_cases.price_resolution import Situation, Standing, resolve_price, stand
 from shared import clock
 from shared.contracts.catalog.channel_content import (
@@ -37,7 +38,7 @@ _MEASURES = ("weight_grams", "length_mm", "width_mm", "height_mm")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A field: what the master has for a shop, and what the shop shows."""
+    """A field: what the master has for a channel, and what the channel shows."""
 
     master: Any
     shown: Shown
@@ -45,8 +46,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Some products in the first shop of `line`."""
+    """Some products in a channel, which is the first of `line`."""
 
+    channel: Channel
     line: list[KnownShop]
     rows: Mapping[UUID, asyncpg.Record]
     texts: Mapping[UUID, asyncpg.Record]
@@ -56,16 +58,12 @@ class Sheet:
     prices: Mapping[UUID, list[PriceTerms]]
     contents: Mapping[UUID, Mapping[UUID, KnownContent]]
 
-    @property
-    def shop(self) -> KnownShop:
-        return self.line[0]
-
     def knows(self, product_id: UUID) -> bool:
         return product_id in self.rows
 
     def own(self, product_id: UUID) -> KnownContent:
-        """What the shop itself has of a product."""
-        return self.contents.get(product_id, {}).get(self.shop.id, KnownContent(product_id))
+        """What the channel itself has of a product."""
+        return self.contents.get(product_id, {}).get(self.channel.id, KnownContent(product_id))
 
     def variant_ids(self, product_id: UUID) -> dict[str, UUID]:
         return {row["sku"]: row["id"] for row in self.variants.get(product_id, ())}
@@ -96,14 +94,15 @@ class Sheet:
         price = resolve_price(self.standing, self.prices.get(variant_id, ()), 1)
         if price is None or price.list_price is None:
             return None
-        return Money(amount=price.list_price, currency=self.shop.currency)
+        return Money(amount=price.list_price, currency=self.channel.shop.currency)
 
     def described(self, product_id: UUID) -> ChannelContent:
         """The sheet of one product, for a person to read."""
         own = self.own(product_id)
         seen = self.product_fields(product_id)
         return ChannelContent(
-            shop=self.shop.code,
+            shop=self.channel.shop.code,
+            connection_id=self.channel.connection_id,
             product_id=product_id,
             **{name: self._field(_KINDS.get(name, OwnedText), name, own.product, seen[name]) for name in seen},
             variants=[self._variant(own, row) for row in self.variants.get(product_id, ())],
@@ -139,20 +138,22 @@ _KINDS: dict[str, type[OwnedField]] = {
 }
 
 
-async def load(uow: UnitOfWork, shop: KnownShop, product_ids: Sequence[UUID]) -> Sheet:
-    """What is known of these products in a shop, in eight statements; those that are gone are left out.
+async def load(uow: UnitOfWork, channel: Channel, product_ids: Sequence[UUID]) -> Sheet:
+    """What is known of these products in a channel, in eight statements; those that are gone are left out.
 
     Raises ShopNotFound for a shop that was removed this moment.
     """
-    ids = list(dict.fromkeys(product_ids))
-    line = await shops.list_line(uow, shop.id)
-    if not line:
+    ids, shop = list(dict.fromkeys(product_ids)), channel.shop
+    selling = await shops.list_line(uow, shop.id)
+    if not selling:
         raise ShopNotFound(f"There is no shop with the code '{shop.code}'.")
     variants = await offers.variants_of_products(uow, ids)
     situation = Situation(clock.now())
-    standing = stand(line, await price_terms.list_terms_in_force(uow, line, None, situation.at), situation)
+    standing = stand(selling, await price_terms.list_terms_in_force(uow, selling, None, situation.at), situation)
     variant_ids = [row["id"] for rows in variants.values() for row in rows]
+    line = channel.line(selling)
     return Sheet(
+        channel=channel,
         line=line,
         rows={row["id"]: row for row in await offers.list_products(uow, ids)},
         texts=await offers.texts_of_products(uow, ids, shop.locales),

@@ -1,12 +1,13 @@
-"""What a shop shows of a field of a product: its own, what it inherits, or the product's (CAT-4, ACC-3).
+"""What a channel shows of a field of a product: its own, what it inherits, or the product's (CAT-4, ACC-3).
 
 The order, which `shown` is:
 
-1. The nearest shop of the line (the shop, its parent, and so on upwards) that has decided who owns the field decides.
+1. The nearest channel of the line (a connection, its shop, that one's parent, and so on upwards) that has decided who
+   owns the field decides.
 2. Owned by the master: the product's text in the shop's locale, else in its language, else the product's own value.
-3. Owned by the shop itself: the shop's value, which is in the shop's own language, before any translation.
-4. Owned by a shop above: its value, too; but where that shop speaks another language and the product has the text in
-   the shop's own, that translation.
+3. Owned by the channel itself: its value, which is in its own language, before any translation.
+4. Owned by one above: its value, too; but where that shop speaks another language and the product has the text in
+   the first one's own, that translation.
 5. Where nobody has decided: as if owned by the master.
 
 An old price is inherited like prices: not by a strict sub-shop, and in the same currency only.
@@ -24,7 +25,7 @@ from shared.contracts.catalog.shapes import ContentOwner
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One shop of a line: who owns the field there, its value, and whether it speaks the language of the first."""
+    """One channel of a line: who owns the field there, its value, and whether it speaks the language of the first."""
 
     owner: ContentOwner
     value: Any = None
@@ -40,7 +41,7 @@ class Shown:
 
 
 def shown(line: Iterable[Step], master: Any, translation: Any = None) -> Shown:
-    """What the first shop of `line` shows of a field. `translation` is the product's text in its language, or None."""
+    """What the first channel of `line` shows of a field. `translation`: the product's text in its language."""
     said = Shown("master", master if translation is None else translation)
     for position, step in enumerate(line):
         if step.owner == "master" or (step.owner == "channel" and translation is not None and not step.speaks):
@@ -51,7 +52,7 @@ def shown(line: Iterable[Step], master: Any, translation: Any = None) -> Shown:
 
 
 class ChannelView:
-    """One product as the first shop of `line` shows it; `contents` is what each shop of the line has of it, by id."""
+    """One product as the first channel of `line` shows it; `contents` is what each of the line has of it, by id."""
 
     def __init__(self, line: Sequence[KnownShop], contents: Mapping[UUID, KnownContent]) -> None:
         self._line = line
@@ -75,6 +76,13 @@ class ChannelView:
             for shop, own in self._variant(pricing_line(list(self._line)), variant_id)
         ]
         return shown(steps, master)
+
+    def owned_by_first(self) -> tuple[frozenset[str], dict[UUID, frozenset[str]]]:
+        """Which fields the first of the line owns itself: of the product, and of each variant."""
+        own = self._contents.get(self._line[0].id)
+        if own is None:
+            return frozenset(), {}
+        return own.product.of_channel, {id_: fields.of_channel for id_, fields in own.variants.items()}
 
     def _variant(self, line: Iterable[KnownShop], variant_id: UUID) -> list[tuple[KnownShop, Fields]]:
         known = self._contents

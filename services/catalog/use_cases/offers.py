@@ -23,6 +23,7 @@ from services.catalog.repository.price_terms import PriceTerms
 from services.catalog.repository.products import dimensions_of, weight_of
 from services.catalog.repository.shops import KnownShop
 from services.catalog.use_cases import channel_offers, price_resolution
+from services.catalog.use_cases.channels import Channel
 from services.catalog.use_cases.price_resolution import Situation, Standing, resolve_price
 from shared import clock
 from shared.contracts.catalog.messages import PriceLine, PriceLines
@@ -71,8 +72,13 @@ class _Setting:
         return self.shop.locales
 
 
-async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> OfferParts:
-    """These products as one shop shows them; those that are gone, and all in a shop that is gone, are left out."""
+async def parts(
+    uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID], connection_id: UUID | None = None
+) -> OfferParts:
+    """These products as one shop shows them, or a connection of it.
+
+    Those that are gone, and all in a shop that is gone, are left out.
+    """
     if len(product_ids) > MOST_PRODUCTS:
         raise TooManyProducts(f"At most {MOST_PRODUCTS} products at a time.")
     setting = await _setting(uow, shop_id, Situation(clock.now()), to_all=True)
@@ -82,7 +88,8 @@ async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> Offe
     rows = await offers.list_products(uow, product_ids)
     texts = await offers.texts_of_products(uow, product_ids, setting.locales)
     variants = await offers.variants_of_products(uow, product_ids)
-    views = await channel_offers.views_of(uow, setting.line, product_ids)
+    channels = Channel(setting.shop, connection_id).line(setting.line)
+    views = await channel_offers.views_of(uow, channels, product_ids)
     memberships = channel_offers.shown_places(await offers.category_ids_of_products(uow, product_ids), views)
     categories = await offers.categories_with_ancestors(uow, _all(memberships.values()))
     variant_ids = [variant["id"] for variant in _all(variants.values())]
@@ -100,7 +107,8 @@ async def parts(uow: UnitOfWork, shop_id: UUID, product_ids: list[UUID]) -> Offe
         in_categories = places.parts(memberships.get(row["id"], ()))
         products.append(_product_part(row, said, variant_parts, in_categories, words, media))
     shown = channel_offers.shown_parts(products, texts, views)
-    return OfferParts(shown, setting.shop.version, setting.customer_groups, setting.assigned_in)
+    owned = [] if connection_id is None else channel_offers.owned_by_first(variants, views)
+    return OfferParts(shown, setting.shop.version, setting.customer_groups, setting.assigned_in, owned)
 
 
 @dataclass(frozen=True, slots=True)

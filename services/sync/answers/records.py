@@ -18,6 +18,8 @@ from shared.contracts.sync.messages import (
 )
 from shared.contracts.sync.report import GetListingReportSheet, ListingReportSheet
 from shared.contracts.sync.standings import (
+    ConnectionIdentities,
+    GetConnectionIdentities,
     GetListingStandings,
     GetNamedConnections,
     ListingStandings,
@@ -53,6 +55,11 @@ async def get_listing_report_sheet(message: GetListingReportSheet, uow: UnitOfWo
 @answers(GetListingStandings, internal=True)
 async def get_listing_standings(message: GetListingStandings, uow: UnitOfWork) -> ListingStandings:
     return await telling.list_standings(uow, message)
+
+
+@answers(GetConnectionIdentities, internal=True)
+async def get_connection_identities(_message: GetConnectionIdentities, uow: UnitOfWork) -> ConnectionIdentities:
+    return await telling.list_identities(uow)
 
 
 @answers(GetNamedConnections, internal=True)

@@ -17,17 +17,22 @@ from shared.unit_of_work import UnitOfWork
 # --- who may be to be made
 
 
-async def note_candidates(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
-    """These may have to be made wherever products of ours are made and they are not. Safe to repeat."""
+async def note_candidates(uow: UnitOfWork, product_ids: Sequence[UUID], connection_id: UUID | None = None) -> None:
+    """These may have to be made wherever products of ours are made and they are not, or on one connection.
+
+    Safe to repeat.
+    """
     await uow.execute(
         "INSERT INTO candidates AS k (organization_id, connection_id, product_id)"
         " SELECT $1, c.id, p.id FROM connections c CROSS JOIN (SELECT DISTINCT unnest($2::uuid[]) AS id) p"
-        " WHERE (c.settings->>'create_products')::boolean AND NOT EXISTS (SELECT FROM listings l"
+        " WHERE (c.settings->>'create_products')::boolean AND ($3::uuid IS NULL OR c.id = $3)"
+        " AND NOT EXISTS (SELECT FROM listings l"
         " WHERE l.connection_id = c.id AND l.product_id = p.id AND l.entity = 'product' AND l.external_id IS NOT NULL)"
         " ORDER BY c.id, p.id"
         " ON CONFLICT (organization_id, connection_id, product_id) DO UPDATE SET marks = k.marks + 1",
         uow.organization_id,
         list(product_ids),
+        connection_id,
     )
 
 

@@ -372,17 +372,22 @@ async def list_of_entity(
 _MARKED = "marks = marks + 1, stale_since = least(stale_since, coalesce($2::timestamptz, now()))"
 
 
-async def mark_products(uow: UnitOfWork, product_ids: Sequence[UUID]) -> None:
-    """These products may be different here: compare them with what is there, also what there stands in another one."""
+async def mark_products(uow: UnitOfWork, product_ids: Sequence[UUID], connection_id: UUID | None = None) -> None:
+    """These products may be different here: compare them with what is there, also what there stands in another one.
+
+    On all connections, or on one.
+    """
     await uow.execute(
         f"UPDATE listings SET {_MARKED} WHERE id IN (SELECT l.id FROM listings l WHERE l.id IN ("  # noqa: S608
         " SELECT id FROM listings WHERE product_id = ANY($1) AND entity = 'product'"
         " UNION ALL SELECT p.id FROM listings v JOIN listings p ON p.connection_id = v.connection_id"
         "  AND p.entity = 'product' AND p.external_id = v.parent_external_id"
         "  WHERE v.product_id = ANY($1) AND v.entity = 'variant' AND p.product_id IS DISTINCT FROM v.product_id)"
+        " AND ($3::uuid IS NULL OR l.connection_id = $3)"
         " AND l.gone_at IS NULL AND l.external_id IS NOT NULL ORDER BY l.id FOR NO KEY UPDATE OF l)",
         list(product_ids),
         uow.written_at,
+        connection_id,
     )
 
 

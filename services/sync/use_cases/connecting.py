@@ -16,13 +16,15 @@ from services.sync.sealing import sealed
 from services.sync.use_cases import agents, schedules, sessions
 from services.sync.use_cases.configuring import check_names, merged, unknown_places
 from services.sync.use_cases.creating import FIND_CANDIDATES
+from services.sync.use_cases.telling import identity
 from shared import clock, jobs
 from shared.bus.envelope import ShopNotFound
 from shared.contracts.accounts.messages import ListShops
 from shared.contracts.accounts.shapes import Shop
 from shared.contracts.base import Page
+from shared.contracts.catalog.channel_content import CountChannelContent
 from shared.contracts.orders.imported import KeepOrderConnection, OrderConnectionDraft
-from shared.contracts.sync.events import ConnectionRemoved
+from shared.contracts.sync.events import ConnectionChanged, ConnectionRemoved
 from shared.contracts.sync.shapes import (
     Connection,
     ConnectionChange,
@@ -39,6 +41,7 @@ from shared.settings import settings
 from shared.unit_of_work import UnitOfWork
 
 KEEP_ORDER_CONNECTION = "sync.keep_order_connection"
+ANNOUNCE_CONNECTIONS = "sync.announce_connections"
 
 # Settings that decide what goes out of records of a kind.
 _DECIDING: dict[Entity, tuple[str, ...]] = {"product": ("fields", "price"), "stock": ("locations", "stock_buffer")}
@@ -78,6 +81,7 @@ async def create(uow: UnitOfWork, draft: ConnectionDraft) -> Connection:
     )
     token = await agents.new_token(uow, connection_id) if draft.platform in REVERSE else None
     row = await connections.get(uow, connection_id)
+    uow.record(ConnectionChanged(connection=identity(row)))
     await feeds.add(uow, connection_id, _first_feeds(platform, row["time_zone"]))
     uow.defer(KEEP_ORDER_CONNECTION, {"connection_id": str(connection_id)})
     if draft.settings.create_products:
@@ -177,6 +181,8 @@ async def change(
     if values:
         await connections.put(uow, connection_id, values)
     after = await connections.get(uow, connection_id)
+    if after["name"] != row["name"]:
+        uow.record(ConnectionChanged(connection=identity(after)))
     told = _described(after) | {"credentials_changed": "credentials" in given}
     uow.audit("connection.change", "connection", connection_id, before=_described(row), after=told)
     return shape(after)
@@ -256,8 +262,11 @@ async def list_page(uow: UnitOfWork, first: int, after: str | None) -> Page[Conn
 
 async def preview_deletion(uow: UnitOfWork, connection_id: UUID) -> DeletionPreview:
     """Raises ConnectionNotFound."""
-    await connections.get(uow, connection_id)
-    return DeletionPreview(counts=await connections.count_what_it_has(uow, connection_id))
+    async with uow.beforehand() as earlier:
+        await connections.get(earlier, connection_id)
+        counts = await connections.count_what_it_has(earlier, connection_id)
+    content = await uow.ask(CountChannelContent(connection_id=connection_id))
+    return DeletionPreview(counts=counts | {"channel_contents": content.products})
 
 
 async def delete(uow: UnitOfWork, connection_id: UUID) -> None:
@@ -270,6 +279,12 @@ async def delete(uow: UnitOfWork, connection_id: UUID) -> None:
     uow.record(ConnectionRemoved(connection_id=connection_id))
     standings.tell_soon(uow)
     uow.audit("connection.delete", "connection", connection_id, before=_described(row) | {"counts": counts})
+
+
+async def announce_all(uow: UnitOfWork) -> None:
+    """Tell whoever keeps what connections are called of all that there are. Safe to repeat."""
+    for row in await connections.list_of_shops(uow, None):
+        uow.record(ConnectionChanged(connection=identity(row)))
 
 
 async def list_clocks(uow: UnitOfWork, connection_id: UUID) -> Clocks:

@@ -25,11 +25,17 @@ from services.sync.repository.listings import WrittenValues
 from services.sync.use_cases import passing_on
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.outgoing_images import paired
-from services.sync.use_cases.outgoing_product import is_priced, is_sold, whole_product, whole_variant
+from services.sync.use_cases.outgoing_product import (
+    is_priced,
+    is_sold,
+    shown_by_connection,
+    whole_product,
+    whole_variant,
+)
 from services.sync.use_cases.passing_on import Origins
 from services.sync.use_cases.sending import Queued
 from services.sync.use_cases.sessions import lacks_of
-from shared.contracts.catalog.messages import GetOfferParts, ListProductIds
+from shared.contracts.catalog.messages import ListProductIds
 from shared.contracts.catalog.offers import ProductPart
 from shared.identifiers import derived_id
 from shared.impex.cells import spellings
@@ -101,8 +107,7 @@ async def _look_at_some(run: Run) -> bool:
     if not rows:
         return False
     ids = [row["product_id"] for row in rows]
-    question = GetOfferParts(shop_id=run.connection["shop_id"], product_ids=ids)
-    parts = await run.job.unit_of_work().ask(question, timeout_seconds=60)
+    parts = await shown_by_connection(run.job.unit_of_work(), run.connection, ids)
     sold = {part.id: part for part in parts.products if is_sold(part)}
     async with run.job.step() as uow:
         decided = await _decided(run, uow, ids, sold)

@@ -1,19 +1,36 @@
-"""What a shop shows of a product, in the words of listings: what of it is compared, and the whole of a new one."""
+"""What a connection shows of a product, in the words of listings: what of it is compared, and the whole of a new one.
 
-from collections.abc import Mapping
+What of channel content a platform has no word for (content, dimensions, backorders, order limits) is not sent.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
+
+import asyncpg
 
 from services.sync.models import is_empty, rule_of
 from services.sync.use_cases.outgoing_price import outgoing_price
-from shared.contracts.catalog.offers import ProductPart, VariantPart
+from shared.contracts.catalog.messages import GetOfferParts
+from shared.contracts.catalog.offers import OfferParts, ProductPart, VariantPart
 from shared.contracts.sync.shapes import ConnectionSettings
 from shared.money import Money
+from shared.unit_of_work import UnitOfWork
 
 Fields = dict[str, Any]
 
 
+async def shown_by_connection(uow: UnitOfWork, connection: asyncpg.Record, product_ids: Sequence[UUID]) -> OfferParts:
+    """Each field as the connection shows it: its own, else its shop's, else the product's (CAT-4).
+
+    What stands above what is catalog's to know: `channel_view` there has the order.
+    """
+    asked = GetOfferParts(shop_id=connection["shop_id"], product_ids=list(product_ids), connection_id=connection["id"])
+    return await uow.ask(asked, timeout_seconds=60)
+
+
 def product_fields(part: ProductPart) -> Fields:
-    """What a shop shows of a product, in the words of listings."""
+    """What a connection shows of a product, in the words of listings."""
     return {
         "title": part.title,
         "description_html": part.description_html,
@@ -28,7 +45,7 @@ def product_fields(part: ProductPart) -> Fields:
 
 
 def variant_fields(part: VariantPart, settings: ConnectionSettings) -> Fields:
-    """What a shop shows of a variant, its prices by the connection's rule. One without a price says nothing of it."""
+    """What it shows of a variant, its prices by the connection's rule. One without a price says nothing of it."""
     fields: Fields = {"barcode": part.barcode, "weight_grams": part.weight_grams}
     first = next((tier for tier in part.tiers if tier.minimum_quantity <= 1), None)
     if first is not None:

@@ -1,10 +1,10 @@
-"""Our products go to a platform where their fields are ours: what a shop shows is compared with what is there.
+"""Our products go to a platform where their fields are ours: what a connection shows is compared with what is there.
 
 A field is written when the connection's rules say that it is ours, or both sides' and only we have changed it since
 both agreed. What the platform does not have, or what it was never seen to have, is not written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,9 @@ from services.sync.repository.changes import Found
 from services.sync.use_cases import creating, images_out, passing_on
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.outgoing_images import are_same, beside
-from services.sync.use_cases.outgoing_product import product_fields, variant_fields
+from services.sync.use_cases.outgoing_product import product_fields, shown_by_connection, variant_fields
 from services.sync.use_cases.passing_on import Origins
 from services.sync.use_cases.sending import Queued, send
-from shared.contracts.catalog.messages import GetOfferParts
 from shared.contracts.sync.shapes import ConnectionSettings, FieldRule
 
 _COMPARED_AT_ONCE = 200
@@ -66,11 +65,10 @@ async def _compare_some(run: Run) -> bool:
         await uow.rollback()
     if not rows:
         return False
-    parts = await run.job.unit_of_work().ask(
-        GetOfferParts(shop_id=run.connection["shop_id"], product_ids=product_ids), timeout_seconds=60
-    )
+    parts = await shown_by_connection(run.job.unit_of_work(), run.connection, product_ids)
     by_id = {part.id: part for part in parts.products}
     by_sku = {(part.id, variant.sku): variant for part in parts.products for variant in part.variants}
+    owned = {(each.product_id, each.sku): frozenset(each.fields) for each in parts.owned}
     comparison = _Comparison(run.settings, {(each["listing_id"], each["field"]) for each in incoming}, origins)
     of_parent: dict[str, list[asyncpg.Record]] = {}
     for row in variants:
@@ -79,13 +77,14 @@ async def _compare_some(run: Run) -> bool:
         part = by_id.get(row["product_id"])
         comparison.since = row["stale_since"]
         if part is not None:
-            own = product_fields(part)
-            comparison.add(row, own, own)
+            shown = product_fields(part)
+            comparison.add(row, shown, shown, owned.get((part.id, None), ()))
         for each in of_parent.get(row["external_id"], ()):
             # One that was re-linked is another product's than what it stands in there.
-            variant = by_sku.get((each["product_id"] or row["product_id"], each["sku"]))
-            if variant is not None:
-                comparison.add(each, variant_fields(variant, run.settings), variant_fields(variant, _AS_HERE))
+            key = (each["product_id"] or row["product_id"], each["sku"])
+            if (variant := by_sku.get(key)) is not None:
+                sent, here = variant_fields(variant, run.settings), variant_fields(variant, _AS_HERE)
+                comparison.add(each, sent, here, owned.get(key, ()))
     async with run.job.step() as uow:
         if comparison.over:
             await changes.call_off(uow, "out", comparison.over, "agreed")
@@ -115,8 +114,13 @@ class _Comparison:
         self.pictures: dict[UUID, dict[str, str]] = {}
         self.proposals: list[Found] = []
 
-    def add(self, row: asyncpg.Record, wanted: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-        """`wanted` is what a record is to have there, `here` the same as it is here."""
+    def add(
+        self, row: asyncpg.Record, wanted: Mapping[str, Any], here: Mapping[str, Any], own: Collection[str]
+    ) -> None:
+        """`wanted` is what a record is to have there, `here` the same as it is here.
+
+        What somebody gave this connection for itself (`own`) came by no other, whatever others have.
+        """
         known: dict[str, Any] = orjson.loads(row["acknowledged"] or "{}")
         sent, became = orjson.loads(row["sent"]), orjson.loads(row["became"])
         for name, value in wanted.items():
@@ -124,15 +128,16 @@ class _Comparison:
                 continue
             rule = rule_of(self._settings, row["entity"], name)
             waits = (row["id"], name) in self._incoming
-            if _is_written(rule, waits=waits) and self._is_kept_back(row, name, here[name]):
+            is_written = _is_written(rule, waits=waits)
+            if is_written and name not in own and self._is_kept_back(row, name, here[name]):
                 self.kept_back += known[name] != value
                 self.over.append((row["id"], name))
                 continue
             if name == images_out.IMAGES:
-                value = self._pictures(row, value, known[name] or [], is_written=_is_written(rule, waits=waits))
+                value = self._pictures(row, value, known[name] or [], is_written=is_written)
             # What the platform made of a value is as near as it comes: written again it would become the same.
             is_taken = name in became and (sent[name], became[name][0]) == (value, known[name])
-            if known[name] == value or is_taken or not _is_written(rule, waits=waits):
+            if known[name] == value or is_taken or not is_written:
                 self.over.append((row["id"], name))
                 continue
             state = "conflict" if waits and rule.policy == "both" and rule.conflict == "ask" else "queued"

@@ -9,7 +9,9 @@ import orjson
 from services.sync.platforms.registry import get_platform
 from services.sync.repository import connections, standings
 from shared.contracts.sync.events import MOST_IDS, ListingsChanged
+from shared.contracts.sync.shapes import ConnectionIdentity
 from shared.contracts.sync.standings import (
+    ConnectionIdentities,
     GetListingStandings,
     ListingStanding,
     ListingStandings,
@@ -61,3 +63,12 @@ async def list_named(uow: UnitOfWork, shop_ids: list[UUID] | None) -> NamedConne
             for row in rows
         ]
     )
+
+
+async def list_identities(uow: UnitOfWork) -> ConnectionIdentities:
+    return ConnectionIdentities(connections=[identity(row) for row in await connections.list_of_shops(uow, None)])
+
+
+def identity(row: asyncpg.Record) -> ConnectionIdentity:
+    """A connection as those know it who keep a copy of what it is called."""
+    return ConnectionIdentity(id=row["id"], shop_id=row["shop_id"], name=row["name"], version=row["version"])

@@ -1,7 +1,8 @@
-"""What a channel (a shop; a connection, once there are some) shows of products differently from the master (CAT-4).
+"""What a channel (a shop, or a connection of one) shows of products differently from the master (CAT-4).
 
 Each field has an owner in each channel. Owned by the channel, the channel's value is shown and nothing that is written
-to the product itself changes it; owned by the master, the product's value is shown and the channel's is kept.
+to the product itself changes it; owned by the master, the product's value is shown and the channel's is kept. A
+connection stands below its shop, as a sub-shop below its parent: what it has not decided it shows as the shop does.
 """
 
 from datetime import datetime
@@ -40,8 +41,8 @@ Millimetres = Annotated[int, Field(ge=0, le=10_000_000)]
 class OwnedField(Shape):
     """One field in one channel: who owns it, whose value is shown, and that value.
 
-    `shown` is `parent` where a sub-shop shows what a shop above it owns. The channel's own value stays when it does not
-    own the field, and is null when it has none.
+    `shown` is `parent` where a connection or a sub-shop shows what a shop above it owns. The channel's own value stays
+    when it does not own the field, and is null when it has none.
     """
 
     owner: ContentOwner
@@ -122,9 +123,13 @@ class VariantChannelContent(Shape):
 
 
 class ChannelContent(Shape):
-    """What one shop shows of a product, field by field. `version` grows with every change of it; 0: nothing yet."""
+    """What one channel shows of a product, field by field. `version` grows with every change of it; 0: nothing yet.
+
+    The channel is the shop, or where there is a `connection_id` that connection of it.
+    """
 
     shop: str
+    connection_id: UUID | None = None
     product_id: UUID
     title: OwnedText
     description_html: OwnedText
@@ -139,9 +144,10 @@ class ChannelContent(Shape):
 
 
 class ChannelContentSummary(Shape):
-    """That a shop has something of its own of a product, and which fields it owns."""
+    """That a shop, or a connection of it, has something of its own of a product, and which fields it owns."""
 
     shop: str
+    connection_id: UUID | None = None
     product_id: UUID
     product_fields: list[ProductContentField]
     variant_fields: list[VariantContentField]
@@ -222,6 +228,10 @@ class ContentChanges(Shape):
     unchanged: int
 
 
+class ContentCount(Shape):
+    products: int
+
+
 class HandOver(Shape):
     """Fields, and whose they are to be. `skus`: of these variants alone; otherwise of all the product has."""
 
@@ -232,68 +242,100 @@ class HandOver(Shape):
     skus: Annotated[list[Sku], Field(min_length=1, max_length=2048)] | None = None
 
 
-class GetChannelContent(Query[ChannelContent]):
-    """What a shop shows of a product, and who owns it. Raises shop_not_found, product_not_found."""
+class OfChannel(Shape):
+    """Which channel is meant: a shop by its code, or a connection by its id."""
+
+    shop: ShopCode | None = None
+    connection_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "OfChannel":
+        if (self.shop is None) == (self.connection_id is None):
+            raise ValueError("name a shop or a connection")
+        return self
+
+
+class GetChannelContent(Query[ChannelContent], OfChannel):
+    """What a shop or connection shows of a product, and who owns it.
+
+    Raises shop_not_found, connection_not_found, product_not_found.
+    """
 
     product_id: UUID
-    shop: ShopCode
 
 
 class ListChannelContent(Query[Page[ChannelContentSummary]]):
-    """Which shops have something of their own of which products, by shop. Raises shop_not_found."""
+    """Which shops and connections have something of their own of which products, by shop; with `shop` the shop's alone.
+
+    Raises shop_not_found, connection_not_found.
+    """
 
     shop: ShopCode | None = None
+    connection_id: UUID | None = None
     product_id: UUID | None = None
     first: First = 50
     after: str | None = None
 
 
-class ChangeChannelContent(Command[ChannelContent]):
-    """Change what a shop has of a product; with `version`, only if nobody changed it since.
+class ChangeChannelContent(Command[ChannelContent], OfChannel):
+    """Change what a shop or connection has of a product; with `version`, only if nobody changed it since.
 
-    Raises shop_not_found, product_not_found, category_not_found, channel_content_changed_since,
+    Raises shop_not_found, connection_not_found, product_not_found, category_not_found, channel_content_changed_since,
     channel_content_refused.
     """
 
     product_id: UUID
-    shop: ShopCode
     change: ChannelContentChange
     version: int | None = None
 
 
-class ChangeChannelContents(Command[ContentChanges]):
-    """Change what a shop has of up to 500 products, all or none. Raises what the change of one does."""
+class RemoveChannelContent(Command[ChannelContent], OfChannel):
+    """Forget all that a shop or connection has of a product: it shows what its parent or the product itself has.
 
-    timeout_seconds = 60.0
-    shop: ShopCode
-    changes: Annotated[list[ProductContentChange], Field(min_length=1, max_length=500)]
-
-
-class HandOverChannelContent(Command[ChannelContent]):
-    """Make fields of a product a shop's own, the master's, or (in a sub-shop) as its parent has them.
-
-    A shop that never had a value of its own takes the one it shows. No value is erased. Raises shop_not_found,
-    product_not_found, channel_content_changed_since, channel_content_refused, shop_has_no_parent.
+    With `version`, only if nobody changed it since. Raises shop_not_found, connection_not_found, product_not_found,
+    channel_content_changed_since.
     """
 
     product_id: UUID
-    shop: ShopCode
+    version: int | None = None
+
+
+class ChangeChannelContents(Command[ContentChanges], OfChannel):
+    """Change what a shop or connection has of up to 500 products, all or none. Raises what the change of one does."""
+
+    timeout_seconds = 60.0
+    changes: Annotated[list[ProductContentChange], Field(min_length=1, max_length=500)]
+
+
+class HandOverChannelContent(Command[ChannelContent], OfChannel):
+    """Make fields of a product a channel's own, the master's, or (in a connection or sub-shop) as its parent has them.
+
+    A channel that never had a value of its own takes the one it shows. No value is erased. Raises shop_not_found,
+    connection_not_found, product_not_found, channel_content_changed_since, channel_content_refused, shop_has_no_parent.
+    """
+
+    product_id: UUID
     hand_over: HandOver
     version: int | None = None
 
 
-class HandOverChannelContents(Command[ContentChanges]):
+class HandOverChannelContents(Command[ContentChanges], OfChannel):
     """Hand fields over for these products and for those in a category's branch, up to 5,000 in all.
 
     Raises what the hand-over of one does, and category_not_found, no_products_named, too_many_products.
     """
 
     timeout_seconds = 60.0
-    shop: ShopCode
     fields: Annotated[list[ContentField], Field(min_length=1, max_length=50)]
     to: ContentOwner
     product_ids: Annotated[list[UUID], Field(max_length=5000)] = []
     category_id: UUID | None = None
+
+
+class CountChannelContent(Query[ContentCount]):
+    """Of how many products a connection has something of its own. Internal: sync asks before one is deleted."""
+
+    connection_id: UUID
 
 
 def values_given(change: Change, names: tuple[str, ...]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ class HistoryEntry(Shape):
 
     `part` is the product itself, one of its variants (`sku`), a price of one (`sku`, `price_list_id`,
     `minimum_quantity`, where it has them `centre` and `starts_at`; in minor units), its texts in a `locale`, its place
-    in a category (`category_id`), or what a channel has of it (`channel_content`: `channel_id`, a shop's id, with `sku`
-    or `category_id` where it is of one).
+    in a category (`category_id`), or what a channel has of it (`channel_content`: `channel_id`, the id of a shop or
+    connection, with `sku` or `category_id` where it is of one).
     `cause` is what did it, with its id where it has one of its own (an import, a job), and `actor` on whose behalf.
     """
 

@@ -15,10 +15,11 @@ from shared.pagination import First
 
 
 class GetOfferParts(Query[OfferParts]):
-    """These products (up to 200) as one shop shows them. Internal: the indexer asks."""
+    """These products (up to 200) as one shop shows them, or a connection of it. Internal: the indexer and sync ask."""
 
     shop_id: UUID
     product_ids: list[UUID]
+    connection_id: UUID | None = None
 
 
 class ProductIds(Shape):

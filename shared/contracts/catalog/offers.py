@@ -142,18 +142,29 @@ class ProductPart:
 
 
 @dataclass(slots=True)
+class OwnedPart:
+    """What a connection itself owns of a product, or with an `sku` of that variant: fields of channel content."""
+
+    product_id: UUID
+    sku: str | None
+    fields: list[str]
+
+
+@dataclass(slots=True)
 class OfferParts:
     """What catalog knows of these products in one shop; a product that is gone is not among them.
 
     `shop_version` is the version of the shop that catalog has heard of; null: none, or that it was removed.
     `assigned_in` is the code of the shop whose categories it has: its own, or one that it inherits them from.
     `customer_groups` are those for which the shop, or one it may inherit from, has a price list, of whatever dates.
+    `owned` is told of a connection alone.
     """
 
     products: list[ProductPart]
     shop_version: int | None = None
     customer_groups: list[str] = field(default_factory=list)
     assigned_in: str | None = None
+    owned: list[OwnedPart] = field(default_factory=list)
 
 
 class LinePrice(Shape):

@@ -6,8 +6,15 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.base import Event
+from shared.contracts.sync.shapes import ConnectionIdentity
 
 MOST_IDS = 1000
+
+
+class ConnectionChanged(Event):
+    """A connection was made, or is called something else."""
+
+    connection: ConnectionIdentity
 
 
 class ConnectionRemoved(Event):

@@ -258,3 +258,12 @@ class Connection(Shape):
     created_at: datetime
     updated_at: datetime
     version: int
+
+
+class ConnectionIdentity(Shape):
+    """Which connection it is: whose it is, and what it is called. `version` is the connection's own."""
+
+    id: UUID
+    shop_id: UUID
+    name: str
+    version: int

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.base import Query, Shape
+from shared.contracts.sync.shapes import ConnectionIdentity
 
 MOST_STANDINGS = 200
 
@@ -60,3 +61,11 @@ class GetNamedConnections(Query[NamedConnections]):
     """The connections of these shops, or all that there are. Internal: search asks."""
 
     shop_ids: list[UUID] | None = None
+
+
+class ConnectionIdentities(Shape):
+    connections: list[ConnectionIdentity]
+
+
+class GetConnectionIdentities(Query[ConnectionIdentities]):
+    """All connections, whoever's shops they are of. Internal: catalog asks where it has not heard of one yet."""

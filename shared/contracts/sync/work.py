@@ -256,6 +256,9 @@ class Checklist(Shape):
 
 
 class DeletionPreview(Shape):
-    """What would leave Crossdock with a connection. Products, orders and the platform stay as they are."""
+    """What would leave Crossdock with a connection. Products, orders and the platform stay as they are.
+
+    `channel_contents` are products of which the connection has something of its own; the history keeps what that was.
+    """
 
     counts: dict[str, int]

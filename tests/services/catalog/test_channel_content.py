@@ -9,7 +9,6 @@ import pytest
 
 from deploy import topology
 from services.catalog.use_cases import channel_content as use_case
-from shared.bus.envelope import service_envelope
 from shared.contracts.accounts.shapes import Shop
 from shared.contracts.catalog.messages import GetOfferParts, ListProductIds, PriceLine, PriceLines
 from shared.contracts.catalog.offers import LinePrice, ProductPart
@@ -543,23 +542,6 @@ async def test_what_a_channel_has_goes_with_its_product_and_its_variant(keeper: 
     assert (content["title"]["value"], [variant["sku"] for variant in content["variants"]]) == ("Ours", ["CUP"])
     assert shown(content, "weight_grams") == ("master", "master", None)
     assert await keeper.catalog.rows("SELECT * FROM channel_variants") == []
-
-
-async def test_a_connection_is_a_channel_in_the_tables_and_no_shop_shows_what_it_has(keeper: Keeper) -> None:
-    """Until connections exist no door leads to theirs."""
-    uow = keeper.catalog.process.surroundings.unit_of_work(
-        "catalog", service_envelope("catalog", keeper.catalog.organization_id)
-    )
-    await uow.execute(
-        "INSERT INTO channel_products (organization_id, connection_id, product_id, title, given, channel_fields)"
-        " VALUES ($1, $2, $3, 'Elsewhere', '{title}', '{title}')",
-        keeper.catalog.organization_id,
-        uuid4(),
-        keeper.product["id"],
-    )
-    await uow.commit()
-    assert (await keeper.part()).title == "Mug"
-    assert (await keeper.ask("GET", "channel-content", 200))["items"] == []
 
 
 async def test_more_products_than_one_call_takes_are_refused_before_any_is_touched(
