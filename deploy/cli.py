@@ -83,7 +83,8 @@ def import_(
     group: Annotated[
         str,
         typer.Option(
-            help="products, prices, variants, categories, stock, customers, suppliers, supplier-links or orders."
+            help="products, prices, variants, categories, channel-content, stock, customers, suppliers, supplier-links"
+            " or orders."
         ),
     ] = "products",
     profile: Annotated[str | None, typer.Option(help="The file's format; by default told by its headings.")] = None,
@@ -243,7 +244,8 @@ def export(
     group: Annotated[
         str,
         typer.Option(
-            help="products, variants, prices, categories, stock, suppliers, supplier-links, customers or orders."
+            help="products, variants, prices, categories, channel-content, stock, suppliers, supplier-links, customers"
+            " or orders."
         ),
     ] = "products",
     file_format: Annotated[str, typer.Option("--format", help="csv, ndjson, json, parquet or xlsx.")] = "csv",

@@ -81,7 +81,8 @@ async def start_import(
     """Upload a file of up to 1 GB, as the body or as multipart, and import it in the background; or give its address.
 
     `group` is `products` (with variants, categories, prices and stock), `prices`, `variants`, `categories`, `stock`,
-    `customers`, `suppliers`, `supplier-links` or `orders` (a row per line, of an order connection that a column names).
+    `channel-content` (of the shop or connection that a column names, else of `shop`), `customers`, `suppliers`,
+    `supplier-links` or `orders` (a row per line, of an order connection that a column names).
     `profile` is `shopify`, `woocommerce`, `magento`, `supplier` or `crossdock`, by the headings when it is not named.
     Prices go to the price list of `shop`, orders to its connections. CSV, NDJSON, JSON arrays, Parquet and XLSX, each
     also as the one file of a zip, are told apart by their content unless `format` says otherwise, as are encoding and

@@ -36,6 +36,32 @@ position ¦ Among those beside it, a whole number ¦ 1
 valid from ¦ When it opens: a day of universal time, or 2030-03-01T09:00:00+01:00 ¦
 valid until ¦ When it closes ¦
 """
+_CONTENT = """
+shop ¦ The code of the shop that the row is of; the import's own where it is empty, too ¦ main
+connection ¦ The id or name of the connection of that shop that the row is of, in place of the shop itself ¦
+handle * ¦ The product's key ¦ wool-scarf
+sku ¦ The variant that the row is of; empty, it is of the product itself ¦
+title ¦ What the channel shows; an empty cell says nothing, here and in what follows ¦ Wool scarf, gift wrapped
+description ¦ HTML ¦
+content ¦ HTML ¦
+seo title ¦ For search engines ¦ Gifts of wool
+seo description ¦ For search engines ¦
+images ¦ Addresses in their order, separated by a bar ¦
+image texts ¦ Their texts for those who cannot see them, in the same order ¦
+categories ¦ Paths of categories that are there, separated by a bar ¦
+list price ¦ Of a variant: the price before a reduction, in the shop's currency ¦
+weight grams ¦ Of a variant: the weight in grams ¦
+length mm ¦ Of a variant: millimetres ¦
+width mm ¦ Of a variant: millimetres ¦
+height mm ¦ Of a variant: millimetres ¦
+backorder ¦ Of a variant: allow or deny ¦
+order minimum ¦ Of a variant: how much an order takes; the three are taken together ¦
+order maximum ¦ Of a variant ¦
+order step ¦ Of a variant ¦
+channel fields ¦ Fields that are to be the channel's, separated by a bar; with an empty cell, it has nothing there ¦
+master fields ¦ Fields that are to be the product's ¦
+parent fields ¦ Fields that are to be as the shop above has them ¦
+"""
 _STOCK = """
 sku * ¦ The variant's key ¦ SCARF-RED
 centre ¦ The code of the fulfilment centre; the default one where it is empty ¦
@@ -120,12 +146,14 @@ is_primary ¦ true: it takes the place of the SKU's primary link ¦ true
 """
 # What is said of an order need not be said again in its other rows.
 MORE: Mapping[str, Sequence[Mapping[str, str]]] = {
-    "orders": [{"external_id": "5001", "sku": "SCARF-BLUE", "quantity": "1", "unit_price": "32.90"}]
+    "orders": [{"external_id": "5001", "sku": "SCARF-BLUE", "quantity": "1", "unit_price": "32.90"}],
+    "channel-content": [{"shop": "main", "handle": "wool-scarf", "sku": "SCARF-RED", "list price": "39.90"}],
 }
 TABLES = {
     "prices": _PRICES,
     "variants": _VARIANTS,
     "categories": _CATEGORIES,
+    "channel-content": _CONTENT,
     "stock": _STOCK,
     "customers": _CUSTOMERS,
     "suppliers": _SUPPLIERS,

@@ -209,14 +209,16 @@ async def languages_of(uow: UnitOfWork, wanted: Wanted) -> dict[str, set[str]]:
 
 
 async def paths_of(uow: UnitOfWork, product_ids: list[UUID]) -> dict[UUID, list[list[str]]]:
-    """Where products stand, as an import finds it again."""
+    """Where products stand."""
     memberships = await offers.category_ids_of_products(uow, product_ids)
-    known = await offers.categories_with_ancestors(uow, {id_ for ids in memberships.values() for id_ in ids})
-    paths = {
-        id_: [step_of(step.slug, step.name) for step in offers.path_of(id_, known)]
-        for id_ in {id_ for ids in memberships.values() for id_ in ids}
-    }
+    paths = await paths_to(uow, {id_ for ids in memberships.values() for id_ in ids})
     return {product_id: [paths[id_] for id_ in ids] for product_id, ids in memberships.items()}
+
+
+async def paths_to(uow: UnitOfWork, category_ids: set[UUID]) -> dict[UUID, list[str]]:
+    """The steps to each of these categories, as an import finds it again."""
+    known = await offers.categories_with_ancestors(uow, category_ids)
+    return {id_: [step_of(step.slug, step.name) for step in offers.path_of(id_, known)] for id_ in category_ids}
 
 
 async def tiers_of(uow: UnitOfWork, price_list_id: UUID, variant_ids: list[UUID]) -> list[asyncpg.Record]:

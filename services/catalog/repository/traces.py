@@ -44,6 +44,9 @@ class Names:
             case "membership":
                 slug = self._slugs.get(key["product_id"], key["product_id"])
                 return f"{slug} in {self._categories.get(key['category_id'], key['category_id'])}"
+            case "channel_content":
+                of = self._skus.get(key.get("variant_id", "")) or self._slugs.get(key["product_id"], key["product_id"])
+                return f"{of} at {key['channel_id']}"
             case "text":
                 return f"{self._slugs.get(key['product_id'], key['product_id'])} in {key['locale']}"
         return " ".join(str(value) for value in key.values())

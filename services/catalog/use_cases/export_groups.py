@@ -13,6 +13,7 @@ import orjson
 from pydantic import JsonValue
 
 from services.catalog.repository import exports
+from services.catalog.repository.channel_content import KnownContent
 from services.catalog.repository.exports import Wanted
 from services.catalog.use_cases.price_file import HEADINGS as PRICE_HEADINGS
 from services.catalog.use_cases.price_file import KnownList
@@ -36,6 +37,7 @@ from shared.money import exponent
 from shared.unit_of_work import UnitOfWork
 
 Rows = Iterable[list[str]]
+CHANNEL_CONTENT = "channel-content"
 _OF_PRODUCTS = frozenset(ExportFilter.model_fields) - {"orders"}
 
 
@@ -61,6 +63,8 @@ class Portion:
     categories: Sequence[tuple[Sequence[str], Mapping[str, Any]]] = ()
     stock: Sequence[tuple[Any, ...]] = ()
     told: Sequence[list[str]] = ()
+    contents: Mapping[UUID, Mapping[UUID, KnownContent]] = field(default_factory=dict)
+    category_paths: Mapping[UUID, Sequence[str]] = field(default_factory=dict)
 
     def to_write(self) -> Iterator[ProductToWrite]:
         """Products as writers take them."""
@@ -110,7 +114,7 @@ class GroupExport(ABC):
         """Their rows. Plain Python: in a thread."""
 
 
-class _OfProducts(GroupExport):
+class OfProducts(GroupExport):
     """An export of products, or of what belongs to them."""
 
     def __init__(self, wanted: Wanted) -> None:
@@ -123,7 +127,7 @@ class _OfProducts(GroupExport):
         return narrowed
 
 
-class ProductExport(_OfProducts):
+class ProductExport(OfProducts):
     """Products, with as much of what belongs to them as `writer` has columns for: with `whole`, all."""
 
     def __init__(self, writer: ProductWriter, wanted: Wanted, prices: Prices | None, *, whole: bool = True) -> None:
@@ -173,7 +177,7 @@ def lists_to_write(lists: Sequence[KnownList]) -> list[ListToWrite]:
     ]
 
 
-class PriceExport(_OfProducts):
+class PriceExport(OfProducts):
     """The prices of a shop's lists, by product, variant and list, with a row for each quantity, centre and time."""
 
     headings: Sequence[str] = PRICE_HEADINGS
@@ -318,6 +322,7 @@ GROUPS: Mapping[str, Group] = {
     "variants": Group(("crossdock",), _OF_PRODUCTS),
     "prices": Group(("crossdock",), _OF_PRODUCTS),
     "categories": Group(("crossdock",), frozenset({"category_id"})),
+    CHANNEL_CONTENT: Group(("crossdock",), _OF_PRODUCTS),
     "stock": Group(("crossdock",), frozenset({"skus"})),
     "suppliers": Group(("crossdock",), frozenset()),
     "supplier-links": Group(("crossdock",), frozenset()),

@@ -19,7 +19,10 @@ from uuid import UUID
 from services.catalog.repository import exports, offers, prices, shops
 from services.catalog.repository.exports import Wanted
 from services.catalog.repository.shops import KnownShop
+from services.catalog.use_cases import channels
+from services.catalog.use_cases.content_exports import ContentExport
 from services.catalog.use_cases.export_groups import (
+    CHANNEL_CONTENT,
     GroupExport,
     ListToWrite,
     Portion,
@@ -83,6 +86,7 @@ async def _work(job: RunningJob) -> _Work:
         shop = await shops.get(uow, row["shop_id"]) if row["shop_id"] else None
         found = await _prices(uow, job, shop)
         lists = await _lists(uow, job, shop) if row["item_group"] == "prices" else []
+        book = await channels.book(uow, shop.id if shop else None) if row["item_group"] == CHANNEL_CONTENT else None
         asked = ExportFilter.model_validate_json(row["filter"])
         wanted = await _wanted(uow, asked)
         if "localized" not in job.checkpoint:
@@ -94,7 +98,10 @@ async def _work(job: RunningJob) -> _Work:
     shop_ids = None if limit is None else [UUID(shop_id) for shop_id in limit]
     localized = [(heading, locale) for heading, locale in job.checkpoint["localized"]]
     name = f"{row['item_group']}.{row['format']}"
-    group = group_export(row["item_group"], row["profile"], wanted, found, shop_ids, localized, lists, asked)
+    if book is not None:
+        group: GroupExport = ContentExport(wanted, book)
+    else:
+        group = group_export(row["item_group"], row["profile"], wanted, found, shop_ids, localized, lists, asked)
     file_name = f"{name}.zip" if row["zipped"] else name
     form, folder = FORMATS[row["format"]], f"exports/{row['id']}"
     sought = Sought.of(asked.query, asked.sets, shop_ids)

@@ -93,6 +93,9 @@ async def _shop(uow: UnitOfWork, draft: ExportDraft) -> KnownShop | None:
     """The named shop, or the only one that could be meant; none where there are several and prices can be left out."""
     if draft.shop is not None:
         return await shops.get_by_code(uow, draft.shop)
+    if draft.group == "channel-content" and uow.caller.shop_ids is None:
+        # Of all channels.
+        return None
     roots = await shops.list_roots(uow)
     if len(roots) == 1:
         return roots[0]

@@ -44,10 +44,12 @@ class ExportDraft(Shape):
     """An export to make.
 
     `group` is `products` (with variants, categories and prices), `variants`, `prices` (of all lists of `shop`),
-    `categories`; with the scope `inventory:read` also `stock` (of all centres), `suppliers`, `supplier-links`, and with
-    `orders:read` `customers` and `orders` (of connections as these told them, others by their id). `format` is `csv`,
-    `ndjson`, `json` (one array, to 100 MB), `parquet` or `xlsx`; `profile` is `crossdock`, which imports again without
-    loss, or, of products, `shopify`. Prices are those of `shop`'s own list; of products without a shop there are none.
+    `categories`, `channel-content` (what channels have of products for themselves: of all shops and their connections,
+    or of `shop` and its); with the scope `inventory:read` also `stock` (of all centres), `suppliers`, `supplier-links`,
+    and with `orders:read` `customers` and `orders` (of connections as these told them, others by their id). `format` is
+    `csv`, `ndjson`, `json` (one array, to 100 MB), `parquet` or `xlsx`; `profile` is `crossdock`, which imports again
+    without loss, or, of products, `shopify`. Prices are those of `shop`'s own list; of products without a shop there
+    are none.
     """
 
     model_config = ConfigDict(

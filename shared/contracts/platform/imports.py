@@ -25,6 +25,7 @@ GROUPS: dict[str, str] = {
     "prices": "catalog",
     "variants": "catalog",
     "categories": "catalog",
+    "channel-content": "catalog",
     "stock": "inventory",
     "suppliers": "inventory",
     "supplier-links": "inventory",

@@ -139,17 +139,17 @@ class CrossdockProfile(ProductProfile):
         return {
             **dict.fromkeys(("title", "description_html", "seo_title", "seo_description"), cells.text),
             **dict.fromkeys(("brand", "product_type"), cells.text),
-            "tags": Remembered(lambda cell: cells.unique(_words(cell))).__getitem__,
+            "tags": Remembered(lambda cell: cells.unique(words(cell))).__getitem__,
             "status": Remembered(_status).__getitem__,
-            "categories": Remembered(_paths).__getitem__,
+            "categories": Remembered(paths).__getitem__,
             "attributes": _pairs,
-            "images": _addresses,
-            "image_texts": _words,
+            "images": addresses,
+            "image_texts": words,
             "content_html": cells.text,
             "featured": Remembered(cells.boolean).__getitem__,
             "media": _media,
-            "media_texts": _words,
-            "media_previews": _addresses,
+            "media_texts": words,
+            "media_previews": addresses,
             "media_positions": _positions,
         }
 
@@ -237,13 +237,15 @@ def _split(pattern: re.Pattern[str], cell: str) -> list[str]:
     return parts
 
 
-def _words(cell: str) -> list[str]:
+def words(cell: str) -> list[str]:
+    """Words, of which some may be empty."""
     return [_plain(part) for part in _split(_BAR, cell)]
 
 
-def _paths(cell: str) -> tuple[tuple[str, ...], ...]:
-    paths = (tuple(filter(None, map(_plain, _split(_STEP, part)))) for part in _split(_BAR, cell))
-    return tuple(dict.fromkeys(path for path in paths if path))
+def paths(cell: str) -> tuple[tuple[str, ...], ...]:
+    """Paths, each once. Empty steps are none."""
+    found = (tuple(filter(None, map(_plain, _split(_STEP, part)))) for part in _split(_BAR, cell))
+    return tuple(dict.fromkeys(path for path in found if path))
 
 
 def path(cell: str) -> tuple[str, ...]:
@@ -273,8 +275,9 @@ def _listed_pairs(cell: str, code: str = "invalid_attribute", form: str = "name=
     return pairs
 
 
-def _addresses(cell: str) -> tuple[str, ...]:
-    return tuple(cells.url(word) if word else "" for word in _words(cell))
+def addresses(cell: str) -> tuple[str, ...]:
+    """Web addresses, and an empty text for an empty word. Raises InvalidCell."""
+    return tuple(cells.url(word) if word else "" for word in words(cell))
 
 
 def _status(cell: str) -> ProductStatus:
@@ -307,11 +310,11 @@ def _media(cell: str) -> tuple[tuple[str, str], ...]:
 
 
 def _positions(cell: str) -> tuple[int | None, ...]:
-    return tuple(cells.positive(word) if word else None for word in _words(cell))
+    return tuple(cells.positive(word) if word else None for word in words(cell))
 
 
 def barcodes(cell: str) -> tuple[str, ...]:
-    return tuple(cells.gtin(word) for word in _words(cell) if word)
+    return tuple(cells.gtin(word) for word in words(cell) if word)
 
 
 def _option_values(cell: str) -> tuple[tuple[str, str, str], ...]:
@@ -332,5 +335,5 @@ _BY_LANGUAGE: dict[str, Convert] = {
     **dict.fromkeys(("title", "description_html", "content_html", "seo_title", "seo_description"), cells.text),
     **dict.fromkeys(("attributes", "option_names"), _pairs),
     "option_values": _option_values,
-    **dict.fromkeys(("image_texts", "media_texts"), _words),
+    **dict.fromkeys(("image_texts", "media_texts"), words),
 }
