@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.catalog.repository import channel_content
+from services.catalog.repository.channel_content import KnownContent
 from services.catalog.repository.shops import KnownShop
 from services.catalog.use_cases.channel_view import ChannelView
 from shared.contracts.catalog.channel_content import TEXT_FIELDS
@@ -31,14 +32,17 @@ async def views_of(uow: UnitOfWork, line: Sequence[KnownShop], product_ids: Iter
     return {product_id: ChannelView(line, own) for product_id, own in contents.items()}
 
 
-def owned_by_first(variants: Mapping[UUID, Sequence[Row]], views: Views) -> list[OwnedPart]:
-    """Which fields of products, and of their variants, the first channel of the line owns itself."""
+def owned_parts(contents: Iterable[KnownContent], variants: Mapping[UUID, Sequence[Row]]) -> list[OwnedPart]:
+    """Which fields of products, and of their variants, a channel owns itself."""
     owned = []
-    for product_id, view in views.items():
-        skus = {row["id"]: row["sku"] for row in variants.get(product_id, ())}
-        of_product, of_variants = view.owned_by_first()
-        found = [(None, of_product), *((skus[id_], names) for id_, names in of_variants.items() if id_ in skus)]
-        owned += [OwnedPart(product_id, sku, sorted(names)) for sku, names in found if names]
+    for content in contents:
+        skus = {row["id"]: row["sku"] for row in variants.get(content.product_id, ())}
+        of_variants = [(skus[id_], own) for id_, own in content.variants.items() if id_ in skus]
+        owned += [
+            OwnedPart(content.product_id, sku, sorted(own.of_channel))
+            for sku, own in [(None, content.product), *of_variants]
+            if own.of_channel
+        ]
     return owned
 
 

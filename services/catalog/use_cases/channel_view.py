@@ -77,12 +77,10 @@ class ChannelView:
         ]
         return shown(steps, master)
 
-    def owned_by_first(self) -> tuple[frozenset[str], dict[UUID, frozenset[str]]]:
-        """Which fields the first of the line owns itself: of the product, and of each variant."""
-        own = self._contents.get(self._line[0].id)
-        if own is None:
-            return frozenset(), {}
-        return own.product.of_channel, {id_: fields.of_channel for id_, fields in own.variants.items()}
+    @property
+    def own(self) -> KnownContent | None:
+        """What the first of the line has itself, where it has anything."""
+        return self._contents.get(self._line[0].id)
 
     def _variant(self, line: Iterable[KnownShop], variant_id: UUID) -> list[tuple[KnownShop, Fields]]:
         known = self._contents

@@ -8,10 +8,12 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from services.catalog.repository import found_by
+from services.catalog.repository import channel_content, found_by, offers
 from services.catalog.repository import products as repository
+from services.catalog.use_cases import channel_offers
 from shared.contracts.base import Page
 from shared.contracts.catalog.messages import FindProductKeys, ListProducts, ProductKeys
+from shared.contracts.catalog.offers import OwnedPart
 from shared.contracts.catalog.product_sets import ProductFound, ProductsFound, VariantFound
 from shared.contracts.catalog.shapes import Product
 from shared.contracts.search.operators import FindProducts, FoundProducts
@@ -166,4 +168,12 @@ async def find_keys(uow: UnitOfWork, asked: FindProductKeys) -> ProductKeys:
         by_barcode={barcode: sorted(ids) for barcode, ids in by_barcode.items()},
         by_slug=found["slug"],
         slugs={row["product_id"]: row["slug"] for row in rows if row["kind"] == "id"},
+        owned=await _owned(uow, asked.connection_id, asked.product_ids) if asked.connection_id else [],
     )
+
+
+async def _owned(uow: UnitOfWork, connection_id: UUID, product_ids: Sequence[UUID]) -> list[OwnedPart]:
+    """What a connection owns itself of these products."""
+    contents = await channel_content.of_products(uow, [connection_id], product_ids)
+    own = [of_channel[connection_id] for of_channel in contents.values()]
+    return channel_offers.owned_parts(own, await offers.variants_of_products(uow, list(contents))) if own else []

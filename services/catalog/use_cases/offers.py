@@ -107,7 +107,8 @@ async def parts(
         in_categories = places.parts(memberships.get(row["id"], ()))
         products.append(_product_part(row, said, variant_parts, in_categories, words, media))
     shown = channel_offers.shown_parts(products, texts, views)
-    owned = [] if connection_id is None else channel_offers.owned_by_first(variants, views)
+    own = [] if connection_id is None else [view.own for view in views.values() if view.own]
+    owned = channel_offers.owned_parts(own, variants)
     return OfferParts(shown, setting.shop.version, setting.customer_groups, setting.assigned_in, owned)
 
 

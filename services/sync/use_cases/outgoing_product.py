@@ -1,6 +1,6 @@
 """What a connection shows of a product, in the words of listings: what of it is compared, and the whole of a new one.
 
-What of channel content a platform has no word for (content, dimensions, backorders, order limits) is not sent.
+What of channel content is no field of a listing (content, dimensions, backorders, order limits) is not sent.
 """
 
 from collections.abc import Mapping, Sequence

@@ -16,8 +16,9 @@ import orjson
 from services.sync.errors import ConnectionNotFound
 from services.sync.repository import connections, reports
 from services.sync.repository.shops import SHOPS
+from services.sync.use_cases.outgoing_product import shown_by_connection
 from shared.bus.envelope import ShopNotFound
-from shared.contracts.catalog.messages import GetOfferParts, ListProductIds
+from shared.contracts.catalog.messages import FindProductKeys, GetOfferParts, ListProductIds
 from shared.contracts.catalog.offers import ProductPart, VariantPart
 from shared.contracts.inventory.messages import GetAvailability
 from shared.contracts.search.operators import FindProducts
@@ -31,7 +32,10 @@ from shared.unit_of_work import UnitOfWork
 SHEET_PRODUCTS = 200
 _SKUS_AT_ONCE = 1000
 _HERE = ("product_id", "slug", "title", "status", "sku", "price", "currency", "stock")
-_THERE = ("external_id", "variant_id", "status", "price", "currency", "quantity", "open_changes", "issues")
+_THERE = (
+    *("external_id", "variant_id", "status", "price", "currency", "quantity", "open_changes", "issues"),
+    *("title", "own_fields"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class _Columns:
 
     shop_id: UUID | None
     connections: Mapping[UUID, str]
-    readable: Sequence[UUID]
+    readable: Sequence[asyncpg.Record]
 
     def headings(self) -> list[str]:
         return [*_HERE, *(guarded(f"{name}: {each}") for name in self.connections.values() for each in _THERE)]
@@ -58,6 +62,18 @@ class _There:
     stock: Mapping[tuple[UUID, str], asyncpg.Record]
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """What connections show of products, and which fields of them and of their variants each owns itself."""
+
+    titles: Mapping[tuple[UUID, UUID], str]
+    owned: Mapping[tuple[UUID, UUID, str | None], Sequence[str]]
+
+    def own_fields(self, connection_id: UUID, product_id: UUID, sku: str) -> str:
+        names = [name for of in (None, sku) for name in self.owned.get((connection_id, product_id, of), ())]
+        return " ".join(names)
+
+
 async def sheet(uow: UnitOfWork, message: GetListingReportSheet) -> ListingReportSheet:
     """Raises ShopNotFound, ConnectionNotFound, InvalidCursor."""
     position = cursor_values(message.after, 3)
@@ -66,7 +82,9 @@ async def sheet(uow: UnitOfWork, message: GetListingReportSheet) -> ListingRepor
     products, following = await _products(uow, message, columns.shop_id, after)
     skus = sorted({variant.sku for product in products for variant in product.variants})
     available = await _available(uow, columns.shop_id, skus)
-    there = await _there(uow, columns.readable, [product.id for product in products], skus)
+    shown = await _shown(uow, columns, products)
+    ids = [row["id"] for row in columns.readable]
+    there = await _there(uow, ids, [product.id for product in products], skus)
     text = io.StringIO()
     writer = csv.writer(text)
     if message.after is None:
@@ -74,7 +92,7 @@ async def sheet(uow: UnitOfWork, message: GetListingReportSheet) -> ListingRepor
     for product in products:
         for variant in product.variants:
             here = _here(product, variant, available.get(variant.sku))
-            writer.writerow([*here, *_blocks(columns, there, product.id, variant.sku)])
+            writer.writerow([*here, *_blocks(columns, there, shown, product, variant.sku)])
     named = ",".join(map(str, columns.connections))
     next_ = None if following is None else cursor_for(str(following), str(columns.shop_id), named)
     return ListingReportSheet(csv=text.getvalue(), next=next_)
@@ -95,8 +113,7 @@ async def _first_columns(uow: UnitOfWork, message: GetListingReportSheet) -> _Co
                 raise ConnectionNotFound("There is no such connection.")
     if shop_id is None and rows:
         shop_id = rows[0]["shop_id"]
-    named = _named(rows)
-    return _Columns(shop_id, named, list(named))
+    return _Columns(shop_id, _named(rows), rows)
 
 
 async def _shop_id(uow: UnitOfWork, code: str) -> UUID:
@@ -114,8 +131,8 @@ async def _known_columns(uow: UnitOfWork, position: Sequence[str | int]) -> _Col
         raise ShopNotFound("There is no such shop.")
     ids = [cursor_id(each) for each in str(position[2]).split(",") if each]
     async with uow.beforehand() as earlier:
-        seen = {row["id"] for row in await connections.list_of_shops(earlier, connections.seen_shops(earlier))}
-    return _Columns(shop_id, dict.fromkeys(ids, ""), [each for each in ids if each in seen])
+        rows = await connections.list_of_shops(earlier, connections.seen_shops(earlier))
+    return _Columns(shop_id, dict.fromkeys(ids, ""), [row for row in rows if row["id"] in ids])
 
 
 def _named(rows: Sequence[asyncpg.Record]) -> dict[UUID, str]:
@@ -186,6 +203,22 @@ async def _there(
     return _There(products, variants, {(row["connection_id"], row["sku"]): row for row in stock})
 
 
+async def _shown(uow: UnitOfWork, columns: _Columns, products: Sequence[ProductPart]) -> _Shown:
+    """Where a connection of the shop that is "here" owns nothing of a product, it shows what is here."""
+    titles: dict[tuple[UUID, UUID], str] = {}
+    owned: dict[tuple[UUID, UUID, str | None], Sequence[str]] = {}
+    for connection in columns.readable if products else ():
+        ids = [product.id for product in products]
+        if connection["shop_id"] == columns.shop_id:
+            found = await uow.ask(FindProductKeys(product_ids=ids, connection_id=connection["id"]))
+            ids = sorted({each.product_id for each in found.owned})
+        if ids:
+            parts = await shown_by_connection(uow, connection, ids)
+            titles |= {(connection["id"], part.id): part.title for part in parts.products}
+            owned |= {(connection["id"], each.product_id, each.sku): each.fields for each in parts.owned}
+    return _Shown(titles, owned)
+
+
 # --- cells
 
 
@@ -196,10 +229,10 @@ def _here(product: ProductPart, variant: VariantPart, available: int | None) -> 
     return [product.id, *map(guarded, texts), *_price(price), "" if available is None else available]
 
 
-def _blocks(columns: _Columns, there: _There, product_id: UUID, sku: str) -> Iterator[Any]:
+def _blocks(columns: _Columns, there: _There, shown: _Shown, part: ProductPart, sku: str) -> Iterator[Any]:
     for connection_id in columns.connections:
-        product = there.products.get((connection_id, product_id))
-        variant = there.variants.get((connection_id, product_id, sku))
+        product = there.products.get((connection_id, part.id))
+        variant = there.variants.get((connection_id, part.id, sku))
         stock = there.stock.get((connection_id, sku))
         found = [row for row in (product, variant, stock) if row is not None]
         price = None if variant is None or variant["price"] is None else orjson.loads(variant["price"])
@@ -209,6 +242,8 @@ def _blocks(columns: _Columns, there: _There, product_id: UUID, sku: str) -> Ite
         yield stock["quantity"] if stock else ""
         yield sum(row["open_changes"] for row in found) if found else ""
         yield sum(row["open_issues"] for row in found) if found else ""
+        yield guarded(shown.titles.get((connection_id, part.id), part.title)) if product or variant else ""
+        yield shown.own_fields(connection_id, part.id, sku) if product or variant else ""
 
 
 def _price(price: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shared.contracts.base import Command, Page, Query, Shape
 from shared.contracts.catalog.categories import Category, CategoryChange, CategoryDraft
-from shared.contracts.catalog.offers import LinePrices, OfferParts
+from shared.contracts.catalog.offers import LinePrices, OfferParts, OwnedPart
 from shared.contracts.catalog.pricing import Price, PriceChanges, PriceDraft, PriceList, PriceListDraft
 from shared.contracts.catalog.product_sets import ProductSets, Words
 from shared.contracts.catalog.shapes import Product, ProductChange, ProductDraft, ProductStatus, ProductText
@@ -49,12 +49,16 @@ class FindProductsOfSkus(Query[SkuProducts]):
 
 
 class ProductKeys(Shape):
-    """What products are known by: the products with each SKU, barcode and slug, and the slug of each product."""
+    """What products are known by: the products with each SKU, barcode and slug, and the slug of each product.
+
+    `owned`: what the connection that was asked about owns itself of the products that were asked for by id.
+    """
 
     by_sku: dict[str, UUID]
     by_barcode: dict[str, list[UUID]]
     by_slug: dict[str, UUID]
     slugs: dict[UUID, str]
+    owned: list[OwnedPart] = []
 
 
 class FindProductKeys(Query[ProductKeys]):
@@ -67,6 +71,7 @@ class FindProductKeys(Query[ProductKeys]):
     barcodes: list[str] = []
     slugs: list[str] = []
     product_ids: list[UUID] = []
+    connection_id: UUID | None = None
 
 
 class PriceLine(Shape):

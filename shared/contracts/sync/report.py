@@ -21,10 +21,11 @@ class GetListingReportSheet(Query[ListingReportSheet]):
 
     Here: `product_id slug title status sku price currency stock`, in `shop`; where that is not said, in the shop of the
     connection, or of the oldest one. Each block, after the connection's name: `external_id variant_id status price
-    currency quantity open_changes issues`, as the platform was last read, empty where the product is not on it. Changes
-    and issues are those of the product, of the variant and of its stock. With `shop` the blocks are those of its
-    connections, with `connection_id` there is that one. With `query` and `sets`, as in lists of products, there are the
-    rows of those that are found. Some hundred products at a time.
+    currency quantity open_changes issues title own_fields`, as the platform was last read, empty where the product is
+    not on it. Changes and issues are those of the product, of the variant and of its stock. `title` is what the
+    connection shows there, and `own_fields` are those of product and variant that it owns itself. With `shop` the
+    blocks are those of its connections, with `connection_id` there is that one. With `query` and `sets`, as in lists of
+    products, there are the rows of those that are found. Some hundred products at a time.
 
     Refused: `shop_not_found`, `connection_not_found` (404).
     """

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from deploy import topology
 from services.catalog.use_cases import channel_content as use_case
+from shared.bus.envelope import envelope_for
 from shared.contracts.accounts.shapes import Shop
+from shared.contracts.catalog.channel_content import ChannelContentChange, OfChannel
 from shared.contracts.catalog.messages import GetOfferParts
 from shared.contracts.catalog.offers import OfferParts, ProductPart
 from shared.contracts.sync.events import ConnectionChanged, ConnectionRemoved
@@ -19,6 +21,7 @@ from shared.identifiers import new_id
 from tests.doors import Client, caller_of
 from tests.factories.catalog import csv_file, shopify_row
 from tests.services.catalog.test_channel_content import LEAF, PAGE, Keeper, keeper, shown
+from tests.waiting import until
 
 pytestmark = pytest.mark.feature("CAT-4")
 
@@ -257,6 +260,28 @@ async def test_what_a_removed_connection_had_goes_in_portions_and_the_history_ke
     gone = next(each for each in history["items"] if each["what"] == "removed")
     assert (gone["part"], gone["key"]["channel_id"]) == ("channel_content", str(connected.here))
     assert {"field": "title", "before": "Own", "after": None} in gone["fields"]
+
+
+async def test_what_is_written_while_a_connection_is_removed_goes_with_it(
+    connected: Connected, process: topology.Surrounded
+) -> None:
+    """Whoever writes is waited for, and what he wrote is there when the content is dropped."""
+    caller = envelope_for(connected.catalog.caller, timeout_seconds=60)
+    uow = process.surroundings.unit_of_work("catalog", caller)
+    named = OfChannel(connection_id=connected.here)
+    await use_case.change(uow, UUID(connected.product["id"]), named, ChannelContentChange(title="Late"), None)
+    removal = asyncio.create_task(connected.catalog.hear(ConnectionRemoved(connection_id=connected.here)))
+
+    async def is_waiting() -> bool:
+        locks = "SELECT FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+        return bool(await connected.catalog.rows(locks))
+
+    await until(is_waiting)
+    assert not removal.done()
+    await uow.commit()
+    await removal
+    await connected.catalog.perform(use_case.DROP_CONTENT, {"connection_id": str(connected.here)})
+    assert await connected.catalog.rows("SELECT FROM channel_products") == []
 
 
 @pytest.mark.feature("GAT-2")

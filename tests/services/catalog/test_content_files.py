@@ -9,6 +9,7 @@ import pytest
 
 from services.catalog.use_cases.content_file import HEADINGS
 from shared.contracts.platform.imports import GetImport, Import, ListImportRemarks, ListImportSamples, UndoImport
+from shared.contracts.sync.events import ConnectionRemoved
 from shared.errors import CrossdockError
 from shared.impex import group_templates
 from tests.doors import caller_of
@@ -137,10 +138,13 @@ async def test_an_empty_cell_says_nothing_and_owners_are_said_by_name(connected:
 async def test_what_cannot_be_is_told_row_by_row_and_the_others_are_taken(connected: Connected) -> None:
     await connected.hear_of(connected.main, "Twice")
     await connected.hear_of(connected.main, "Twice")
+    gone = await connected.hear_of(connected.main, "Gone")
+    await connected.catalog.hear(ConnectionRemoved(connection_id=gone))
     rows: list[tuple[Row, str, str]] = [
         ({"connection": "Here", "title": "T"}, "", ""),
         ({"connection": "Nowhere"}, "connection", "connection_not_found"),
         ({"connection": str(uuid4())}, "connection", "connection_not_found"),
+        ({"connection": "Gone"}, "connection", "connection_not_found"),
         ({"connection": "Twice"}, "connection", "ambiguous_connection"),
         ({"connection": "Here", "shop": "sub"}, "connection", "connection_not_found"),
         ({"shop": "none"}, "shop", "shop_not_found"),

@@ -48,7 +48,8 @@ async def two(connected: Connected, fake: CustomShop) -> AsyncIterator[Two]:
 
 def put(connected: Connected, **fields: Any) -> None:
     """The one product of a platform, which has every field that may differ."""
-    external_id, said, variants = product(1, seo_title="Scarves", **{k: v for k, v in fields.items() if k != "variant"})
+    own = {"seo_title": "Scarves", **{name: value for name, value in fields.items() if name != "variant"}}
+    external_id, said, variants = product(1, **own)
     variants["10"] |= {"weight_grams": 180, **fields.get("variant", {})}
     connected.fake.put_product(external_id, said, variants)
 
@@ -196,6 +197,84 @@ async def test_what_is_made_there_is_made_as_the_connection_shows_it(two: Two) -
         weights = {variant["sku"]: variant.get("weight_grams") for variant in variants.values()}
         made.append((fields["title"], fields["categories"], weights["MITTEN-S"]))
     assert made == [("Mitten for them", [["Gifts"]], 90), ("Mitten", [["Warm"]], 80)]
+
+
+@pytest.mark.parametrize("policy", ["remote", "both"])
+async def test_what_changes_there_in_a_field_of_its_own_becomes_its_own_and_not_the_products(
+    two: Two, policy: str
+) -> None:
+    first, second = two
+    for each in two:
+        await configure(each, fields=BOTH if policy == "both" else {})
+    leaf = {"sku": "SCARF-1", "list_price": {"amount": 2999, "currency": "EUR"}, "weight_grams": 222}
+    await own(first, title="Own", seo_title="Own too", images=[], variants=[leaf])
+    await sent(first, second)
+    ours = await product_id(first)
+    master = await first.get(f"/v1/products/{ours}")
+    picture = {"url": f"{first.fake.settings['url']}/pictures/theirs.png", "alt": "Theirs"}
+    changed = {"weight_grams": 333, "list_price": {"amount": 3999, "currency": "EUR"}}
+    put(first, title="Theirs", seo_title="", brand="Their brand", images=[picture], variant=changed)
+    assert (await first.run("update_products"))["counters"]["failed"] == 0, await first.issues()
+    assert (await first.run("import_images"))["counters"]["failed"] == 0, await first.issues()
+    await first.heard_all()
+
+    now = await content(first)
+    assert (now["title"]["channel"], now["seo_title"]["channel"]) == ("Theirs", None)
+    assert [now[name]["owner"] for name in ("title", "seo_title", "images")] == ["channel"] * 3
+    assert [(each["url"], each["alt"]) for each in now["images"]["channel"]] == [(picture["url"], "Theirs")]
+    of_variant = now["variants"][0]
+    assert (of_variant["weight_grams"]["channel"], of_variant["list_price"]["channel"]["amount"]) == (333, 3999)
+    after = await first.get(f"/v1/products/{ours}")
+    assert [after[name] for name in ("title", "seo_title", "images")] == [
+        master[name] for name in ("title", "seo_title", "images")
+    ]
+    assert after["variants"][0]["weight_grams"] == 180
+    assert after["brand"] == "Their brand", "what the connection does not own is the product's, as ever"
+    assert (await content(second))["title"]["value"] == "Scarf 1"
+    await sent(first, second)
+    assert there(second)["title"] == "Scarf 1"
+    await all_quiet(first, second)
+    history = await first.get(f"/v1/products/{ours}/history?field=title")
+    newest = history["items"][0]
+    assert (newest["part"], newest["cause"], newest["fields"]) == (
+        "channel_content",
+        "import",
+        [{"field": "title", "before": "Own", "after": "Theirs"}],
+    )
+
+
+async def test_a_field_that_was_handed_back_is_the_products_again_when_it_changes_there(two: Two) -> None:
+    first, second = two
+    await configure(first, fields=BOTH)
+    # Or the product's title would be the second's, which nobody passes on.
+    await configure(second, fields=OURS)
+    await own(first, title="Own")
+    await sent(first)
+    hand_over = f"{await path(first)}/hand-over"
+    await first.post(hand_over, {"fields": ["title"], "to": "master"})
+    await first.heard_all()
+    assert await sent(first) == [1]
+    assert there(first)["title"] == "Scarf 1"
+    put(first, title="Theirs")
+    await first.run("update_products")
+    now = await content(first)
+    assert (now["title"]["value"], now["title"]["channel"], now["title"]["master"]) == ("Theirs", "Own", "Theirs")
+
+
+async def test_of_a_conflict_that_a_person_decides_for_them_the_connection_gets_the_value(two: Two) -> None:
+    first, _ = two
+    await configure(first, fields={"title": {"policy": "both"}})
+    await own(first, title="Ours")
+    put(first, title="Theirs")
+    await first.run("update_products")
+    await first.run("export_products")
+    (theirs,) = [each for each in await first.changes(state="conflict") if each["direction"] == "in"]
+    await first.post("/v1/changes/approve", {"change_ids": [theirs["id"]]})
+    await first.run("update_products")
+    await first.heard_all()
+    now = await content(first)
+    assert (now["title"]["channel"], now["title"]["master"]) == ("Theirs", "Scarf 1")
+    await all_quiet(first)
 
 
 @pytest.mark.feature("SYN-16")

@@ -51,6 +51,9 @@ async def test_a_product_stands_beside_what_it_is_on_a_platform(connected: Conne
         f"/v1/connections/{connected.id}", json={"settings": fields}, headers=connected.headers
     )
     await connected.run("update_products")
+    at = f"/v1/products/{(await connected.products())['scarf-2']['id']}/channel-content/connections/{connected.id}"
+    own = {"title": "=Own", "variants": [{"sku": "SCARF-2", "weight_grams": 9}]}
+    assert (await connected.client.patch(at, json=own, headers=connected.headers)).status_code == 200
 
     first, second, other = await report(connected)
 
@@ -72,7 +75,10 @@ async def test_a_product_stands_beside_what_it_is_on_a_platform(connected: Conne
         "quantity": "12",
         "open_changes": "2",
         "issues": "0",
+        "title": "'=Own",
+        "own_fields": "title weight_grams",
     }
+    assert (first["Quay: title"], first["Quay: own_fields"], second["title"]) == ("Scarf 1", "", "Scarf 2")
     assert (second["status"], second["price"]) == ("active", "19.99")
     assert (other["product_id"], other["title"], other["stock"]) == (ours["id"], "'=Ours", "")
     assert {value for name, value in other.items() if name.startswith("Quay: ")} == {""}

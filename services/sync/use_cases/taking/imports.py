@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from services.sync.use_cases.executing import Run
+from services.sync.use_cases.taking.product_files import CHANNEL_CONTENT
 from shared import blobs
 from shared.contracts.platform.imports import GetImport, Import, ListImportRemarks, StartImport, import_id_for
 from shared.errors import CrossdockError
@@ -19,15 +20,20 @@ _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 1.0
 _MOST_WAITING_SECONDS = 10.0
 _REST_SECONDS = 5.0
+_OF_A_SHOP = ("products", CHANNEL_CONTENT)
 Refusals = dict[str, tuple[str, str]]
 
 
 @dataclass
 class Sheet:
-    """Rows of one file. `mode` is the import's; `owners` says for each row, from the first, whose it is."""
+    """Rows of one file. `mode` is the import's; `owners` says for each row, from the first, whose it is.
+
+    Without a `group` it goes to the one that its taker has for all.
+    """
 
     mode: str
     headings: tuple[str, ...]
+    group: str | None = None
     rows: list[dict[str, str]] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
 
@@ -62,7 +68,11 @@ class File:
 
 
 async def stored(run: Run, group: str, sheet: Sheet, *place: int) -> File:
-    """Keep a sheet for its import; `place` tells it from the others of the run, and is the same after a kill."""
+    """Keep a sheet for its import, which is of its own group or of `group`.
+
+    `place` tells it from the others of the run, and is the same after a kill.
+    """
+    group = sheet.group or group
     import_id = import_id_for(group, derived_id("sync import", run.job.id, *place))
     kept = await blobs.put(run.job.organization_id, _key(import_id), sheet.content())
     return File(import_id, group, sheet.mode, kept.size, kept.sha256, sheet.owners)
@@ -107,7 +117,7 @@ def _start(run: Run, file: File) -> StartImport:
         format="ndjson",
         # What a run may take away is weighed by sync itself, of the connection's records.
         guard_percent=100,
-        shop=run.connection["shop"] if file.group == "products" else None,
+        shop=run.connection["shop"] if file.group in _OF_A_SHOP else None,
         origin="schedule",
         origin_detail=f"connection {run.connection_id}",
     )

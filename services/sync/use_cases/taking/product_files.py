@@ -3,16 +3,21 @@
 What is made of a product here is what its import does there: a new product is a file of inserts, new variants are
 merged into their product, and fields that changed replace what is stored, also by nothing. A file has just the columns
 of what is to be written, so that nothing else is touched.
+
+What changed over there in a field that the connection itself owns (CAT-4) is no change of the product: it becomes the
+connection's own value, by a file of channel content.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from shared.impex.writing_products import major, three
 from shared.impex.writing_words import escaped_word, joined_words, path_text
 from shared.money import exponent
 
 Cells = dict[str, str]
+CHANNEL_CONTENT = "channel-content"
 
 _PLAIN = {
     "title": "title",
@@ -71,3 +76,22 @@ def variant_cells(fields: Mapping[str, Any], options: Sequence[str] | None = Non
 
 def _amount(money: Mapping[str, Any] | None) -> str:
     return "" if money is None else major(int(money["amount"]), exponent(money["currency"]))
+
+
+# --- what a connection owns itself
+
+# What channel content calls a field that a listing calls otherwise.
+_OWNED_AS = {"categories": "category_ids"}
+
+
+def parted(fields: Mapping[str, Any], owned: Collection[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Those of a record's fields that the connection owns itself, and the others."""
+    own = {name: value for name, value in fields.items() if _OWNED_AS.get(name, name) in owned}
+    return own, {name: value for name, value in fields.items() if name not in own}
+
+
+def content_cells(connection_id: UUID, handle: str, sku: str | None, cells: Mapping[str, str]) -> Cells:
+    """A row of channel content: what has an empty cell the connection is to have nothing of."""
+    empty = [heading for heading, cell in cells.items() if not cell and heading != "image texts"]
+    whose = {"connection": str(connection_id), "handle": handle, "sku": sku or ""}
+    return {**whose, **cells, "channel fields": joined_words(empty)}

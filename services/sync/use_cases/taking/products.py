@@ -7,7 +7,7 @@ on with the same plan, and an import that was started is only waited for. What a
 with the import's own words; the others are acknowledged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -22,9 +22,13 @@ from services.sync.use_cases.executing import Run
 from services.sync.use_cases.matching import RemoteProduct
 from services.sync.use_cases.taking.imports import File, Sheet, asked, carry_out, stored
 from services.sync.use_cases.taking.product_files import (
+    CHANNEL_CONTENT,
     PRODUCT_FIELDS,
     VARIANT_FIELDS,
+    Cells,
+    content_cells,
     option_names,
+    parted,
     product_cells,
     variant_cells,
 )
@@ -86,10 +90,10 @@ class Plan:
     notes: list[Trouble] = field(default_factory=list)
     last: UUID | None = None
 
-    def sheet(self, mode: str, cells: Sequence[Mapping[str, str]]) -> Sheet:
+    def sheet(self, mode: str, cells: Sequence[Mapping[str, str]], group: str = "products") -> Sheet:
         """The file that has just the columns of these rows."""
         headings = tuple(dict.fromkeys(name for row in cells for name in row))
-        return self.sheets.setdefault((mode, *headings), Sheet(mode, headings))
+        return self.sheets.setdefault((group, mode, *headings), Sheet(mode, headings, group))
 
 
 async def take_products(run: Run) -> None:
@@ -169,7 +173,8 @@ async def _prepare(run: Run) -> bool:
     question = matching.question(products)
     # Whether a SKU that was changed over there is still here decides what became of its variant.
     former = {orjson.loads(change["before"]) for change in queued if change["field"] == "sku"} - {None}
-    keys = await asked(run, question.model_copy(update={"skus": sorted({*question.skus, *former})}))
+    more = {"skus": sorted({*question.skus, *former}), "connection_id": run.connection_id}
+    keys = await asked(run, question.model_copy(update=more))
     # What a person has still to say of which product it is waits, with all of its variants.
     plan = _planned(run, [each for each in products if each.row["id"] not in undecided], keys, queued)
     plan.last = rows[-1]["id"]
@@ -321,16 +326,12 @@ def _plan_updates(
     # Where a variant stands elsewhere there than here, its options are not those of its product here.
     is_its_place = product_id == product.row["product_id"]
     has_other_options = is_its_place and any("options" in fields for fields in of_listing.values())
-    own = {name: value for name, value in of_listing.get(product.row["id"], {}).items() if name in PRODUCT_FIELDS}
-    if own:
-        row = {"handle": handle, **product_cells(own)}
-        plan.sheet("replace", [row]).add(item.owner, [row])
+    changed = {name: value for name, value in of_listing.get(product.row["id"], {}).items() if name in PRODUCT_FIELDS}
+    whose = _Whose(run, plan, item, {each.sku: each.fields for each in keys.owned if each.product_id == product_id})
+    whose.take(None, changed, product_cells)
     for row, said in product.variants:
         changed = {name: value for name, value in of_listing.get(row["id"], {}).items() if name in VARIANT_FIELDS}
-        cells = variant_cells(_usable(run, plan, row, changed))
-        if cells:
-            line = {"handle": handle, "sku": _sku(run, row, said), **cells}
-            plan.sheet("replace", [line]).add(item.owner, [line])
+        whose.take(_sku(run, row, said), _usable(run, plan, row, changed), variant_cells)
     if has_other_options:
         names = product.fields.get("options") or []
         rows = [
@@ -344,6 +345,29 @@ def _plan_updates(
             if row["product_id"] in (None, product_id)
         ]
         plan.sheet("merge", rows).add(item.owner, rows)
+
+
+@dataclass(frozen=True)
+class _Whose:
+    """Where what changed of one product goes: to the connection's own content what it owns, the rest to the product.
+
+    `owned` are fields of the product, and by SKU of its variants.
+    """
+
+    run: Run
+    plan: Plan
+    item: Item
+    owned: Mapping[str | None, Sequence[str]]
+
+    def take(self, sku: str | None, changed: Mapping[str, Any], cells_of: Callable[[Mapping[str, Any]], Cells]) -> None:
+        """Plan what changed of the product, or of the variant with that SKU."""
+        own, others = parted(changed, self.owned.get(sku, ()))
+        if own:
+            row = content_cells(self.run.connection_id, self.item.owner, sku, cells_of(own))
+            self.plan.sheet("merge", [row], CHANNEL_CONTENT).add(self.item.owner, [row])
+        if others:
+            row = {"handle": self.item.owner, **({"sku": sku} if sku else {}), **cells_of(others)}
+            self.plan.sheet("replace", [row]).add(self.item.owner, [row])
 
 
 def _is_known_here(change: Any, product_id: UUID, keys: ProductKeys) -> bool:
