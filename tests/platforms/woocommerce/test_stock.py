@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from services.sync.errors import PlatformRefused
 from services.sync.platforms.base import StockWrite, Written
+from services.sync.platforms.woocommerce import held
 from services.sync.platforms.woocommerce.held import held_by
 from tests.fakes.woocommerce import WooShop
 from tests.platforms.conftest import all_records, order, product, put_products, session_with
@@ -83,6 +85,23 @@ async def test_what_unpaid_orders_hold_is_not_given_back_by_our_figure(woo: WooS
     # Paid, it is taken over, and reserved here.
     woo.orders[5002]["status"], woo.orders[5003]["date_paid_gmt"] = "processing", "2026-11-22T10:00:00"
     assert await levels(woo, "1", "70") == {"1": 9, "70": -1}
+
+
+async def test_more_unpaid_orders_than_are_read_stop_stock_and_write_nothing(
+    woo: WooShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the unread ones hold would be sold once more."""
+    monkeypatch.setattr(held, "MOST_ORDERS", 2)
+    put_products(woo, 1)
+    woo.put_stock("SCARF-1", "main", 10)
+    for number in (5001, 5002):
+        woo.put_on_hold(order(number, quantity=1))
+    assert await levels(woo, "1") == {"1": 10}
+    woo.put_on_hold(order(5003, quantity=1))
+    for attempt in (levels(woo, "1"), wrote(woo, ("1", 9, 10))):
+        with pytest.raises(PlatformRefused, match="More than 2 orders are on hold"):
+            await attempt
+    assert woo.stock("SCARF-1", "main") == 7
 
 
 async def test_orders_are_not_asked_for_where_nothing_is_counted(woo: WooShop) -> None:

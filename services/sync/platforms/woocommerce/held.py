@@ -12,25 +12,43 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
+from services.sync.errors import PlatformRefused
 from services.sync.platforms.woocommerce.client import Client
 from services.sync.platforms.woocommerce.orders import is_paid
-from services.sync.platforms.woocommerce.paging import all_rows
+from services.sync.platforms.woocommerce.paging import Place, rows_after
 
 JsonObject = dict[str, Any]
 # Pieces by the id of the product or variation.
 Held = Mapping[int, int]
 
+# So many are read, anew for each batch of levels: they may be fewer or more by the next.
+MOST_ORDERS = 5000
 _TAKEN = "_reduced_stock"
 # The one status of WooCommerce's own that takes stock and is not paid.
 _ON_HOLD = {"status": "on-hold", "_fields": "id,status,date_paid_gmt,line_items"}
 
 
 async def read_held(client: Client) -> Held:
-    """What all orders hold that wait for their money. Raises as `Client`."""
+    """What all orders hold that wait for their money.
+
+    Raises as `Client`, and PlatformRefused for more of them than are read: a figure that leaves some out would sell
+    what they hold once more.
+    """
     held: Counter[int] = Counter()
-    for order in await all_rows(client, "orders", _ON_HOLD):
-        held += held_by(order)
-    return held
+    count, place = 0, Place()
+    while True:
+        page = await rows_after(client, "orders", _ON_HOLD, place)
+        count += len(page.rows)
+        if max(count, page.total or 0) > MOST_ORDERS:
+            raise PlatformRefused(
+                f"More than {MOST_ORDERS} orders are on hold and wait for their money: what they hold of the stock is"
+                " not read, and no stock is read or written without it. Complete or cancel old ones."
+            )
+        for order in page.rows:
+            held += held_by(order)
+        if page.following is None:
+            return held
+        place = page.following
 
 
 def held_by(order: JsonObject) -> Counter[int]:
