@@ -16,6 +16,7 @@ from services.sync.platforms.base import Account, Scan, StockWrite
 from services.sync.platforms.files import inbox
 from services.sync.platforms.files.platform import Files
 from services.sync.platforms.http import connected
+from services.sync.platforms.registry import lacks_of
 from shared import outgoing
 from tests.fakes.files import SftpShop, table
 from tests.fakes.servers import serving
@@ -260,12 +261,14 @@ async def test_wrong_password_is_told_apart(web: tuple[Web, dict[str, Any]]) -> 
         await fetched(web[1], Scan("stock"), "wrong")
 
 
-async def test_nothing_is_written_to_a_web_address_and_the_greeting_says_so(web: tuple[Web, dict[str, Any]]) -> None:
+async def test_nothing_is_written_to_a_web_address_whose_feeds_say_so(web: tuple[Web, dict[str, Any]]) -> None:
     server, settings = web
+    lacking = {kind for kind, words in lacks_of("files", settings).items() if "can be written" in words}
+    assert lacking == {"export_stock", "export_products", "confirm_shipments"}
     server.status = 404
     async with connected(Files().base_url(settings), Purse(), allow_private=True) as http:
         session = Files().session(Account(settings, {"password": "päss"}), http)
         missing = (await session.greet()).missing
         with pytest.raises(PlatformRefused, match="Nothing can be written"):
             await session.write_stock([StockWrite("k", "main/A", "A", "main", 1)])
-    assert missing[:2] == ["Nothing can be written to a web address.", "There is no 'stock file.csv' at the address."]
+    assert missing[:1] == ["There is no 'stock file.csv' at the address."]

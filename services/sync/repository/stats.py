@@ -11,12 +11,17 @@ _RUNS_LOOKED_AT = 10
 
 
 async def count_listings(uow: UnitOfWork, connection_id: UUID) -> list[asyncpg.Record]:
-    """`entity`, `state`, `count` and `linked`."""
+    """`entity`, `state`, `count` and `linked`: of stock levels and supplier links, those whose SKU is of a variant that
+    is linked.
+    """
     return await uow.fetch(
-        "SELECT entity, CASE WHEN external_id IS NULL THEN CASE WHEN gone_at IS NULL THEN 'waiting' ELSE 'called_off'"
-        " END WHEN gone_at IS NULL THEN 'there' ELSE 'gone' END AS state, count(*) AS count,"
-        " count(coalesce(product_id, order_id)) AS linked FROM listings WHERE connection_id = $1"
-        " GROUP BY 1, 2 ORDER BY 1, 2",
+        "WITH known AS MATERIALIZED (SELECT DISTINCT sku FROM listings WHERE connection_id = $1 AND entity = 'variant'"
+        " AND product_id IS NOT NULL AND sku IS NOT NULL)"
+        " SELECT l.entity, CASE WHEN l.external_id IS NULL THEN CASE WHEN l.gone_at IS NULL THEN 'waiting'"
+        " ELSE 'called_off' END WHEN l.gone_at IS NULL THEN 'there' ELSE 'gone' END AS state, count(*) AS count,"
+        " count(CASE WHEN l.entity IN ('stock', 'supplier_link') THEN k.sku"
+        " ELSE coalesce(l.product_id, l.order_id)::text END) AS linked"
+        " FROM listings l LEFT JOIN known k ON k.sku = l.sku WHERE l.connection_id = $1 GROUP BY 1, 2 ORDER BY 1, 2",
         connection_id,
     )
 

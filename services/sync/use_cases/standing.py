@@ -10,11 +10,13 @@ import orjson
 from services.sync.budget import Budgets
 from services.sync.models import colour_of, execution_state
 from services.sync.repository import connections, stats
+from services.sync.use_cases.sessions import lacks_of
 from shared import clock
-from shared.contracts.orders.imported import ListMissingStock
+from shared.contracts.orders.imported import ListMissingStock, MissingStock
 from shared.contracts.sync.shapes import ChangeState, Colour, Direction
 from shared.contracts.sync.upkeep import ChangeCount, ConnectionStats, FeedStanding, ListingCount, RequestBudget
 from shared.contracts.sync.work import Clock
+from shared.errors import CrossdockError
 from shared.unit_of_work import UnitOfWork
 
 
@@ -23,17 +25,27 @@ async def tell(uow: UnitOfWork, connection_id: UUID) -> ConnectionStats:
     async with uow.beforehand() as earlier:
         await connections.get(earlier, connection_id)
     budget = await _budget(uow.resident(Budgets), connection_id)
-    oversold = (await uow.ask(ListMissingStock(connection_id=connection_id))).items
+    oversold = await _oversold(uow, connection_id)
     connection = await connections.get(uow, connection_id)
     return ConnectionStats(
         listings=[ListingCount(**dict(row)) for row in await stats.count_listings(uow, connection_id)],
         changes=_changes(await stats.count_changes(uow, connection_id)),
         issues=dict.fromkeys(("info", "retry", "error"), 0) | await stats.count_issues(uow, connection_id),
         clocks=[Clock(**dict(row)) for row in await connections.list_clocks(uow, connection_id)],
-        feeds=[_feed(row, is_paused=connection["is_paused"]) for row in await stats.list_feeds(uow, connection_id)],
+        feeds=[_feed(row, connection) for row in await stats.list_feeds(uow, connection_id)],
         budget=budget,
         oversold=oversold,
     )
+
+
+async def _oversold(uow: UnitOfWork, connection_id: UUID) -> list[MissingStock]:
+    """None of a connection that orders is yet to hear of: nothing came by it."""
+    try:
+        return (await uow.ask(ListMissingStock(connection_id=connection_id))).items
+    except CrossdockError as error:
+        if error.code != "order_connection_not_found":
+            raise
+        return []
 
 
 async def _budget(budgets: Budgets, connection_id: UUID) -> RequestBudget | None:
@@ -61,13 +73,15 @@ def _changes(rows: Sequence[asyncpg.Record]) -> list[ChangeCount]:
     ]
 
 
-def _feed(row: asyncpg.Record, *, is_paused: bool) -> FeedStanding:
+def _feed(row: asyncpg.Record, connection: asyncpg.Record) -> FeedStanding:
+    """One that the connection lacks does not run, whatever its schedule says."""
+    is_running, is_paused = row["is_enabled"] and row["kind"] not in lacks_of(connection), connection["is_paused"]
     last = row["last_state"]
     speed = row["records_per_second"]
     return FeedStanding(
         kind=row["kind"],
         is_enabled=row["is_enabled"],
-        next_run_at=row["next_run_at"] if row["is_enabled"] else None,
+        next_run_at=row["next_run_at"] if is_running else None,
         last_run_at=row["last_run_at"],
         last_state=None
         if last is None

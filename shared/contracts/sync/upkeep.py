@@ -16,7 +16,8 @@ ListingState = Literal["there", "gone", "waiting", "called_off"]
 class ListingCount(Shape):
     """Records of a kind: `there` or `gone` on the platform, `waiting` to be made there, or `called_off` before that.
 
-    `linked` of them are known to be one of our products or orders.
+    `linked` of them are known to be one of our products or orders; of stock levels and supplier links, those with the
+    SKU of a variant that is.
     """
 
     entity: Entity

@@ -178,6 +178,11 @@ async def test_kinds_of_files_that_are_not_set_up_are_no_feeds_and_keep_nobody_f
     assert {kind for kind, feed in connected.feeds.items() if feed["lacks"]} == lacking
     feed = connected.feeds["import_suppliers"]
     assert (feed["next_run_at"], feed["lacks"]) == (None, "No files of this kind are set up: suppliers.")
+    standing = {each["kind"]: each for each in (await connected.get(f"/v1/connections/{connected.id}/stats"))["feeds"]}
+    assert (standing["import_suppliers"]["next_run_at"], standing["import_products"]["next_run_at"] is None) == (
+        None,
+        False,
+    )
     answer = await client.post(f"/v1/feeds/{feed['id']}/run", headers=connected.headers)
     assert (answer.status_code, answer.json()["code"]) == (409, "feed_not_offered")
 

@@ -151,7 +151,7 @@ async def test_how_a_connection_stands(connected: Connected, fake: CustomShop) -
     assert listings == {
         ("product", "there"): (4, 3),
         ("variant", "there"): (4, 3),
-        ("stock", "there"): (3, 0),
+        ("stock", "there"): (3, 3),
         ("order", "there"): (1, 1),
     }
     changes = {(each["direction"], each["colour"], each["state"]): each["count"] for each in stats["changes"]}
@@ -176,7 +176,7 @@ async def test_how_a_connection_stands(connected: Connected, fake: CustomShop) -
         id=connected.id,
     )
     assert found["connectionStats"]["issues"] == stats["issues"]
-    assert {"entity": "STOCK", "state": "THERE", "count": 3, "linked": 0} in found["connectionStats"]["listings"]
+    assert {"entity": "STOCK", "state": "THERE", "count": 3, "linked": 3} in found["connectionStats"]["listings"]
     missing = await connected.client.get(f"/v1/connections/{UUID(int=7)}/stats", headers=connected.headers)
     assert (missing.status_code, missing.json()["code"]) == (404, "connection_not_found")
 

@@ -111,7 +111,7 @@ class FilesSession:
         return [words for words in found if words is not None]
 
     async def _missing_at_web(self, folder: Folder) -> list[str]:
-        missing = ["Nothing can be written to a web address."]
+        missing: list[str] = []
         for _, rule in self._settings.rules():
             try:
                 with reading.spool() as file:

@@ -147,14 +147,21 @@ class FilesSettings(Shape):
         return self.address is not None and self.address.startswith("sftp:")
 
 
+_WRITTEN_BY: tuple[FeedKind, ...] = ("export_stock", "export_products", "confirm_shipments")
+
+
 def unset_feeds(given: Mapping[str, Any]) -> dict[FeedKind, str]:
-    """Of each feed that reads files of a kind that is not set up, what to set up; of settings that were checked."""
-    return {
+    """Of each feed that a connection does not have, why not: files of a kind that is not set up, or a place that is
+    only read. `given` are settings that were checked.
+    """
+    unset: dict[FeedKind, str] = {
         kind: f"No files of this kind are set up: {name}."
         for entity, name in _NAMES.items()
         if given.get(name) is None
         for kind in _READ_BY[entity]
     }
+    is_web = str(given.get("address") or "").startswith(("https:", "http:"))
+    return unset | (dict.fromkeys(_WRITTEN_BY, "Nothing can be written to a web address.") if is_web else {})
 
 
 def files_settings(given: Mapping[str, Any]) -> FilesSettings:
