@@ -173,7 +173,8 @@ class Ready:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
-            is_graphql = scope["path"] == "/graphql" and scope["type"] == "http" and scope["method"] == "POST"
+            # Of a server's own beginning and end there is neither path nor method.
+            is_graphql = scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/graphql"
             await (self._graphql if is_graphql else self.app)(scope, receive, send)
             return
         route = self._routes.get(_place_of(scope["path"])) if scope["path"].startswith(_PREFIX) else None

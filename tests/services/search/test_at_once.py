@@ -8,10 +8,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
+from deploy import topology
 from gateway import ready
 from gateway.at_once import AT_ONCE
+from gateway.protocol import ProblemProtocol
 from shared import logging
 from shared.contracts.accounts.messages import CreateApiKey, CreatePublishableKey, RevokeApiKey
 from tests.doors import Client, eventually
@@ -90,14 +93,17 @@ async def _serving(application: FastAPI, **more: Any) -> AsyncIterator[Door]:
     answered: list[bool] = []
 
     def answer(*arguments: Any) -> bytes | None:
-        found: bytes | None = application.state.at_once.answer(*arguments)
-        answered.append(found is not None)
-        return found
+        return _noted(answered, application.state.at_once.answer(*arguments))
 
     async with served(application, {AT_ONCE: answer}, **more) as port, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         yield Door(answered, reader, writer)
         writer.close()
+
+
+def _noted(answered: list[bool], answer: bytes | None) -> bytes | None:
+    answered.append(answer is not None)
+    return answer
 
 
 async def _key(business: Business, **more: Any) -> tuple[str, Any]:
@@ -292,3 +298,30 @@ async def test_who_wants_to_close_is_read_each_time(application: FastAPI, shop: 
             assert (await door.ask(request)).headers["connection"] == "close"
             assert await door.reader.read() == b""
             assert not any(door.at_once)
+
+
+@pytest.mark.feature("GAT-7")
+async def test_a_served_application_begins_and_ends_and_answers_at_once(bearer: dict[str, str], shop: Seller) -> None:
+    """As `crossdock serve web` runs it: what begins and ends with the server goes through all that stands around it."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            topology.web_application(), port=0, lifespan="on", http=ProblemProtocol, log_config=None, access_log=False
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+
+    async def has_started() -> bool:
+        assert not serving.done()
+        return server.started
+
+    await eventually(has_started, 60)
+    answered: list[bool] = []
+    usual = server.lifespan.state[AT_ONCE]
+    server.lifespan.state[AT_ONCE] = lambda *arguments: _noted(answered, usual(*arguments))
+    port = server.servers[0].sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = await Door(answered, reader, writer).becomes_ready(_request("GET", _LIST, **bearer))
+    assert answer.status == 200
+    writer.close()
+    server.should_exit = True
+    await serving
