@@ -404,7 +404,7 @@ def _line(
 
 
 def _fact(order: OrderRow, lines: Sequence[OrderLineRow]) -> OrderPlaced:
-    return OrderPlaced(
+    return OrderPlaced.known(
         order_id=order.id,
         number=order.number,
         shop_id=order.shop_id,

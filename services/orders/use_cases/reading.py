@@ -89,7 +89,7 @@ def shape(
     returns: Sequence[OrderReturnRow] = (),
 ) -> Order:
     charges = order.charges()
-    return Order(
+    return Order.known(
         id=order.id,
         number=order.number,
         shop=shop,
@@ -168,4 +168,14 @@ def _return(row: OrderReturnRow) -> OrderReturn:
 
 
 def _entry(entry: TimelineRow) -> TimelineEntry:
-    return TimelineEntry(**{name: getattr(entry, name) for name in TimelineEntry.model_fields})
+    return TimelineEntry.known(
+        id=entry.id,
+        occurred_at=entry.occurred_at,
+        kind=entry.kind,
+        before=entry.before,
+        after=entry.after,
+        actor=entry.actor,
+        text=entry.text,
+        reason=entry.reason,
+        data=entry.data,
+    )
