@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from shared.impex import cells
@@ -89,9 +90,20 @@ class TableLayout:
 
 
 class TableFile:
-    """The rows of a file. A key that comes twice is an error on the later row; without a key any may."""
+    """The rows of a file. A key that comes twice is an error on the later row; without a key any may.
 
-    def __init__(self, source: Any, columns: Sequence[Column], group: str, key: Sequence[str]) -> None:
+    `meant` is what an empty cell of the key stands for.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        columns: Sequence[Column],
+        group: str,
+        key: Sequence[str],
+        meant: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._meant = meant
         self.source = source
         self.layout = TableLayout.of(source.header, columns, group)
         self._columns = [column for column in columns if column.name in self.layout.index]
@@ -152,7 +164,8 @@ class TableFile:
         read = self.read(record)
         if not self._key or not isinstance(read, TableRow):
             return read
-        earlier = seen.add("\x1f".join(str(read.values.get(name)) for name in self._key), read.row)
+        key = (str(read.values.get(name) or self._meant.get(name)) for name in self._key)
+        earlier = seen.add("\x1f".join(key), read.row)
         return read if earlier is None else [self._doubled(read.row, earlier)]
 
     def _convert(self, column: Column, cell: str, values: dict[str, Any]) -> tuple[str, str] | None:

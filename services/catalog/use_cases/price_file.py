@@ -11,7 +11,8 @@
 | `price_list` | one of the shop's lists, by its name or id; empty, the shop's own standing list |
 | `customer_group` | the group whose list is meant; without `price_list` its standing list, made where it has none |
 
-Prices are in the currency of their list.
+Prices are in the currency of their list. A file may say it in a column `currency`: another one than the list's is an
+error, for the figure would be taken for something that it is not.
 """
 
 import re
@@ -30,12 +31,14 @@ from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import Notice, RowError, shortened
 from shared.impex.source import Source
 from shared.impex.writing_guard import unguarded_records
-from shared.money import Money
+from shared.money import EXPONENTS, Money
 
 HEADINGS = (
     *("sku", "price", "list_price", "minimum_quantity", "on_request", "centre", "starts_at", "ends_at"),
     *("price_list", "customer_group"),
 )
+# Read, and written by no export: each list has its currency.
+_CURRENCY = "currency"
 _ABOVE_ZERO = re.compile("[1-9]")
 # Longer ones are no group's.
 _LONGEST_GROUP = 200
@@ -107,7 +110,7 @@ class PriceLayout:
     @classmethod
     def of(cls, header: tuple[str, ...], required: Sequence[str]) -> "PriceLayout":
         """Raises MissingHeaders, DuplicateHeaders."""
-        names = {folded(name): name for name in HEADINGS}
+        names = {folded(name): name for name in (*HEADINGS, _CURRENCY)}
         index: dict[str, int] = {}
         unknown = []
         for column, heading in enumerate(header):
@@ -249,6 +252,7 @@ class _Reading:
         place = self._place()
         if place is None:
             return None
+        self._check_currency(place)
         price = PriceRecord(
             row=self._row,
             place=place,
@@ -297,6 +301,15 @@ class _Reading:
         except InvalidCell as fault:
             self._refuse("price_list", fault.code, fault.message)
             return None
+
+    def _check_currency(self, place: Place) -> None:
+        said = self._cell(_CURRENCY).upper()
+        if not said or said == place.currency or self._file.keys_only:
+            return
+        if said not in EXPONENTS:
+            self._refuse(_CURRENCY, "unknown_currency", f"{said[:20]!r} is not an ISO 4217 currency code.")
+        else:
+            self._refuse(_CURRENCY, "wrong_currency", f"The price list is in {place.currency}, not in {said}.")
 
     def _cell(self, name: str) -> str:
         return self._layout.cell(self._fields, name)

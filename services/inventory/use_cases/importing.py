@@ -21,6 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from services.inventory.errors import StockBelongsToCentres
 from services.inventory.repository import counted, shop_centres
 from services.inventory.use_cases import centres, stock, stock_undoing
@@ -61,11 +63,16 @@ async def check(_uow: UnitOfWork, options: ImportOptions) -> UUID | None:
     return None
 
 
+async def prepare(uow: UnitOfWork, _row: asyncpg.Record) -> str:
+    """The code of the centre that is meant where a row names none."""
+    return await shop_centres.find_default_code(uow) or centres.DEFAULT_CODE
+
+
 class StockFile(GroupFile):
     """A file of stock."""
 
     def __init__(self, opening: Opening) -> None:
-        self._file = TableFile(opening.source, _COLUMNS, "stock", ("sku", "centre"))
+        self._file = TableFile(opening.source, _COLUMNS, "stock", ("sku", "centre"), {"centre": opening.prepared})
         self._mode: str = opening.row["mode"]
         self._is_dry: bool = opening.row["dry_run"]
         self._import_id = opening.import_id
@@ -192,6 +199,7 @@ GROUP = Group(
     modes=("merge", "insert-only", "update-only"),
     open=StockFile,
     check=check,
+    prepare=prepare,
     is_written_at_once=True,
     without={
         "replace": "A count of 0 empties a place; what nobody counted is emptied by a stock check.",

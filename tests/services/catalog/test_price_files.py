@@ -143,3 +143,12 @@ async def test_all_lists_of_a_shop_are_exported_and_make_the_same_elsewhere(pric
     await other.bring_in(csv_file([shopify_row(handle, price="") for handle in ("a", "b", "c")]))
     assert (await other.bring_in(file, group="prices")).counters["prices_inserted"] == 5
     assert await exported(other, group="prices") == file
+
+
+@pytest.mark.feature("CAT-3", "CAT-5")
+async def test_a_price_in_another_currency_than_its_list_s_is_not_taken(priced: Catalog) -> None:
+    file = b"sku,price,currency\nA,6.00,XYZ\nB,5.00,eur\nC,4.00,usd\n"
+    imported = await priced.bring_in(file, group="prices")
+    assert await errors(priced, imported) == [(2, "currency", "unknown_currency"), (3, "currency", "wrong_currency")]
+    assert ("C", 1, 400, None) in await prices(priced)
+    assert ("A", 1, 1000, None) in await prices(priced)

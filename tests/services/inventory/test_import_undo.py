@@ -52,7 +52,7 @@ async def test_stock_comes_back_by_counter_movements(
     monkeypatch.setattr(images, "CHUNK", at_once)
     monkeypatch.setattr(importing, "CHUNK_ROWS", 2)
     await merchant.stocked({"A": 5, "B": 5, "C": 5, "D": 5})
-    rows = b"A,,9,,\nB,,,-2,backorder\nNEW,,4,,\nC,,5,,backorder\nD,,7,,\nD,main,,1,\n"
+    rows = b"A,,9,,\nB,,,-2,backorder\nNEW,,4,,\nC,,5,,backorder\nD,,8,,\n"
     done = await bring_in(merchant, b"sku,centre,on_hand,delta,policy\n" + rows)
     assert (done.state, done.can_be_undone) == ("succeeded", True)
     assert await on_hand(merchant) == {"A": 9, "B": 3, "NEW": 4, "C": 5, "D": 8}

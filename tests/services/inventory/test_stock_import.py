@@ -135,3 +135,12 @@ async def test_what_makes_no_sense_for_stock_is_refused(merchant: Merchant) -> N
         assert "mode" not in parameters or "ledger stays" in refusal.value.detail
     nothing = await bring_in(merchant, b"price\n1\n")
     assert (nothing.state, nothing.error["code"]) == ("failed", "missing_headers")  # type: ignore[index]
+
+
+@pytest.mark.feature("CAT-7")
+async def test_the_same_place_twice_is_said_also_where_one_row_names_no_centre(merchant: Merchant) -> None:
+    await merchant.stocked({"A": 5})
+    done = await bring_in(merchant, b"sku,centre,on_hand\nA,,7\nA,main,9\nB,main,1\nB,,2\n")
+    remarks = (await merchant.ask(ListImportRemarks(import_id=done.id))).items
+    assert [(each.row, each.code) for each in remarks] == [(3, "duplicate_key"), (5, "duplicate_key")]
+    assert await on_hand(merchant) == {"A": 7, "B": 1}
