@@ -31,6 +31,7 @@ from services.sync.use_cases import (
     waiting_orders,
 )
 from services.sync.use_cases.agents import GREET_AGENT
+from services.sync.use_cases.comparing_anew import COMPARE_ANEW, compare_anew
 from services.sync.use_cases.connecting import ANNOUNCE_CONNECTIONS, KEEP_ORDER_CONNECTION
 from services.sync.use_cases.creating import FIND_CANDIDATES
 from services.sync.use_cases.executing import Work
@@ -99,6 +100,11 @@ async def greet_agent(payload: dict[str, Any], uow: UnitOfWork) -> None:
 @performs(FIND_CANDIDATES)
 async def find_candidates(payload: dict[str, Any], uow: UnitOfWork) -> None:
     await creating.look_for_candidates(uow, payload["category_ids"], payload["after"])
+
+
+@performs(COMPARE_ANEW)
+async def compare_some_more_anew(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    await compare_anew(uow, UUID(payload["connection_id"]), payload["entity"], UUID(payload["after"]))
 
 
 @every(1.0)

@@ -245,24 +245,37 @@ async def count_unseen(
 
 
 async def mark_gone(
-    uow: UnitOfWork, connection_id: UUID, entities: Sequence[str], execution_id: UUID, since: datetime | None
-) -> int:
-    """What `count_unseen` counts is no longer there; what was queued for it is called off. Returns how many."""
+    uow: UnitOfWork,
+    connection_id: UUID,
+    entity: str,
+    execution_id: UUID,
+    since: datetime | None,
+    after: UUID | None,
+    most: int,
+) -> list[UUID]:
+    """Some of what `count_unseen` counts of a kind, after this one by id, is no longer there; what was queued for it is
+    called off. Returns which they are, in their order.
+    """
     gone = await uow.fetch(
-        "UPDATE listings SET gone_at = now(), updated_at = now(), version = version + 1 WHERE connection_id = $1"
-        " AND entity = ANY($2) AND gone_at IS NULL AND external_id IS NOT NULL AND seen_by IS DISTINCT FROM $3"
-        " AND ($4::timestamptz IS NULL OR remote_updated_at >= $4) RETURNING id",
+        "UPDATE listings SET gone_at = now(), updated_at = now(), version = version + 1 WHERE id = ANY(ARRAY("
+        " SELECT id FROM listings WHERE connection_id = $1 AND entity = $2 AND gone_at IS NULL"
+        " AND external_id IS NOT NULL AND seen_by IS DISTINCT FROM $3"
+        " AND ($4::timestamptz IS NULL OR remote_updated_at >= $4) AND ($5::uuid IS NULL OR id > $5)"
+        " ORDER BY id LIMIT $6 FOR NO KEY UPDATE)) RETURNING id",
         connection_id,
-        entities,
+        entity,
         execution_id,
         since,
+        after,
+        most,
     )
+    ids = sorted(row["id"] for row in gone)
     await uow.execute(
         "UPDATE changes SET state = 'cancelled', reason = 'gone', updated_at = now()"
         " WHERE is_open AND listing_id = ANY($1)",
-        [row["id"] for row in gone],
+        ids,
     )
-    return len(gone)
+    return ids
 
 
 # --- for people
@@ -401,14 +414,18 @@ async def mark_stock(uow: UnitOfWork, skus: Sequence[str]) -> None:
     )
 
 
-async def mark_all(uow: UnitOfWork, connection_id: UUID, entity: str) -> None:
-    """Compare everything of a connection anew."""
-    await uow.execute(
-        "UPDATE listings SET marks = marks + 1 WHERE connection_id = $1 AND entity = $2 AND gone_at IS NULL"
-        " AND external_id IS NOT NULL",
+async def mark_some(uow: UnitOfWork, connection_id: UUID, entity: str, after: UUID | None, most: int) -> UUID | None:
+    """Compare some of a connection anew, those after this one by id. Returns the last; None: there are no more."""
+    rows = await uow.fetch(
+        "UPDATE listings SET marks = marks + 1 WHERE id = ANY(ARRAY(SELECT id FROM listings WHERE connection_id = $1"
+        " AND entity = $2 AND ($3::uuid IS NULL OR id > $3) AND gone_at IS NULL AND external_id IS NOT NULL"
+        " ORDER BY id LIMIT $4 FOR NO KEY UPDATE)) RETURNING id",
         connection_id,
         entity,
+        after,
+        most,
     )
+    return max(row["id"] for row in rows) if len(rows) == most else None
 
 
 async def list_marked(uow: UnitOfWork, connection_id: UUID, entity: str, most: int) -> list[asyncpg.Record]:

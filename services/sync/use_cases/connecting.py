@@ -10,10 +10,11 @@ from services.sync.errors import AlreadyConnected, ConnectionChangedSince, Conne
 from services.sync.models import FEEDS, orders_from
 from services.sync.platforms.base import Account, Platform
 from services.sync.platforms.registry import REVERSE, get_platform
-from services.sync.repository import connections, creations, feeds, listings, standings
+from services.sync.repository import connections, creations, feeds, standings
 from services.sync.repository.shops import SHOPS
 from services.sync.sealing import sealed
 from services.sync.use_cases import agents, schedules, sessions
+from services.sync.use_cases.comparing_anew import compare_anew
 from services.sync.use_cases.configuring import check_names, merged, unknown_places
 from services.sync.use_cases.creating import FIND_CANDIDATES
 from services.sync.use_cases.telling import identity
@@ -204,7 +205,7 @@ async def _compare_anew(
     """What goes out may be different by the new rules."""
     for entity, names in _DECIDING.items():
         if any(getattr(before, name) != getattr(after, name) for name in names):
-            await listings.mark_all(uow, connection_id, entity)
+            await compare_anew(uow, connection_id, entity)
 
 
 async def _greeted(
@@ -334,7 +335,7 @@ async def _compare_others(uow: UnitOfWork, connection_id: UUID) -> None:
     """What others receive of this connection is different by the new rules."""
     for row in await connections.list_of_shops(uow, None):
         if row["id"] != connection_id:
-            await listings.mark_all(uow, row["id"], "product")
+            await compare_anew(uow, row["id"], "product")
     if await creations.is_any_wanted(uow):
         uow.defer(FIND_CANDIDATES, {"category_ids": None, "after": None})
 

@@ -13,6 +13,7 @@ only when the last page is kept, to the platform's own time when the scan began.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from services.sync.models import same_records
 from services.sync.platforms.base import Page, Scan, Unread
@@ -37,6 +38,7 @@ _FULL_SCAN_EVERY = timedelta(days=7)
 _ALWAYS_FULL = ("import_stock", "check_stock")
 _ANALYSED_AT_ONCE = 2000
 # Below so many records a share says nothing.
+_GONE_AT_ONCE = 5000
 _FEW_RECORDS = 3
 # What a platform says there are beyond that is a mistake of its.
 _MOST_RECORDS = 1 << 40
@@ -187,28 +189,50 @@ async def _tell_unread(run: Run, uow: UnitOfWork, unread: Sequence[Unread]) -> N
 
 
 async def _find_gone(run: Run) -> None:
-    """What a whole scan after a reset has not seen is gone; if that is too much, nothing is, and a person is asked."""
+    """What a whole scan after a reset has not seen is gone; if that is too much, nothing is, and a person is asked.
+
+    That is decided once; then they go some thousands at a time, and a run that was killed goes on with the rest.
+    """
+    point = run.job.checkpoint
+    since = datetime.fromisoformat(point["since"]) if point["since"] else None
+    if "going" not in point:
+        async with run.job.step() as uow:
+            point["going"] = list(run.rule.entities) if await _may_go(run, uow, since) else []
+            point["gone_until"] = None
+    while point["going"]:
+        async with run.job.step() as uow:
+            until = UUID(point["gone_until"]) if point["gone_until"] else None
+            entity = point["going"][0]
+            gone = await listings.mark_gone(uow, run.connection_id, entity, run.job.id, since, until, _GONE_AT_ONCE)
+            run.job.count("gone", len(gone))
+            point["gone_until"] = str(gone[-1]) if gone else None
+            if len(gone) < _GONE_AT_ONCE:
+                point["going"], point["gone_until"] = point["going"][1:], None
     async with run.job.step() as uow:
-        point = run.job.checkpoint
+        if run.job.counters.get("gone"):
+            await relinks.look_again(uow, run.connection_id)
         point["phase"] = "analyse"
-        since = datetime.fromisoformat(point["since"]) if point["since"] else None
-        unseen, of = await listings.count_unseen(uow, run.connection_id, run.rule.entities, run.job.id, since)
-        scanned, told = run.job.counters.get("scanned", 0), run.job.total
-        if point.get("has_unread") or (told is not None and scanned < told):
-            message = f"Not every record could be read ({scanned} were): nothing is taken for gone."
-            await run.tell(uow, Trouble(run.kind, "error", "incomplete_scan", message, run.kind))
-        elif point.get("is_partial"):
-            message = f"What was read ({scanned}) does not say all that there is: nothing is taken for gone."
-            await run.tell(uow, Trouble(run.kind, "info", "partial_scan", message, run.kind))
-        elif unseen and (unseen == of or (of > _FEW_RECORDS and unseen * 100 > run.settings.guard_percent * of)):
-            message = f"{unseen} of {of} records were not seen any more, which is more than may vanish: they are kept."
-            await run.tell(uow, Trouble(run.kind, "error", "too_many_gone", message, run.kind))
-        else:
-            if unseen:
-                gone = await listings.mark_gone(uow, run.connection_id, run.rule.entities, run.job.id, since)
-                run.job.count("gone", gone)
-                await relinks.look_again(uow, run.connection_id)
-            await issues.resolve_lasting(uow, run.connection_id, same_records(run.kind), run.job.id)
+
+
+async def _may_go(run: Run, uow: UnitOfWork, since: datetime | None) -> bool:
+    """Whether what was not seen is gone. Says why not."""
+    point = run.job.checkpoint
+    unseen, of = await listings.count_unseen(uow, run.connection_id, run.rule.entities, run.job.id, since)
+    scanned, told = run.job.counters.get("scanned", 0), run.job.total
+    if point.get("has_unread") or (told is not None and scanned < told):
+        message = f"Not every record could be read ({scanned} were): nothing is taken for gone."
+        await run.tell(uow, Trouble(run.kind, "error", "incomplete_scan", message, run.kind))
+        return False
+    if point.get("is_partial"):
+        message = f"What was read ({scanned}) does not say all that there is: nothing is taken for gone."
+        await run.tell(uow, Trouble(run.kind, "info", "partial_scan", message, run.kind))
+        return False
+    if unseen and (unseen == of or (of > _FEW_RECORDS and unseen * 100 > run.settings.guard_percent * of)):
+        message = f"{unseen} of {of} records were not seen any more, which is more than may vanish: they are kept."
+        await run.tell(uow, Trouble(run.kind, "error", "too_many_gone", message, run.kind))
+        return False
+    await issues.resolve_lasting(uow, run.connection_id, same_records(run.kind), run.job.id)
+    return unseen > 0
 
 
 async def _analyse(run: Run) -> None:
