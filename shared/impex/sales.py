@@ -17,8 +17,8 @@ from shared.impex.rows import SaleRecord
 from shared.money import Money
 
 _PRICE = "Sale price (with dates)"
-_STARTS = "Sale starts (with its time zone)"
-_ENDS = "Sale ends (with its time zone)"
+_STARTS = "Sale starts (of the date of the sale or special price)"
+_ENDS = "Sale ends (of the date of the sale or special price)"
 ADDED: Mapping[str, str] = MappingProxyType({_PRICE: "sale_price", _STARTS: "sale_starts_at", _ENDS: "sale_ends_at"})
 FIELDS = frozenset(ADDED.values())
 # A sale that only ends began at some time: at one that every file gives alike.
