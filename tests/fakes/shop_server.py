@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.fakes.platforms import Faults
 
-RETRY_AFTER_SECONDS = 7
+# Longer than anybody rests by himself at first.
+RETRY_AFTER_SECONDS = 3
 _SORRY = "<!DOCTYPE html><html><head><title>Checking your browser</title></head><body>One moment, please.</body></html>"
 Answering = Callable[[], Response]
 

@@ -19,6 +19,7 @@ from services.sync.platforms.custom.webhooks import is_genuine, knock
 from services.sync.platforms.http import Http, connected
 from shared import clock, outgoing
 from tests.fakes.custom import SIGNING_SECRET, CustomShop
+from tests.fakes.shop_server import RETRY_AFTER_SECONDS
 from tests.platforms.conftest import Purse, all_pages, all_records, ids, order, product, put_products, session_with
 
 
@@ -130,7 +131,7 @@ async def test_what_is_left_of_the_budget_is_learned_and_a_throttled_one_rests(c
         with pytest.raises(PlatformAway):
             await session.greet()
     assert purse.learned == [(42.0, 2.0, 120.0)]
-    assert purse.rested == [7]
+    assert purse.rested == [RETRY_AFTER_SECONDS]
     assert purse.spent == 2
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deploy import topology
+from services.sync.use_cases import feeds
 from shared.settings import Settings, settings
 from tests.doors import Client
 from tests.factories.sync import Connected
@@ -16,6 +17,12 @@ from tests.fakes.platforms import FakeShop
 def _fakes_are_asked(configuration: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fakes listen inside our own network."""
     monkeypatch.setattr(settings(), "fetch_private", True)
+
+
+@pytest.fixture(autouse=True)
+def _feeds_that_are_due_start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feeds have places in half a minute; `test_running.py` looks at them."""
+    monkeypatch.setattr(feeds, "_JITTER_SECONDS", 1)
 
 
 @pytest.fixture

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+import services.sync.platforms.agent.client as agent
+import services.sync.platforms.custom.client as custom
+import services.sync.platforms.woocommerce.client as woocommerce
+from services.sync.use_cases import executing
 from tests.conftest import scale
 from tests.factories.sync import Connected
 from tests.fakes.agent import AgentShop
@@ -129,6 +133,14 @@ class Story:
             if len(self.fake.writes) == before and await self.connected.is_quiet():
                 return
         raise AssertionError(f"it never goes quiet: {await self.connected.changes(state='queued')}")
+
+
+@pytest.fixture(autouse=True)
+def _whoever_is_away_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long is waited by itself is proved elsewhere; here only that it goes on."""
+    monkeypatch.setattr(executing, "_FIRST_RETRY_SECONDS", 0.2)
+    for client in (agent, custom, woocommerce):
+        monkeypatch.setattr(client, "_REST_SECONDS", 0.5)
 
 
 @pytest.mark.parametrize(("fake", "seed"), STORIES, indirect=["fake"])

@@ -7,9 +7,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from services.sync.repository.feeds import START_FEED
 from services.sync.tasks import WORKS
+from services.sync.use_cases import feeds
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.taking import imports
+from shared.bus.envelope import service_envelope
 from shared.contracts.platform.imports import GetImport
 from tests.doors import Client, eventually
 from tests.factories.sync import Connected
@@ -136,6 +139,27 @@ async def test_a_feed_runs_by_its_schedule(connected: Connected, fake: CustomSho
     await eventually(ran, 60)
 
 
+@pytest.mark.feature("SYN-2")
+async def test_feeds_of_one_time_do_not_begin_at_one_moment(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its own place in half a minute, which is always the same."""
+    monkeypatch.setattr(feeds, "_JITTER_SECONDS", 30)
+    surroundings = connected.process.surroundings
+    uow = surroundings.unit_of_work("sync", service_envelope("sync", None), across_tenants=True)
+    ids = {UUID(feed["id"]) for feed in connected.feeds.values() if feed["is_enabled"]}
+    await uow.execute("UPDATE feeds SET next_run_at = now() - interval '1 second' WHERE id = ANY($1)", list(ids))
+    await feeds.start_due(uow)
+    rows = await uow.fetch(
+        "SELECT (payload->>'feed_id')::uuid AS feed_id, extract(epoch FROM due_at - now())::int AS place FROM tasks"
+        " WHERE kind = $1",
+        START_FEED,
+    )
+    await uow.rollback()
+    places = {row["feed_id"]: row["place"] for row in rows if row["feed_id"] in ids}
+    assert places == {feed_id: feed_id.int % 30 for feed_id in ids}
+
+
 @pytest.mark.feature("SYN-16")
 async def test_a_connection_is_forgotten_and_its_products_stay(connected: Connected, fake: CustomShop) -> None:
     put_products(fake, 3)
@@ -178,8 +202,12 @@ async def test_a_paused_run_rests_long_and_is_woken_by_going_on(connected: Conne
     await connected.post(f"/v1/connections/{connected.id}/pause")
     await eventually(rests)
     assert (await job_of(connected, started["id"]))["seconds"] > 30
+    uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    an_hour = "UPDATE jobs SET lease_until = now() + interval '1 hour' WHERE id = $1 AND run_id IS NULL"
+    assert await uow.execute(an_hour, UUID(started["id"])) == "UPDATE 1"
+    await uow.commit()
     await connected.post(f"/v1/connections/{connected.id}/resume")
-    done = await connected.ended(started["id"], timeout_seconds=25)
+    done = await connected.ended(started["id"], timeout_seconds=120)
     assert (done["state"], done["counters"]["scanned"]) == ("succeeded", 60)
 
 
