@@ -4,8 +4,10 @@ import base64
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -25,6 +27,7 @@ if os.environ.get("CROSSDOCK_TEST_SCALE") != "full":
     hypothesis.settings.load_profile("short")
 APP_PASSWORD = secrets.token_urlsafe(12)
 TEMPLATE = "crossdock_template"
+_END_OF_A_DAY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,14 @@ def scale() -> float:
 def examples(full: int) -> int:
     """How many examples a property test tries that asks a database for each: a third of `full` in the short run."""
     return full if scale() == 1.0 else max(8, full // 3)
+
+
+def pytest_runtest_setup() -> None:
+    """No test begins when the day is about to end: many ask for what is of today."""
+    now = datetime.now(UTC)
+    left = datetime.combine(now + timedelta(days=1), datetime.min.time(), UTC) - now
+    if left < _END_OF_A_DAY:
+        time.sleep(left.total_seconds())
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def caller_of(organization_id: UUID, *scopes: str, shop_ids: Iterable[UUID] | No
     )
 
 
-async def eventually(look: Callable[[], Awaitable[T]], timeout_seconds: float = 15.0) -> T:
+async def eventually(look: Callable[[], Awaitable[T]], timeout_seconds: float = 60.0) -> T:
     """What `look` returns once it is true or passes its assertions; its last failure when it never does."""
     deadline = time.monotonic() + timeout_seconds
     while True:

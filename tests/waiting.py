@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def until(condition: Callable[[], Awaitable[T]], timeout_seconds: float = 20.0) -> T:
+async def until(condition: Callable[[], Awaitable[T]], timeout_seconds: float = 60.0) -> T:
     """What `condition` answers once that is true; its last answer is in the failure."""
     answer: T | None = None
     try:

@@ -81,7 +81,7 @@ class Crossdock:
         transport = httpx.MockTransport(self.answer)
         async with (
             httpx.AsyncClient(transport=transport, base_url="http://crossdock.test") as http,
-            asyncio.timeout(20),
+            asyncio.timeout(60),
         ):
             await Agent(http, source, self.stopping, self.said.append).run()
         return self.results

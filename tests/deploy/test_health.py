@@ -34,7 +34,7 @@ async def test_health_is_told_beside_the_work_and_signals_stay_the_works() -> No
                 assert (await client.get(f"http://{address}/readyz")).status_code == 200
             assert signal.getsignal(signal.SIGTERM) == before
             os.kill(os.getpid(), signal.SIGUSR2)
-            await asyncio.wait_for(stopping.wait(), 5)
+            await asyncio.wait_for(stopping.wait(), 30)
     finally:
         loop.remove_signal_handler(signal.SIGUSR2)
 

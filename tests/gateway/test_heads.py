@@ -57,7 +57,7 @@ async def is_answering() -> bool:
 
 @asynccontextmanager
 async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    async with served(application) as port, asyncio.timeout(20):
+    async with served(application) as port, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             yield reader, writer

@@ -228,12 +228,14 @@ async def test_requests_without_a_usable_credential(client: Client, business: Bu
 
 @pytest.mark.feature("ACC-4")
 async def test_a_token_ends_after_its_quarter_of_an_hour(client: Client, business: Business) -> None:
+    before = clock.now()
     token = await token_of(client, business.basic)
+    after = clock.now()
     assert (await client.get("/v1/shops", headers=bearer(token))).status_code == 200
-    present = clock.now()
-    with clock.replaced(lambda: present + timedelta(seconds=899)):
+    # Tokens count in whole seconds: it was made in the second of `before` at the earliest.
+    with clock.replaced(lambda: before + timedelta(seconds=898.9)):
         assert (await client.get("/v1/shops", headers=bearer(token))).status_code == 200
-    with clock.replaced(lambda: present + timedelta(seconds=901)):
+    with clock.replaced(lambda: after + timedelta(seconds=901)):
         answer = await client.get("/v1/shops", headers=bearer(token))
         assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
         described = await client.post("/oauth/introspect", data={"token": token}, auth=business.basic)

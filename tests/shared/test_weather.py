@@ -250,7 +250,7 @@ async def test_a_loop_that_is_cancelled_from_within_goes_on_until_it_is_ended(pr
         await asyncio.gather(job)
 
     keeping = asyncio.create_task(worker._forever("queue", loop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for _ in range(3):
             await begun.get()
     keeping.cancel()
@@ -270,7 +270,7 @@ async def test_a_server_that_falls_silent_is_not_waited_for_for_hours(monkeypatc
     port = server.sockets[0].getsockname()[1]
     client = RedisAddress(f"redis://127.0.0.1:{port}/0").connect(blocking=True)
     with pytest.raises(RedisTimeoutError):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await client.blpop(["nothing"], timeout=1)
     silence.set()
     await client.aclose()
@@ -309,7 +309,7 @@ async def test_a_process_whose_answering_ends_ends_too(
 
     monkeypatch.setattr(RedisAnswering, "run", fail)
     with pytest.raises(RuntimeError, match="a defect"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await topology.answer_over_redis(_service(), process, asyncio.Event())
 
 

@@ -31,7 +31,7 @@ async def run_job(till: Till, job_id: Any) -> str:
     async def has_stopped() -> bool:
         return not runner._running
 
-    await eventually(has_stopped, timeout_seconds=30)
+    await eventually(has_stopped, timeout_seconds=60)
     await runner.stop()
     (row,) = await till.rows("SELECT state FROM jobs WHERE id = $1", job_id)
     return str(row["state"])

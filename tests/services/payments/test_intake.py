@@ -100,8 +100,10 @@ SIGNATURES = {
 @pytest.mark.parametrize("name", SIGNATURES)
 async def test_signatures(till: Till, name: str) -> None:
     make, reason = SIGNATURES[name]
-    headers = {"Stripe-Signature": make().encode("latin-1")}
-    answer = await till.door.post(f"/callbacks/{till.gateway.id}", content=BODY, headers=headers)
+    moment = clock.now()
+    with clock.replaced(lambda: moment):
+        headers = {"Stripe-Signature": make().encode("latin-1")}
+        answer = await till.door.post(f"/callbacks/{till.gateway.id}", content=BODY, headers=headers)
     await till.work()
     (callback,) = await till.callbacks()
     if reason is None:
@@ -396,7 +398,7 @@ async def test_a_defect_in_one_group_leaves_those_behind_it_their_turn(
 
     await until(are_waiting)
     may_fail.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert [answer.status_code for answer in await asyncio.gather(first, *behind)] == [500, 200, 200]
     assert len(await till.callbacks()) == 2
 

@@ -47,7 +47,7 @@ async def is_compared(till: Till, begun: Any) -> Any:
         ended = await till.ask(GetReconciliation(reconciliation_id=UUID(begun["id"])))
         return ended if ended.state in ("succeeded", "failed") else None
 
-    return await eventually(is_over, timeout_seconds=30)
+    return await eventually(is_over, timeout_seconds=60)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_each_layout_is_compared_and_repaired_once(
         (row,) = await till.rows("SELECT state FROM jobs WHERE id = $1", begun.job.id)
         return bool(row["state"] == "succeeded")
 
-    await eventually(is_repaired, timeout_seconds=30)
+    await eventually(is_repaired, timeout_seconds=60)
     assert {(each.state, each.captured.amount) for each in await till.payments()} == states
     again = await compared(client, till, gateway.id, layout, content)
     assert {each.kind for each in await r.differences(till, reconciliation=again.id)} <= {"unreadable"}
@@ -213,7 +213,7 @@ async def test_files_that_are_none(till: Till, client: Client, layout: str, cont
         ended = await till.ask(GetReconciliation(reconciliation_id=reconciliation_id))
         return ended if ended.state == "failed" else None
 
-    ended = await eventually(has_failed, timeout_seconds=30)
+    ended = await eventually(has_failed, timeout_seconds=60)
     assert ended.error["code"] == "invalid_settlement_file"
     assert await till.rows("SELECT FROM reconciliation_facts") == []
     assert await r.differences(till) == []

@@ -143,7 +143,10 @@ class Orders:
             reader = await self.readers.reader(self.organization_id)
             uow = self.surroundings.unit_of_work("search", service_envelope("search", self.organization_id))
             uow._resident = lambda kind: {OperatorReaders: self.readers}[kind]
-            found = await topology.named("search")[0].answers[message.wire_name].function(message, uow)
+            try:
+                found = await topology.named("search")[0].answers[message.wire_name].function(message, uow)
+            finally:
+                await uow.rollback()
             assert set(found.ids) == {part.id for part in parts}, (reader.index.sequence, found)
             return True
 
@@ -500,7 +503,7 @@ async def test_a_killed_rebuild_goes_on_where_it_was(orders: Orders, monkeypatch
     orders.pause = hangs_at_the_second
     runner = jobs.JobRunner(topology.named("search")[0], orders.surroundings)
     runner.start(orders.organization_id, asked.id)
-    await asyncio.wait_for(reached.wait(), 10)
+    await asyncio.wait_for(reached.wait(), 60)
     for task in runner._running.values():
         task.cancel()
     await asyncio.gather(*runner._running.values(), return_exceptions=True)

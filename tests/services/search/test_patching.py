@@ -198,7 +198,7 @@ async def test_for_new_numbers_catalog_is_not_asked_and_readers_see_them(sources
     assert (await sources.offers())["a"]["available_quantity"] == 3
     assert await sources.stands() == await sources.built_whole()
     assert await sources.marked() == set()
-    followed = await documents.follow(sources.unit(), sources.shop.id, before["sequence"], 10)
+    followed = await sources.inside(documents.follow, sources.shop.id, before["sequence"], 10)
     assert [offer.product_id for offer in followed.rows] == [product.id.hex] != [other.id.hex]
 
 
@@ -370,7 +370,7 @@ async def test_a_patch_makes_no_document_younger_to_a_rebuild(sources: Counting)
     since = await building.take_version(sources.unit)
     await sources.stock_changes("A", 4)
     await sources.build()
-    older = await documents.list_older(sources.unit(), sources.shop.id, since, UUID(int=0), 10)
+    older = await sources.inside(documents.list_older, sources.shop.id, since, UUID(int=0), 10)
     assert older == [product.id]
 
 

@@ -202,7 +202,7 @@ async def test_a_request_that_runs_past_its_deadline_leaves_nothing(bus: Bus) ->
 async def test_a_queue_over_its_bound_refuses_at_once(bus: Bus) -> None:
     caller = _caller("catalog:write")
     waiting = [asyncio.create_task(bus.ask(Add(hold=True), _envelope(caller))) for _ in range(40)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while sum(task.done() for task in waiting) < 28:
             await asyncio.sleep(0.01)
     codes = {task.exception().code for task in waiting if task.done()}  # type: ignore[union-attr]
@@ -226,7 +226,7 @@ async def test_one_process_refuses_what_it_cannot_answer_in_time(
     bus.surrounded_by(Surroundings(process.database, bus.ask, process.relay))
     caller = _caller("catalog:write", "catalog:read")
     open_asks = [asyncio.create_task(bus.ask(Add(hold=True), _envelope(caller))) for _ in range(68)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while held.started < len(open_asks):
             await asyncio.sleep(0.01)
     await bus.ask(Ready(), _envelope(caller, timeout_seconds=seconds))
