@@ -12,7 +12,7 @@ import pytest
 
 from deploy.embedded import EmbeddedPostgres, EmbeddedRedis
 from deploy.process import send_signal, wait_until
-from tests.deploy.running import NOBODY, PATIENCE_SECONDS, PROGRAMS, ROOT, Child, StartChild, remaining
+from tests.deploy.running import NOBODY, PATIENCE_SECONDS, PROGRAMS, ROOT, Child, StartChild, lay, remaining
 
 
 @pytest.fixture
@@ -24,6 +24,23 @@ def data() -> Iterator[Path]:
         for process in remaining(path):
             send_signal(process, signal.SIGKILL)
         wait_until(lambda: not remaining(path), PATIENCE_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def made_cluster() -> Iterator[Path]:
+    """The folder of a PostgreSQL that was started and stopped once: making one takes a second."""
+    with tempfile.TemporaryDirectory(prefix="crossdock-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder)) as server:
+            pass
+        yield server.folder
+
+
+@pytest.fixture
+def settled(data: Path, made_cluster: Path) -> Path:
+    """A data folder where an earlier start has made the database's cluster."""
+    lay(made_cluster, data)
+    return data
 
 
 @pytest.fixture

@@ -26,6 +26,12 @@ def remaining(data: Path) -> list[int]:
     return sorted([*servers[0], *servers[1], *find_by_environment(RUN_VARIABLE, str(data))])
 
 
+def lay(cluster: Path, data: Path) -> None:
+    """Make the data folder with a copy of a PostgreSQL's folder, owners and all."""
+    data.mkdir(mode=0o700)
+    subprocess.run(["cp", "-a", cluster, data], check=True)
+
+
 def answers(url: str) -> bool:
     """Whether a GET is answered with success."""
     try:

@@ -43,29 +43,25 @@ def system(data: Path, port: int, flags: tuple[str, ...], monkeypatch: pytest.Mo
 
 @BOTH
 def test_it_comes_up_comes_back_and_stops(data: Path, port: int, system: Child) -> None:
+    """One program that is killed comes back alone, and all of them at once."""
     system.wait_for("Crossdock is up")
     ready = f"http://127.0.0.1:{port}/readyz"
     assert answers(ready)
-    programs = find_by_environment(RUN_VARIABLE, str(data))
-    for process in programs:
-        os.kill(process, signal.SIGKILL)
-    assert wait_until(lambda: not set(programs) & set(remaining(data)), PATIENCE_SECONDS)
-    assert wait_until(lambda: answers(ready), PATIENCE_SECONDS)
-    system.signal(signal.SIGINT)
-    assert system.end() == 0, system.said
-    assert remaining(data) == []
-
-
-@BOTH
-def test_one_killed_program_comes_back_alone(data: Path, port: int, system: Child) -> None:
-    system.wait_for("Crossdock is up")
     programs = {process: command_line(process) for process in find_by_environment(RUN_VARIABLE, str(data))}
     victim, words = next((process, words) for process, words in programs.items() if "crossdock\0serve" in words)
     os.kill(victim, signal.SIGKILL)
     system.wait_for("it starts again")
     assert wait_until(lambda: words in [command_line(process) for process in remaining(data)], PATIENCE_SECONDS)
     assert set(programs) - {victim} <= set(remaining(data))
-    assert wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), PATIENCE_SECONDS)
+    assert wait_until(lambda: answers(ready), PATIENCE_SECONDS)
+    everybody = find_by_environment(RUN_VARIABLE, str(data))
+    for process in everybody:
+        os.kill(process, signal.SIGKILL)
+    assert wait_until(lambda: not set(everybody) & set(remaining(data)), PATIENCE_SECONDS)
+    assert wait_until(lambda: answers(ready), PATIENCE_SECONDS)
+    system.signal(signal.SIGINT)
+    assert system.end() == 0, system.said
+    assert remaining(data) == []
 
 
 def command_line(process: int) -> str:

@@ -16,7 +16,9 @@ from deploy.embedded import EmbeddedPostgres, EmbeddedRedis
 from deploy.external import login_as
 from deploy.port import find_free_port
 from deploy.process import find_servers, wait_until
-from tests.deploy.running import NOBODY, PATIENCE_SECONDS, StartChild, answers, remaining
+from tests.deploy.running import NOBODY, PATIENCE_SECONDS, StartChild, answers, lay, remaining
+
+SETTLED = pytest.mark.usefixtures("settled")
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +68,7 @@ def test_ctrl_c_in_the_middle_of_the_start_leaves_nothing(
     assert remaining(data) == []
 
 
+@SETTLED
 def test_a_second_ctrl_c_ends_what_would_not_stop(data: Path, port: int, start_child: StartChild) -> None:
     up = start_child("up", data, port, environment={"PRETEND_STUBBORN": "work"})
     up.wait_for("Crossdock is up")
@@ -91,6 +94,7 @@ def test_a_kill_at_any_moment_blocks_nothing(data: Path, port: int, start_child:
     assert remaining(data) == []
 
 
+@SETTLED
 def test_programs_that_outlive_a_kill_are_ended_by_the_next_start(
     data: Path, port: int, start_child: StartChild
 ) -> None:
@@ -107,6 +111,7 @@ def test_programs_that_outlive_a_kill_are_ended_by_the_next_start(
     assert remaining(data) == []
 
 
+@SETTLED
 def test_a_second_one_on_the_same_folder_is_told_so(data: Path, port: int, start_child: StartChild) -> None:
     first = start_child("up", data, port)
     first.wait_for("Crossdock is up")
@@ -127,6 +132,7 @@ def test_a_taken_port_is_named(data: Path, start_child: StartChild) -> None:
     assert remaining(data) == []
 
 
+@SETTLED
 def test_without_a_wish_a_taken_port_is_replaced(data: Path, start_child: StartChild) -> None:
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -210,6 +216,7 @@ def test_secrets_are_drawn_once_and_kept_from_others(data: Path, port: int, star
     assert data.stat().st_mode & 0o077 == 0
 
 
+@SETTLED
 def test_a_migration_that_fails_ends_the_start(data: Path, port: int, start_child: StartChild) -> None:
     up = start_child("up", data, port, environment={"PRETEND_FAIL": "migrate"})
     assert up.end() == 1
@@ -218,6 +225,7 @@ def test_a_migration_that_fails_ends_the_start(data: Path, port: int, start_chil
     assert remaining(data) == []
 
 
+@SETTLED
 @pytest.mark.parametrize(("verb", "name"), [("serve", "web"), ("work", "work")])
 def test_a_program_that_cannot_run_ends_the_start(
     data: Path, port: int, start_child: StartChild, verb: str, name: str
@@ -229,6 +237,7 @@ def test_a_program_that_cannot_run_ends_the_start(
     assert remaining(data) == []
 
 
+@SETTLED
 def test_a_demo_business_that_cannot_be_loaded_is_said_and_all_the_same_it_serves(
     data: Path, port: int, start_child: StartChild
 ) -> None:
@@ -238,6 +247,7 @@ def test_a_demo_business_that_cannot_be_loaded_is_said_and_all_the_same_it_serve
     assert ready(port)
 
 
+@SETTLED
 @pytest.mark.parametrize("distributed", [False, True])
 def test_whatever_is_killed_comes_back(data: Path, port: int, start_child: StartChild, distributed: bool) -> None:
     up = start_child("up", data, port, *(["--distributed"] if distributed else []))
@@ -267,8 +277,9 @@ class TestGivenServers:
     """With DATABASE_URL and REDIS_URL set, nothing is embedded."""
 
     @pytest.fixture
-    def elsewhere(self, data: Path) -> Iterator[dict[str, str]]:
+    def elsewhere(self, data: Path, made_cluster: Path) -> Iterator[dict[str, str]]:
         place = data.parent / "elsewhere"
+        lay(made_cluster, place)
         with EmbeddedPostgres(place) as postgres, EmbeddedRedis(place) as redis:
             yield {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
 
