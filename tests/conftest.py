@@ -20,7 +20,7 @@ from shared.settings import Settings, settings
 from tests.parsing import parse_undisturbed
 
 parse_undisturbed()
-pytest_plugins = ("tests.doors",)
+pytest_plugins = ("tests.doors", "tests.systems")
 # The short run judges a change by what it changed: the same examples each time. The full run looks for new ones.
 hypothesis.settings.register_profile("short", derandomize=True, print_blob=True)
 if os.environ.get("CROSSDOCK_TEST_SCALE") != "full":

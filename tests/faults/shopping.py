@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,16 +14,27 @@ _PATIENCE_SECONDS = 120.0
 # What says nothing about the request, but that it is to be made again.
 AWAY = frozenset({409, 429, 500, 502, 503, 504})
 _PAUSE_SECONDS = 0.1
+# In which systems which SKUs were stocked up.
+_stocked_up: set[tuple[Path, str]] = set()
 
 
 def stock_up(system: System, quantity: int) -> tuple[str, int]:
-    """Have so many units of some variant at the centre `main` alone. Returns its SKU and its price in cents."""
-    query = {"first": 1, "in_stock": "true"}
-    item = system.ask("GET", "/v1/shops/main/offers", party="storefront", params=query)["items"][0]
-    variant = item["variants"][0]
-    row = {"sku": variant["sku"], "centre": "main", "on_hand": quantity}
-    system.ask("POST", "/v1/stock/bulk", json=[row, {**row, "centre": "store", "on_hand": 0}])
+    """Have so many units, and no more, of a variant that nobody has ordered yet. Returns its SKU and price in cents."""
+    query = {"first": 50, "in_stock": "true"}
+    items = system.ask("GET", "/v1/shops/main/offers", party="storefront", params=query)["items"]
+    variants = [variant for item in items for variant in item["variants"]]
+    variant, levels = next((each, levels) for each in variants if (levels := _untouched_levels(system, each["sku"])))
+    _stocked_up.add((system.data, variant["sku"]))
+    rows = [{"sku": variant["sku"], "centre": level["centre"], "on_hand": 0} for level in levels]
+    system.ask("POST", "/v1/stock/bulk", json=[{**rows[0], "on_hand": quantity}, *rows[1:]])
     return variant["sku"], variant["price"]["amount"]
+
+
+def _untouched_levels(system: System, sku: str) -> list[dict[str, Any]]:
+    """Its levels, or none where somebody has ordered it, or may have it though it is not there."""
+    levels: list[dict[str, Any]] = system.ask("GET", "/v1/stock", params={"sku": sku})["items"]
+    is_usual = all(level["policy"] == "standard" and not level["reserved"] for level in levels)
+    return levels if is_usual and (system.data, sku) not in _stocked_up else []
 
 
 def order_body(number: int, sku: str, price: int) -> bytes:

@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.bench.system import System, running_system
+from deploy.bench.system import System
 from tests.conftest import scale
 from tests.faults.killing import kill, roles
 from tests.faults.shopping import insist, order_body, read, stock_up
 
+pytestmark = pytest.mark.parametrize("system", ["distributed"], indirect=True)
 ORDERS = 2_000
 _BUYERS = 6
 _KILLS = 25
@@ -34,12 +35,6 @@ class Ledger:
 
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     paid: set[str] = field(default_factory=set)
-
-
-@pytest.fixture(scope="module")
-def system() -> Iterator[System]:
-    with running_system("distributed", workers=1) as started:
-        yield started
 
 
 @pytest.mark.faults

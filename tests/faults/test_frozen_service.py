@@ -11,16 +11,11 @@ import httpx
 import psutil
 import pytest
 
-from deploy.bench.system import System, running_system
+from deploy.bench.system import System
 from tests.waiting import until
 
+pytestmark = pytest.mark.parametrize("system", ["distributed"], indirect=True)
 _AT_ONCE = 150
-
-
-@pytest.fixture(scope="module")
-def system() -> Iterator[System]:
-    with running_system("distributed", workers=1) as started:
-        yield started
 
 
 @contextlib.contextmanager

@@ -3,16 +3,16 @@
 import asyncio
 import json
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from deploy.bench.system import System, running_system
+from deploy.bench.system import System
 from shared.identifiers import new_id
 from tests.conftest import scale
 from tests.faults.killing import kill, roles
+from tests.faults.shopping import stock_up
 from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800), pytest.mark.feature("ORD-1", "INV-3", "GAT-7")]
@@ -27,12 +27,6 @@ _UNTIL_SETTLED_SECONDS = 600.0
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 
 
-@pytest.fixture(scope="module", params=["embedded", "distributed"])
-def system(request: pytest.FixtureRequest) -> Iterator[System]:
-    with running_system(request.param, workers=1) as started:
-        yield started
-
-
 @pytest.fixture
 async def http(system: System) -> Any:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -41,7 +35,7 @@ async def http(system: System) -> Any:
 
 
 async def test_the_last_units_are_sold_once_each_whoever_is_killed(system: System, http: httpx.AsyncClient) -> None:
-    sku, price = _left_in_stock(system, UNITS)
+    sku, price = stock_up(system, UNITS)
     keys = [f"last-{new_id().hex}" for _ in range(BUYERS)]
     buyers = [asyncio.create_task(_buy(http, system, sku, price, key)) for key in keys]
     killed = await _kill_until_done(system, buyers)
@@ -63,7 +57,7 @@ async def test_the_last_units_are_sold_once_each_whoever_is_killed(system: Syste
 
 
 async def test_the_same_order_fifty_times_at_once_is_one(system: System, http: httpx.AsyncClient) -> None:
-    sku, price = _left_in_stock(system, 10)
+    sku, price = stock_up(system, 10)
     key = f"same-{new_id().hex}"
     answers = await asyncio.gather(*(_buy(http, system, sku, price, key) for _ in range(50)))
     assert all(answer == answers[0] for answer in answers)
@@ -72,23 +66,6 @@ async def test_the_same_order_fifty_times_at_once_is_one(system: System, http: h
     assert [order["id"] for order in found.json()["items"]] == [answers[0]["id"]]
     other = await http.post("/v1/orders", headers=_headers(system, key), content=_body(sku, price, quantity=2))
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-
-
-_ordered: set[str] = set()
-
-
-def _left_in_stock(system: System, units: int) -> tuple[str, int]:
-    """A SKU that no test here has ordered yet, of which there are just so many, and no more are promised."""
-    items = system.ask("GET", "/v1/shops/main/offers?first=50&in_stock=true", party="storefront")["items"]
-    for variant in (variant for item in items for variant in item["variants"]):
-        levels = system.ask("GET", "/v1/stock", params={"sku": variant["sku"]})["items"]
-        is_usual = levels and all(level["policy"] == "standard" and not level["reserved"] for level in levels)
-        if is_usual and (system.topology + variant["sku"]) not in _ordered:
-            break
-    _ordered.add(system.topology + variant["sku"])
-    rows = [{"sku": variant["sku"], "centre": level["centre"], "on_hand": 0} for level in levels]
-    system.ask("POST", "/v1/stock/bulk", json=[{**rows[0], "on_hand": units}, *rows[1:]])
-    return variant["sku"], variant["price"]["amount"]
 
 
 def _headers(system: System, key: str) -> dict[str, str]:

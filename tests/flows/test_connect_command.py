@@ -10,22 +10,13 @@ from datetime import timedelta
 
 import pytest
 
-from deploy.bench.system import System, running_system
+from deploy.bench.system import System
 from shared import clock
 from tests.fakes.prestashop import PrestaShop
 from tests.platforms.conftest import order, put_products
 
 pytestmark = pytest.mark.feature("SYN-1", "SYN-6", "SYN-9")
 PRODUCTS = 120
-
-
-@pytest.fixture(scope="module", params=["embedded", "distributed"])
-def system(request: pytest.FixtureRequest) -> Iterator[System]:
-    """One that may ask servers on the loopback address."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CROSSDOCK_FETCH_PRIVATE", "true")
-        with running_system(request.param, workers=1) as started:
-            yield started
 
 
 @pytest.fixture

@@ -188,11 +188,12 @@ def _gtin(digits: str) -> str:
     return digits + check_digit(digits)
 
 
-def put_products(shop: FakeShop, count: int) -> list[str]:
-    """That many products; their ids."""
-    for number in range(1, count + 1):
+def put_products(shop: FakeShop, count: int, first: int = 1) -> list[str]:
+    """That many products, numbered on from `first`; their ids."""
+    numbers = range(first, first + count)
+    for number in numbers:
         shop.put_product(*product(number))
-    return [str(number) for number in range(1, count + 1)]
+    return [str(number) for number in numbers]
 
 
 def order(number: int, status: str = "paid", sku: str = "SCARF-1", quantity: int = 2) -> dict[str, Any]:

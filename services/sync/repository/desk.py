@@ -8,13 +8,12 @@ from uuid import UUID
 import asyncpg
 
 from services.sync.repository.listings import dumped
+from services.sync.settings import sync_settings
 from shared.identifiers import new_ids
 from shared.unit_of_work import UnitOfWork
 
 # An agent that has not come for so long is not there; it comes twice as often.
 PRESENT = timedelta(seconds=60)
-# So long whoever took something has it, until it is given to the next.
-LEASE = timedelta(seconds=30)
 
 
 # --- agents
@@ -70,7 +69,7 @@ async def take(uow: UnitOfWork, connection_id: UUID, *, is_paused: bool) -> asyn
         " ORDER BY d.kind <> 'hello', d.id LIMIT 1) RETURNING id, kind, asked",
         connection_id,
         is_paused,
-        LEASE,
+        sync_settings().agent_lease,
     )
 
 
@@ -84,7 +83,7 @@ async def prolong(uow: UnitOfWork, connection_id: UUID, work_id: UUID) -> str | 
         " WHERE id = $2 AND connection_id = $1 RETURNING state",
         connection_id,
         work_id,
-        LEASE,
+        sync_settings().agent_lease,
     )
     return state
 

@@ -11,6 +11,7 @@ import orjson
 from services.sync.errors import AgentNotKnown, NoAgent, WorkNotFound
 from services.sync.platforms.registry import REVERSE
 from services.sync.repository import connections, desk, feeds
+from services.sync.settings import sync_settings
 from services.sync.use_cases.desks import Desks, answered_bell
 from shared import jobs
 from shared.bus.envelope import Caller
@@ -52,7 +53,7 @@ async def take_work(uow: UnitOfWork, token: SecretText) -> OfferedWork:
     row = await desk.take(uow, connection_id, is_paused=agent["is_paused"])
     work = None
     if row is not None:
-        lease_seconds = int(desk.LEASE.total_seconds())
+        lease_seconds = int(sync_settings().agent_lease.total_seconds())
         work = AgentWork(id=row["id"], kind=row["kind"], asked=orjson.loads(row["asked"]), lease_seconds=lease_seconds)
     return OfferedWork(connection_id=connection_id, work=work)
 

@@ -16,6 +16,7 @@ from services.sync.platforms.base import Account, Scan, Session, ShipmentWrite, 
 from services.sync.platforms.desk import Work
 from services.sync.platforms.http import connected as connected_to
 from services.sync.repository import desk
+from services.sync.settings import sync_settings
 from services.sync.use_cases import desks
 from services.sync.use_cases.desks import AgentDesk, Desks, Patience
 from shared import clock
@@ -53,13 +54,13 @@ class Hand:
 
     async def taken(self) -> dict[str, Any]:
         """A piece of work, as soon as there is one."""
-        found = await eventually(self.take, 10)
+        found = await eventually(self.take, 60)
         assert found is not None
         return found
 
     async def keep(self, work: dict[str, Any], *, is_wanted: bool) -> None:
         """Be at it for longer than a lease, and say so: nothing else is given meanwhile."""
-        over = clock.now() + 1.5 * desk.LEASE
+        over = clock.now() + 1.5 * sync_settings().agent_lease
         while clock.now() < over:
             answer = await self.http.post(f"/v1/agent/work/{work['id']}/lease")
             assert (answer.json(), await self.take()) == ({"is_wanted": is_wanted}, None)
@@ -189,7 +190,7 @@ async def test_work_that_is_not_answered_in_time_is_given_again(
 ) -> None:
     """Whoever took it first may still answer; a second answer, and one to what is over, change nothing."""
     await greeted(hand)
-    monkeypatch.setattr(desk, "LEASE", timedelta(seconds=0.6))
+    monkeypatch.setattr(sync_settings(), "agent_lease", timedelta(seconds=0.6))
     waiting = asyncio.create_task(asking.ask([Work("write", {"n": 1}), Work("write", {"n": 2})]))
     first = await hand.taken()
     assert (first["asked"], await hand.take()) == ({"n": 1}, None), "of writes one is in hand at a time"
@@ -209,7 +210,7 @@ async def test_a_write_that_nobody_waits_for_is_in_hand_as_long_as_its_agent_say
     hand: Hand, asking: AgentDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await greeted(hand)
-    monkeypatch.setattr(desk, "LEASE", timedelta(seconds=0.6))
+    monkeypatch.setattr(sync_settings(), "agent_lease", timedelta(seconds=0.6))
     given_up = asyncio.create_task(asking.ask([Work("write", {"n": 1})]))
     first = await hand.taken()
     given_up.cancel()
@@ -259,7 +260,7 @@ async def test_an_agent_is_woken_and_what_nobody_waits_for_is_not_given(hand: Ha
     await greeted(hand)
     polling = asyncio.create_task(hand.take(20))
     waiting = asyncio.create_task(asking.ask([Work("page", {"list": "stock"})]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(18):
         work = await polling
     assert work is not None
     waiting.cancel()
@@ -275,7 +276,7 @@ async def test_without_redis_nobody_is_woken_and_nobody_breaks() -> None:
     bells = Bells(RedisAddress("redis://127.0.0.1:1/0"))
     await bells.ring("work", "x")
     bells.ring_soon("work", "x")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await bells.wait(0.1, "work", "x")
     await bells.aclose()
 
@@ -406,13 +407,17 @@ async def test_a_feed_waits_for_its_agent_without_a_worker_and_goes_on_when_it_c
         started = await merchant.post(f"/v1/feeds/{feed}/run", status=202)
 
         async def rests() -> bool:
+            """And will for an hour, unless it is woken."""
             uow = process.surroundings.unit_of_work("sync", merchant.inside("sync"))
-            row = await uow.fetchrow("SELECT run_id, checkpoint FROM jobs WHERE id = $1", started["id"])
-            await uow.rollback()
-            assert row is not None
-            return row["run_id"] is None and '"retries":3' in row["checkpoint"].replace(" ", "")
+            told = await uow.execute(
+                "UPDATE jobs SET lease_until = now() + interval '1 hour' WHERE id = $1 AND run_id IS NULL"
+                " AND replace(checkpoint::text, ' ', '') LIKE '%\"retries\":3%'",
+                started["id"],
+            )
+            await uow.commit()
+            return bool(told == "UPDATE 1")
 
-        await eventually(rests, 40)
+        await eventually(rests, 120)
         (issue,) = await merchant.issues()
         assert (issue["issue_class"], issue["code"]) == ("retry", "platform_away")
         assert "last here" in issue["remote_message"]
@@ -421,7 +426,7 @@ async def test_a_feed_waits_for_its_agent_without_a_worker_and_goes_on_when_it_c
         await uow.execute("UPDATE agents SET seen_at = now() - interval '1 hour'")
         await uow.commit()
         fake.send_agent(client, await new_token(merchant))
-        done = await merchant.ended(started["id"], 7)
+        done = await merchant.ended(started["id"], 120)
         assert (done["state"], done["counters"]["scanned"]) == ("succeeded", 3)
         assert "platform_away" not in {each["code"] for each in await merchant.issues()}
     finally:
