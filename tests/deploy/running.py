@@ -17,7 +17,7 @@ from deploy.start import RUN_VARIABLE
 ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = Path(__file__).parent / "programs"
 NOBODY = 65534
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 def remaining(data: Path) -> list[int]:
@@ -66,7 +66,7 @@ class Child:
         self._lines.put(None)
 
     def wait_for(self, words: str) -> str:
-        """Return the line that contains the words; fails when the process ends or a minute passes before."""
+        """Return the line that contains the words; fails when the process ends before, or after three minutes."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             line = self._lines.get(timeout=max(0.1, deadline - time.monotonic()))

@@ -13,7 +13,7 @@ from deploy.errors import NotReadyInTime, ProgramKeepsEnding
 from deploy.port import find_free_port
 from deploy.supervisor import Program, Supervisor, restart_delay
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 def program(name: str, code: str) -> Program:

@@ -15,6 +15,7 @@ from deploy.process import find_by_environment, wait_until
 from deploy.start import RUN_VARIABLE
 from tests.deploy.running import PATIENCE_SECONDS, Child, answers, remaining
 
+pytestmark = pytest.mark.timeout(600)
 BOTH = pytest.mark.parametrize("flags", [(), ("--distributed",)], ids=["embedded", "distributed"])
 
 

@@ -73,9 +73,15 @@ async def test_what_a_frozen_service_cannot_answer_is_refused_at_once(system: Sy
         burst = asyncio.create_task(ask_all())
         await until(is_refused, 60)
         # Whoever comes now hears it at once, while the first still wait.
-        refused = await ask_all()
-        assert Counter(answer.status_code for answer in refused) == {503: _AT_ONCE}
-        assert {answer.json()["code"] for answer in refused} == {"overloaded"}
+        refused: list[httpx.Response] = []
+
+        async def all_are_refused() -> bool:
+            # On a busy machine the gateway may not know, for a moment, whether credentials were withdrawn: 503 as well.
+            refused[:] = await ask_all()
+            assert Counter(answer.status_code for answer in refused) == {503: _AT_ONCE}
+            return {answer.json()["code"] for answer in refused} == {"overloaded"}
+
+        await until(all_are_refused, 60)
         assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
         assert "'orders'" in refused[0].json()["detail"]
         unready = await until(readiness, 60)
