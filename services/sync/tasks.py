@@ -16,6 +16,7 @@ from services.sync.errors import (
 from services.sync.repository import changes, desk, issues, standings, webhooks
 from services.sync.repository import feeds as runs_of_feeds
 from services.sync.repository.feeds import START_FEED
+from services.sync.repository.upkeep import MAINTENANCE_JOB
 from services.sync.settings import sync_settings
 from services.sync.use_cases import (
     connecting,
@@ -34,6 +35,7 @@ from services.sync.use_cases.agents import GREET_AGENT
 from services.sync.use_cases.comparing_anew import COMPARE_ANEW, compare_anew
 from services.sync.use_cases.connecting import ANNOUNCE_CONNECTIONS, KEEP_ORDER_CONNECTION
 from services.sync.use_cases.creating import FIND_CANDIDATES
+from services.sync.use_cases.dropping import DROP_LEFT_BEHIND, drop_left_behind
 from services.sync.use_cases.executing import Work
 from services.sync.use_cases.taking.orders import take_orders
 from services.sync.use_cases.taking.products import take_products
@@ -107,6 +109,11 @@ async def compare_some_more_anew(payload: dict[str, Any], uow: UnitOfWork) -> No
     await compare_anew(uow, UUID(payload["connection_id"]), payload["entity"], UUID(payload["after"]))
 
 
+@performs(DROP_LEFT_BEHIND)
+async def drop_more_left_behind(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    await drop_left_behind(uow, UUID(payload["connection_id"]))
+
+
 @every(1.0)
 async def tell_what_nobody_told(_payload: dict[str, Any], uow: UnitOfWork) -> None:
     """Find what was touched by whoever did not say so, and what a lost task was for."""
@@ -118,7 +125,7 @@ async def tell_what_was_touched(_payload: dict[str, Any], uow: UnitOfWork) -> No
     await telling.tell_touched(uow)
 
 
-@runs(maintaining.MAINTENANCE_JOB)
+@runs(MAINTENANCE_JOB)
 async def maintain_connection(job: RunningJob) -> None:
     await maintaining.carry_out(job)
 

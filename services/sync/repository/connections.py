@@ -112,8 +112,24 @@ async def count_what_it_has(uow: UnitOfWork, connection_id: UUID) -> dict[str, i
 
 
 async def delete(uow: UnitOfWork, connection_id: UUID) -> None:
-    """With everything that hangs on it."""
+    """With everything that hangs on it but its records and issues: see `drop_left`."""
     await uow.execute("DELETE FROM connections WHERE id = $1", connection_id)
+
+
+async def drop_left(uow: UnitOfWork, connection_id: UUID, most: int) -> int:
+    """Drop some records and issues that a connection has left, records with their changes. Returns how many, at most
+    `most`. Nothing of one that is there.
+    """
+    left = most
+    for table in ("listings", "issues"):
+        status = await uow.execute(
+            f"DELETE FROM {table} WHERE id = ANY(ARRAY(SELECT id FROM {table} WHERE connection_id = $1 LIMIT $2))"  # noqa: S608
+            " AND NOT EXISTS (SELECT FROM connections WHERE id = $1)",
+            connection_id,
+            left,
+        )
+        left -= int(status.rpartition(" ")[2])
+    return most - left
 
 
 # --- clocks

@@ -138,6 +138,8 @@ async def forget_other_fields(uow: UnitOfWork, listing_ids: Sequence[UUID], name
 
 # --- runs
 
+MAINTENANCE_JOB = "connection_maintenance"
+
 
 async def find_running(uow: UnitOfWork, kind: str, connection_id: UUID) -> UUID | None:
     """A job of this kind that has not ended and is about a connection."""

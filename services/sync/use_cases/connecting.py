@@ -10,13 +10,15 @@ from services.sync.errors import AlreadyConnected, ConnectionChangedSince, Conne
 from services.sync.models import FEEDS, orders_from
 from services.sync.platforms.base import Account, Platform
 from services.sync.platforms.registry import REVERSE, get_platform
-from services.sync.repository import connections, creations, feeds, standings
+from services.sync.repository import connections, creations, feeds, standings, upkeep
 from services.sync.repository.shops import SHOPS
+from services.sync.repository.upkeep import MAINTENANCE_JOB
 from services.sync.sealing import sealed
 from services.sync.use_cases import agents, schedules, sessions
 from services.sync.use_cases.comparing_anew import compare_anew
 from services.sync.use_cases.configuring import check_names, merged, unknown_places
 from services.sync.use_cases.creating import FIND_CANDIDATES
+from services.sync.use_cases.dropping import drop_left_behind
 from services.sync.use_cases.telling import identity
 from shared import clock, jobs
 from shared.bus.envelope import ShopNotFound
@@ -275,8 +277,11 @@ async def delete(uow: UnitOfWork, connection_id: UUID) -> None:
     row = await connections.get(uow, connection_id, lock=True)
     if await feeds.find_running(uow, connection_id) is not None:
         raise ConnectionIsBusy("Feeds of the connection still run; cancel them, or wait for their end.")
+    if await upkeep.find_running(uow, MAINTENANCE_JOB, connection_id) is not None:
+        raise ConnectionIsBusy("The connection is being put in order; cancel that, or wait for its end.")
     counts = await connections.count_what_it_has(uow, connection_id)
     await connections.delete(uow, connection_id)
+    await drop_left_behind(uow, connection_id)
     uow.record(ConnectionRemoved(connection_id=connection_id))
     standings.tell_soon(uow)
     uow.audit("connection.delete", "connection", connection_id, before=_described(row) | {"counts": counts})

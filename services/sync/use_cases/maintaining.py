@@ -24,6 +24,7 @@ from services.sync.errors import (
 from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, connections, listings, upkeep
 from services.sync.repository.issues import Trouble
+from services.sync.repository.upkeep import MAINTENANCE_JOB
 from services.sync.use_cases import matching, sessions
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.keeping import as_kept
@@ -35,7 +36,6 @@ from shared.contracts.sync.shapes import ConnectionSettings, Entity, FeedKind
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
 
-MAINTENANCE_JOB = "connection_maintenance"
 _AT_ONCE = 2000
 _PRODUCTS_AT_ONCE = 200
 _SAMPLES = 20

@@ -6,14 +6,16 @@ from uuid import UUID
 import pytest
 
 from services.sync.errors import PlatformAway
-from services.sync.repository import listings
-from services.sync.use_cases import comparing_anew, fetching
+from services.sync.repository import connections, listings
+from services.sync.use_cases import comparing_anew, dropping, fetching
+from shared.unit_of_work import UnitOfWork
+from tests.doors import eventually
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
 from tests.platforms.conftest import put_products
 from tests.services.sync.test_in_sets import live
 
-pytestmark = pytest.mark.feature("SYN-8", "SYN-6", "SYN-10")
+pytestmark = pytest.mark.feature("SYN-8", "SYN-6", "SYN-10", "SYN-16")
 
 
 async def test_what_vanished_goes_in_portions_and_a_killed_run_goes_on_with_the_rest(
@@ -57,3 +59,34 @@ async def test_other_rules_are_followed_by_all_records_however_many(
     done = await connected.run("export_stock")
     assert (done["state"], done["counters"]["sent"]) == ("succeeded", 5)
     assert {fake.stock(f"SCARF-{number}", "main") for number in range(1, 6)} == {7}
+
+
+async def test_what_a_deleted_connection_had_goes_in_portions_and_is_out_of_sight_at_once(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dropping, "AT_ONCE", 3)
+    await live(connected, fake, 4)
+    drop = connections.drop_left
+    seen: list[int] = []
+
+    async def dropping_some(uow: UnitOfWork, connection_id: UUID, most: int) -> int:
+        seen.append(await uow.fetchval("SELECT count(*) FROM listings"))
+        return await drop(uow, connection_id, most)
+
+    monkeypatch.setattr(connections, "drop_left", dropping_some)
+    answer = await connected.client.delete(f"/v1/connections/{connected.id}", headers=connected.headers)
+    assert answer.status_code == 204, answer.text
+    for path in ("listings", "changes", "issues"):
+        assert (await connected.get(f"/v1/{path}?first=50"))["items"] == []
+
+    async def all_are_gone() -> bool:
+        return len(seen) == 5 and await connected.waiting_tasks() == 0
+
+    await eventually(all_are_gone, 60)
+    assert seen == [12, 9, 6, 3, 0]
+    uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    left = await uow.fetchval(
+        "SELECT (SELECT count(*) FROM listings) + (SELECT count(*) FROM changes) + (SELECT count(*) FROM issues)"
+    )
+    await uow.rollback()
+    assert (left, len(await connected.products())) == (0, 4)
