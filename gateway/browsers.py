@@ -18,7 +18,7 @@ from gateway.budgets import Budgets
 from shared.errors import CrossdockError, Unauthenticated
 
 # Where a publishable key can ask anything.
-_OFFERS = re.compile(r"/v1/shops/[^/]+/offers(?:/[^/]+)?")
+_OFFERS = re.compile(r"/v1/shops/[^/]+/offers(?:/[^/]+)?|/v1/offers/[^/]+")
 _PREFLIGHT_IS_KEPT_SECONDS = b"600"
 _EXPOSED = b"ETag, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 _PAGE, _SPENT, _UNKNOWN = "page", "spent", "page_of_unknown_key"

@@ -17,6 +17,7 @@ from shared.contracts.base import Query, Shape
 from shared.contracts.search.messages import (
     CustomerGroup,
     GetOffer,
+    GetOfferById,
     GetOffersBySku,
     ListShopCategories,
     OffersFirst,
@@ -47,7 +48,7 @@ _SINGLE_IN_FILTER = frozenset({"price_min", "price_max", "in_stock"})
 _MANY_IN_FILTER = frozenset({"category", "brand"})
 _READ_ONCE = frozenset({*_SINGLE, *_SINGLE_IN_FILTER})
 _READ_OFTEN = frozenset({*_MANY_IN_FILTER, "option.<name>", "attribute.<code>", sparse.PARAMETER})
-_IN_PATH = frozenset({"shop_code", "slug"})
+_IN_PATH = frozenset({"shop_code", "slug", "offer_id"})
 _AS_PARAMETERS = {"query": "q", "shop": "shop_code", "options": "option", "attributes": "attribute"}
 
 
@@ -111,6 +112,12 @@ class OfferParameters(Shape):
     slug: str = Field(description="The offer's slug, or its product's id.")
 
 
+class OfferIdParameters(Shape):
+    """Which offer is asked for."""
+
+    offer_id: str = Field(description="The `id` that the offer has in lists and on its page.")
+
+
 async def search_offers(request: Request) -> Response:
     message = _question(request.path_params["shop_code"], request.query_params)
     return await _answered(request, message, FoundOffers)
@@ -130,6 +137,12 @@ async def get_offer(request: Request) -> Response:
     shop, slug = request.path_params["shop_code"], request.path_params["slug"]
     wanted = {"shop": shop, "slug": slug, **_group_in(request)}
     return await _answered(request, _message(GetOffer, wanted, {"shop": "shop_code"}), OfferDetails)
+
+
+async def get_offer_by_id(request: Request) -> Response:
+    refuse_unread(request.query_params, (), (sparse.PARAMETER,))
+    wanted = {"id": request.path_params["offer_id"]}
+    return await _answered(request, _message(GetOfferById, wanted, {"id": "offer_id"}), OfferDetails)
 
 
 async def list_shop_categories(request: Request) -> Response:
@@ -203,6 +216,9 @@ PLAIN_ROUTES = (
     ),
     PlainRoute(
         "GET", "/v1/shops/{shop_code}/offers/{slug}", get_offer, GetOffer, OfferDetails, "search", OfferParameters
+    ),
+    PlainRoute(
+        "GET", "/v1/offers/{offer_id}", get_offer_by_id, GetOfferById, OfferDetails, "search", OfferIdParameters
     ),
 )
 

@@ -35,6 +35,7 @@ def _offer(number: int) -> Offer:
         for each in range(10)
     ]
     return Offer(
+        id=f"item-{number}",
         slug=f"item-{number}",
         title=f"The item with the number {number}",
         brand="Bare",

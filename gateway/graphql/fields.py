@@ -37,6 +37,8 @@ class Node:
     key: str
     # Other shapes of the same thing, as lists have them: their `id` is the same and leads to `shape`.
     also: tuple[type[Shape], ...] = ()
+    # Whether `id` of the shapes is the global one already, and what `message` takes.
+    has_global_id: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,16 @@ def subscription(name: str, message: type[Message[Any]], *, renamed: Mapping[str
     return Field("subscription", name, message, promised(message), renamed or {})
 
 
-def node(shape: type[Shape], message: type[Message[Any]], key: str, also: tuple[type[Shape], ...] = ()) -> Node:
+def node(
+    shape: type[Shape],
+    message: type[Message[Any]],
+    key: str,
+    also: tuple[type[Shape], ...] = (),
+    *,
+    has_global_id: bool = False,
+) -> Node:
     """Give `shape` a global id, and the same to `also`; `message(key=…)` finds it again for `node(id:)`."""
-    return Node(shape, message, key, also)
+    return Node(shape, message, key, also, has_global_id)
 
 
 def link(

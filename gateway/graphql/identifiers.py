@@ -35,6 +35,14 @@ def node_id(type_name: str, id_: object) -> str:
     return base64.urlsafe_b64encode(f"{type_name}:{id_}".encode()).decode().rstrip("=")
 
 
+def node_type(id_: str) -> str:
+    """The type's name in a global id, whatever stands behind it. Raises InvalidNodeId."""
+    try:
+        return _decoded(id_).partition(b":")[0].decode()
+    except (ValueError, binascii.Error):
+        raise InvalidNodeId(f"'{id_[:80]}' is not a node id.") from None
+
+
 def node_parts(id_: str) -> tuple[str, UUID]:
     """The type's name and the thing's own id. Raises InvalidNodeId."""
     try:

@@ -16,7 +16,7 @@ from gateway.errors import NotAcceptable
 from gateway.graphql.context import Context
 from gateway.graphql.documents import Documents, Prepared
 from gateway.graphql.fields import Declaration, Field, Link, Node
-from gateway.graphql.identifiers import node_parts
+from gateway.graphql.identifiers import node_parts, node_type
 from gateway.graphql.introspection import Introspections
 from gateway.graphql.reads import Read, arguments, readable
 from gateway.graphql.streams import Stream
@@ -217,15 +217,17 @@ _MAKERS: Mapping[str, Callable[[Registry, Field], Any]] = {
 
 
 def _node_field(registry: Registry) -> Any:
-    by_name = {type_name(node.shape): node for node in registry.nodes.values()}
+    by_name = {type_name(shape): node for node in registry.nodes.values() for shape in (*node.also, node.shape)}
 
     async def resolve(info: strawberry.Info, id: strawberry.ID) -> Any:
-        name, own_id = node_parts(id)
-        node = by_name.get(name)
+        node = by_name.get(node_type(id))
+        own_id = id if node is not None and node.has_global_id else node_parts(id)[1]
         if node is None:
             return None
         try:
-            return await info.context.ask(node.message.model_validate({node.key: own_id}))
+            answer = await info.context.ask(node.message.model_validate({node.key: own_id}))
+            # What JSON is of which type, only its shape tells.
+            return node.shape.model_validate_json(answer) if isinstance(answer, bytes) else answer
         except CrossdockError as error:
             if error.status == NotFound.status:
                 return None

@@ -1,13 +1,15 @@
 """GraphQL of offers and search indexes."""
 
-from gateway.graphql.fields import connection, mutation, query
+from gateway.graphql.fields import connection, mutation, node, query
 from shared.contracts.search import messages, operators, tuning
-from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions, ShopCategories, SkuOffers
+from shared.contracts.search.shapes import FoundOffers, Offer, OfferDetails, OfferSuggestions, ShopCategories, SkuOffers
 
 FIELDS = (
     connection("offers", messages.SearchOffers, answer=FoundOffers),
     query("offerSuggestions", messages.SuggestOffers, answer=OfferSuggestions),
+    node(OfferDetails, messages.GetOfferById, "id", also=(Offer,), has_global_id=True),
     query("offer", messages.GetOffer, answer=OfferDetails),
+    query("offerById", messages.GetOfferById, answer=OfferDetails),
     query("shopCategories", messages.ListShopCategories, answer=ShopCategories),
     query("offersBySku", messages.GetOffersBySku, answer=SkuOffers),
     query("offerExplanation", messages.ExplainOffer),

@@ -60,6 +60,8 @@ class Registry:
         """Names of types by what messages call their ids: a connection is one to sync, and one that brings orders."""
         found: dict[str, list[str]] = {}
         for shape, declared in self.nodes.items():
+            if declared.has_global_id:
+                continue
             found.setdefault(declared.key, []).append(type_name(shape))
         return found
 
@@ -142,6 +144,10 @@ class Registry:
         return made
 
     def _add_field(self, made: type, shape: type[BaseModel], name: str, field: FieldInfo) -> None:
+        if name == "id" and shape in self._id_types and self.nodes[self._id_types[shape]].has_global_id:
+            made.__annotations__["id"] = strawberry.ID
+            made.id = strawberry.field(description="Opaque and global; REST knows it, too.")  # type: ignore[attr-defined]
+            return
         if name == "id" and shape in self._id_types:
             made.__annotations__ |= {"id": strawberry.ID, "uuid": UUID}
             made.id = strawberry.field(resolver=_global_id(type_name(self._id_types[shape])))  # type: ignore[attr-defined]

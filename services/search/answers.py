@@ -12,6 +12,7 @@ from shared.contracts.search.messages import (
     CheckSearchIndex,
     ExplainOffer,
     GetOffer,
+    GetOfferById,
     GetOffersBySku,
     ListSearchIndexes,
     ListShopCategories,
@@ -59,6 +60,16 @@ async def suggest_offers(message: SuggestOffers, uow: UnitOfWork) -> bytes:
 async def get_offer(message: GetOffer, uow: UnitOfWork) -> bytes:
     reader = await _reader(uow, message.shop, message.customer_group)
     return reader.ready(lambda it: browsing.page(it, message.slug, message.customer_group))
+
+
+@answers(GetOfferById, scope=_READING)
+async def get_offer_by_id(message: GetOfferById, uow: UnitOfWork) -> bytes:
+    shop_id, product_id = browsing.named(message.id)
+    async with uow.beforehand() as earlier:
+        code = await shops.find_code(earlier, shop_id)
+    if code is None or not uow.caller.sees_shop(shop_id):
+        raise browsing.no_such_offer()
+    return browsing.page(await _reader(uow, code), str(product_id), None)
 
 
 @answers(ListShopCategories, scope=_READING)

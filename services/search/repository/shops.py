@@ -67,6 +67,12 @@ async def find_by_code(uow: UnitOfWork, code: str) -> KnownShop | None:
     return None if row is None else KnownShop(*row.values())
 
 
+async def find_code(uow: UnitOfWork, shop_id: UUID) -> str | None:
+    """A shop's code; None for one that is gone."""
+    code: str | None = await uow.fetchval("SELECT code FROM shops WHERE id = $1 AND NOT is_removed", shop_id)
+    return code
+
+
 async def get_version(uow: UnitOfWork, shop_id: UUID) -> int:
     """Which version of a shop is known here, 0 for one that is gone."""
     version: int | None = await uow.fetchval("SELECT version FROM shops WHERE id = $1 AND NOT is_removed", shop_id)

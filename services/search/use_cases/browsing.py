@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -10,6 +11,7 @@ from services.search.use_cases.facets import category_facet
 from services.search.use_cases.finding import first_of
 from services.search.use_cases.reading import Reader
 from shared.contracts.search.messages import ListShopCategories
+from shared.contracts.search.offer_ids import find_offer
 
 
 def page(reader: Reader, name: str, group: str | None) -> bytes:
@@ -18,6 +20,18 @@ def page(reader: Reader, name: str, group: str | None) -> bytes:
     if found is None:
         raise OfferNotFound(f"The shop sells nothing called '{name}'.")
     return found
+
+
+def named(id_: str) -> tuple[UUID, UUID]:
+    """The shop and the product of an offer's id. Raises OfferNotFound."""
+    found = find_offer(id_)
+    if found is None:
+        raise no_such_offer()
+    return found
+
+
+def no_such_offer() -> OfferNotFound:
+    return OfferNotFound("There is no offer of this id.")
 
 
 def categories(reader: Reader, message: ListShopCategories) -> bytes:

@@ -29,6 +29,7 @@ from shared.contracts.catalog.messages import GetOfferParts
 from shared.contracts.catalog.offers import ProductPart
 from shared.contracts.inventory.messages import GetAvailability
 from shared.contracts.inventory.shapes import Availability
+from shared.contracts.search.offer_ids import offer_id
 from shared.unit_of_work import UnitOfWork
 
 # What catalog tells at once, and inventory.
@@ -142,7 +143,7 @@ async def write(uow: UnitOfWork, shop_id: UUID, built: Sequence[Built], version:
     if index is None:
         return 0
     standings = await documents.standings(uow, shop_id, [each.product_id for each in built])
-    rows = [row_of(each) for each in built if _is_news(standings.get(each.product_id), version)]
+    rows = [row_of(shop_id, each) for each in built if _is_news(standings.get(each.product_id), version)]
     as_built = {row.product_id: version for row in rows}
     changed = await _bring(uow, shop_id, rows, standings, as_built, version, index)
     await _note_products(uow, built, version)
@@ -250,18 +251,24 @@ async def _leave_for_later(uow: UnitOfWork, shop_id: UUID, built: Sequence[Built
         await marks.leave_for_later(uow, shop_id, later)
 
 
-def row_of(built: Built) -> Row:
-    """What is written of a product."""
+def row_of(shop_id: UUID, built: Built) -> Row:
+    """What is written of a product in a shop."""
+    own_id = b'{"id":"%b",' % offer_id(shop_id, built.product_id).encode()
+
+    def named(ready: bytes) -> bytes:
+        """Ready JSON, which is never empty, with the id of the offer."""
+        return own_id + ready[1:]
+
     offer = built.assembly.offer
     groups = built.assembly.groups
     # What customer groups see is built in full: it may list other variants.
     has_basis = built.product is not None and not groups
     basis = patching.basis_of(built.assembly.judged) if has_basis else None
-    ready = None if offer is None else (documents.encoded(offer.fields), offer.document, offer.page)
+    ready = None if offer is None else (documents.encoded(offer.fields), named(offer.document), named(offer.page))
     seen = [
         GroupOffer(group, None, b"", b"")
         if theirs is None
-        else GroupOffer(group, theirs.fields, theirs.document, theirs.page)
+        else GroupOffer(group, theirs.fields, named(theirs.document), named(theirs.page))
         for group, theirs in groups.items()
     ]
     return Row.of(built.product_id, offer.slug if offer else "", ready, built.changed_at, basis, seen)

@@ -111,7 +111,9 @@ async def _differing(job: RunningJob, shop_id: UUID, product_ids: Sequence[UUID]
         pending = await marks.marked_among(uow, shop_id, product_ids)
     finally:
         await uow.rollback()
-    judged = ((each.product_id, _judge(building.row_of(each), standings.get(each.product_id))) for each in built)
+    judged = (
+        (each.product_id, _judge(building.row_of(shop_id, each), standings.get(each.product_id))) for each in built
+    )
     return {id_: finding for id_, finding in judged if finding is not None and id_ not in pending}, failed
 
 

@@ -67,6 +67,12 @@ class GetOffer(Query[bytes]):
     customer_group: CustomerGroup | None = None
 
 
+class GetOfferById(Query[bytes]):
+    """The offer of this id, as ready JSON of `OfferDetails`. Raises offer_not_found, also for what is no such id."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
 class ListShopCategories(Query[bytes]):
     """The categories in which a shop sells something, as ready JSON of `ShopCategories`. Raises shop_not_found."""
 

@@ -68,6 +68,7 @@ class OfferVariant(Shape):
 class Offer(Shape):
     """What a shop sells. `sku`, `price` and `image` are of the variant shown first, which can be bought if any can."""
 
+    id: str
     slug: str
     title: str
     brand: str | None
@@ -164,6 +165,7 @@ class OfferSeo(Shape):
 class OfferDetails(Shape):
     """An offer as the product page shows it: an offer's fields, and what only the page needs."""
 
+    id: str
     product_id: UUID
     slug: str
     title: str

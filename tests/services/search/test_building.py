@@ -169,8 +169,12 @@ async def test_events_twice_and_in_any_order_come_to_the_same(sources: Sources, 
     await sources.hear(ProductsChanged(product_ids=[product.id]))
     await sources.build()
     await other.build()
-    assert await other.offers() == await sources.offers() != {}
+    assert _but_for_ids(await other.offers()) == _but_for_ids(await sources.offers()) != {}
     assert await other.marked() == set()
+
+
+def _but_for_ids(offers: dict[str, Any]) -> dict[str, Any]:
+    return {slug: {**offer, "id": None} for slug, offer in offers.items()}
 
 
 @pytest.mark.feature("SEA-4")

@@ -1,6 +1,7 @@
 """Offers over HTTP: what a storefront may ask, what it gets, and what it is refused."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -9,6 +10,7 @@ from shared.contracts.catalog.attributes import AttributeDraft, DefineAttribute
 from shared.contracts.catalog.messages import AssignCategory
 from shared.contracts.catalog.shapes import VariantDraft
 from shared.contracts.search.messages import SearchOffers
+from shared.contracts.search.offer_ids import offer_id
 from shared.contracts.search.shapes import FoundOffers, OfferDetails, OfferSuggestions, ShopCategories, SkuOffers
 from shared.identifiers import new_id
 from shared.money import Money
@@ -76,12 +78,13 @@ async def test_a_list_is_found_filtered_counted_and_ordered(shop: Seller) -> Non
 @pytest.mark.feature("GAT-1")
 async def test_single_fields_of_offers_can_be_asked_for(shop: Seller) -> None:
     found = await shop.offers(sort="price_asc", fields="slug,price.amount")
-    assert found["items"][0] == {"slug": "wool-scarf", "price": {"amount": 1999}}
+    (first, *_) = (await shop.offers(sort="price_asc"))["items"]
+    assert found["items"][0] == {"id": first["id"], "slug": "wool-scarf", "price": {"amount": 1999}}
     assert (found["total"], found["facets"]) == (3, (await shop.offers())["facets"])
     page = (await shop.get("shops/main/offers/wool-scarf", fields="slug,variants.sku")).json()
     assert page["slug"] == "wool-scarf"
     assert {"sku": "SCARF-BLUE"} in page["variants"]
-    assert set(page) == {"slug", "variants"}
+    assert set(page) == {"id", "slug", "variants"}
 
 
 @pytest.mark.feature("SEA-1", "SEA-3")
@@ -444,6 +447,56 @@ async def test_what_a_merchant_makes_a_facet_is_one(shop: Seller) -> None:
         "total": 1,
         "facets": {"attributes": [{"code": "material", "values": [oak]}]},
     }
+
+
+@pytest.mark.feature("SEA-3", "GAT-1", "GAT-2")
+async def test_an_offer_is_found_again_by_its_id_wherever_that_was_told(
+    shop: Seller, process: topology.Surrounded, client: Client
+) -> None:
+    listed = {item["slug"]: item["id"] for item in (await shop.offers())["items"]}
+    assert len(set(listed.values())) == len(listed) >= 3
+    page = (await shop.get("shops/main/offers/wool-scarf")).json()
+    assert page["id"] == listed["wool-scarf"]
+    by_id = await shop.get(f"offers/{page['id']}")
+    assert (by_id.status_code, by_id.json()) == (200, page)
+    assert set((await shop.get(f"offers/{page['id']}", fields="title")).json()) == {"id", "title"}
+
+    async def ask(caller: Any, text: str, id_: str) -> Any:
+        body = {"query": text, "variables": {"id": id_}}
+        return (await client.post("/graphql", json=body, headers=client.speaking_as(caller))).json()["data"]
+
+    storefront = caller_of(shop.organization_id, "storefront")
+    text = """query($id: ID!, $same: String!) { offers(shop: "main") { nodes { id slug } }
+        offer(shop: "main", slug: "wool-scarf") { id } offerById(id: $same) { id title }
+        node(id: $id) { __typename id ... on OfferDetails { slug productId variants { sku } } } }"""
+    body = {"query": text, "variables": {"id": page["id"], "same": page["id"]}}
+    found = (await client.post("/graphql", json=body, headers=client.speaking_as(storefront))).json()["data"]
+    assert {each["slug"]: each["id"] for each in found["offers"]["nodes"]} == listed
+    assert found["offer"] == {"id": page["id"]}
+    assert found["offerById"] == {"id": page["id"], "title": page["title"]}
+    assert found["node"] == {
+        "__typename": "OfferDetails", "id": page["id"], "slug": "wool-scarf", "productId": page["product_id"],
+        "variants": [{"sku": variant["sku"]} for variant in page["variants"]],
+    }  # fmt: skip
+
+    # Whoever may not see the shop, or is of another organization, has no such offer.
+    main = shop.shops["main"].id
+    assert offer_id(main, UUID(page["product_id"])) == page["id"]
+    strangers = [
+        caller_of(new_id(), "storefront"),
+        caller_of(shop.organization_id, "storefront", shop_ids=frozenset({new_id()})),
+    ]
+    for stranger in strangers:
+        refused = await shop.get(f"offers/{page['id']}", caller=stranger)
+        assert (refused.status_code, refused.json()["code"]) == (404, "offer_not_found")
+        assert await ask(stranger, "query($id: ID!) { node(id: $id) { id } }", page["id"]) == {"node": None}
+    for wrong in (offer_id(main, new_id()), offer_id(new_id(), main), page["id"][:-2], "T2ZmZXI6", "x"):
+        refused = await shop.get(f"offers/{wrong}")
+        assert (refused.status_code, refused.json()["code"]) == (404, "offer_not_found"), wrong
+    gone = offer_id(main, new_id())
+    assert await ask(storefront, "query($id: ID!) { node(id: $id) { id } }", gone) == {"node": None}
+    refused = await shop.get(f"offers/{page['id']}", caller=caller_of(shop.organization_id, "catalog:read"))
+    assert refused.status_code == 403
 
 
 @pytest.mark.feature("SEA-3")

@@ -82,11 +82,12 @@ _PRODUCT = st.fixed_dictionaries(
     }
 )
 _QUANTITY = st.integers(1, 9)
+_SHOP = UUID(int=1)
 
 
 def _row(product: ProductPart, stock: dict[str, Availability], today: date) -> tuple[Row, Assembly]:
     assembly = assemble(product, stock, today)
-    return building.row_of(Built(product.id, product, assembly, clock.now())), assembly
+    return building.row_of(_SHOP, Built(product.id, product, assembly, clock.now())), assembly
 
 
 def _patched(row: Row, numbers: list[int]) -> Row | None:
@@ -176,7 +177,8 @@ class Counting(Sources):
         """What the documents have to say, by building all of them from nothing."""
         rows = await self.rows("SELECT product_id FROM documents WHERE shop_id = $1", self.shop.id)
         changed = {row["product_id"]: clock.now() for row in rows}
-        built = [building.row_of(each) for each in await building.gather(self.unit, self.shop.id, changed)]
+        found = await building.gather(self.unit, self.shop.id, changed)
+        built = [building.row_of(self.shop.id, each) for each in found]
         return {row.product_id: (row.slug, row.content, row.fields, row.document, row.page, row.basis) for row in built}
 
 
