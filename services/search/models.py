@@ -40,8 +40,7 @@ class GroupOffer(msgspec.Struct, frozen=True, array_like=True):
     page: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StoredOffer:
+class StoredOffer(msgspec.Struct, frozen=True, gc=False):
     """A row that a reader follows: an offer as it now is, or that it is gone. `number` is its own within the shop.
 
     `groups` are the customer groups that see another one in its place.

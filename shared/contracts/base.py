@@ -5,9 +5,10 @@
 """
 
 import re
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
+import msgspec
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -17,6 +18,8 @@ from pydantic import (
     model_serializer,
 )
 from pydantic_core import CoreSchema
+
+from shared.contracts.structs import StructAnswer
 
 A = TypeVar("A")
 # What a schema says beside what it takes, and the keys of tables.
@@ -86,6 +89,16 @@ class Shape(BaseModel):
         return schema
 
 
+class AnswerType(Protocol[A]):
+    """How answers of one type are written and read, as pydantic's adapter of it does."""
+
+    _type: Any
+
+    def dump_json(self, instance: A, /, *, context: Any = None) -> bytes: ...
+
+    def validate_json(self, data: bytes | str, /, *, context: Any = None) -> A: ...
+
+
 class Message(Shape, Generic[A]):
     """Asked of one service, answered once with an `A`. Subclass Query or Command."""
 
@@ -96,7 +109,7 @@ class Message(Shape, Generic[A]):
     spares: ClassVar[frozenset[str]] = frozenset()
     # How long the asker waits when it names no time itself.
     timeout_seconds: ClassVar[float] = 10.0
-    _answer: ClassVar[TypeAdapter[Any]]
+    _answer: ClassVar[AnswerType[Any]]
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
@@ -111,10 +124,12 @@ class Message(Shape, Generic[A]):
         return self.service
 
     @classmethod
-    def answer_type(cls) -> TypeAdapter[A]:
+    def answer_type(cls) -> AnswerType[A]:
         """How the answer is read and written. `bytes` are ready-made JSON and travel untouched."""
         if "_answer" not in cls.__dict__:
-            cls._answer = TypeAdapter(_answer_argument(cls))
+            promised = _answer_argument(cls)
+            is_struct = isinstance(promised, type) and issubclass(promised, msgspec.Struct)
+            cls._answer = StructAnswer(promised) if is_struct else TypeAdapter(promised)
         return cls._answer
 
     @classmethod

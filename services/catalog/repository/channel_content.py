@@ -117,8 +117,10 @@ def _list_price(row: Mapping[str, Any]) -> Money | None:
 
 def order_limits(row: Mapping[str, Any]) -> OrderLimits | None:
     """The limits in a row's three columns; None where all are empty."""
-    limits = {name: row[f"order_{name}"] for name in ("minimum", "maximum", "step")}
-    return OrderLimits.model_construct(**limits) if any(limits.values()) else None
+    minimum, maximum, step = row["order_minimum"], row["order_maximum"], row["order_step"]
+    if not (minimum or maximum or step):
+        return None
+    return OrderLimits.model_construct(minimum=minimum, maximum=maximum, step=step)
 
 
 async def store(uow: UnitOfWork, shop_id: UUID, connection_id: UUID | None, contents: Sequence[KnownContent]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from msgspec import Struct
+
 from services.catalog.repository.shops import KnownShop
 from shared.unit_of_work import UnitOfWork
 
@@ -26,8 +28,7 @@ class ListTerms:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PriceTerms:
+class PriceTerms(Struct, frozen=True, gc=False):
     """A price of a list, in minor units; `price` None is told on request. `centre` None: whichever serves."""
 
     price_list_id: UUID

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from services.catalog.models.attributes import Definition, typed_values
 from services.catalog.models.media import together
 from services.catalog.repository import attributes, channel_content, offers
 from shared.contracts.catalog.shapes import Image, Media, Product, ProductText, Variant
-from shared.measures import Dimensions, Weight
+from shared.measures import Dimensions, Weight, WeightUnit
 from shared.unit_of_work import UnitOfWork
 
 
@@ -151,8 +152,14 @@ def variant_fields(
 def weight_of(row: Mapping[str, Any]) -> Weight | None:
     """As it was given; in grams where nothing else is known."""
     if row["weight_value"] is not None:
-        return Weight.model_construct(value=row["weight_value"], unit=row["weight_unit"])
-    return None if row["weight_grams"] is None else Weight.model_construct(value=Decimal(row["weight_grams"]), unit="g")
+        return _weight(str(row["weight_value"]), row["weight_unit"])
+    return None if row["weight_grams"] is None else _weight(str(row["weight_grams"]), "g")
+
+
+@lru_cache(maxsize=10_000)
+def _weight(text: str, unit: WeightUnit) -> Weight:
+    """Many things weigh the same, and a weight never changes. By its text: 1 and 1.0 are written differently."""
+    return Weight.model_construct(value=Decimal(text), unit=unit)
 
 
 def dimensions_of(row: Mapping[str, Any]) -> Dimensions | None:

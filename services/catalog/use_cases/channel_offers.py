@@ -1,11 +1,11 @@
 """Offers and lines as a channel shows them, made of those that the master alone would give it (CAT-4)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import replace
 
 from services.catalog.repository import channel_content
 from services.catalog.repository.channel_content import KnownContent

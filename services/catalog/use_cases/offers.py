@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import orjson
 
 from services.catalog.errors import TooManyProducts
@@ -43,6 +44,7 @@ from shared.money import Money
 from shared.unit_of_work import UnitOfWork
 
 MOST_PRODUCTS = 200
+_decode_images = msgspec.json.Decoder(list[ImagePart]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class _Words:
 
     locales: list[str]
     definitions: Mapping[str, Definition]
+    # What many products have is made once.
+    made: dict[tuple[str, str], AttributePart] = field(default_factory=dict)
 
     def parts(self, stored: str, said: Mapping[str, str]) -> list[AttributePart]:
         """Attributes as they are shown; `said` are translations of texts."""
@@ -126,8 +130,12 @@ class _Words:
         return [self._part(code, said.get(code, text)) for code, text in sorted(orjson.loads(stored).items())]
 
     def _part(self, code: str, text: str) -> AttributePart:
-        definition = self.definitions.get(code)
-        return plain_part(code, text) if definition is None else definition.part(text, self.locales)
+        part = self.made.get((code, text))
+        if part is None:
+            definition = self.definitions.get(code)
+            part = plain_part(code, text) if definition is None else definition.part(text, self.locales)
+            self.made[code, text] = part
+        return part
 
 
 async def price_together(uow: UnitOfWork, asked: Sequence[PriceLines]) -> list[list[LinePrice]]:
@@ -272,20 +280,26 @@ def _product_part(
         media=media,
         variants=variants,
     )
-    return replace(part, **{name: said[name] for name in offers.WORDS if name in said}) if said else part
+    return (
+        msgspec.structs.replace(part, **{word: said[word] for word in offers.WORDS if word in said}) if said else part
+    )
 
 
 def _media(row: Mapping[str, Any], locales: Iterable[str]) -> list[MediaPart]:
     """A product's pictures and other media, with alt texts in the shop's language where there are any."""
-    alts = orjson.loads(row["alts"]) if row["alts"] != "{}" else {}
-    others = orjson.loads(row["media"]) if row["media"] != "[]" else []
-    media = [MediaPart(**medium) for medium in together(orjson.loads(row["images"]), others)]
-    return [_with_local_alt(medium, alts.get(medium.url, {}), locales) for medium in media] if alts else media
+    if row["media"] == "[]":
+        media = [MediaPart("image", image.url, image.alt) for image in _decode_images(row["images"])]
+    else:
+        media = [MediaPart(**each) for each in together(orjson.loads(row["images"]), orjson.loads(row["media"]))]
+    if row["alts"] == "{}":
+        return media
+    alts = orjson.loads(row["alts"])
+    return [_with_local_alt(medium, alts.get(medium.url, {}), locales) for medium in media]
 
 
 def _with_local_alt(medium: MediaPart, by_locale: Mapping[str, str], locales: Iterable[str]) -> MediaPart:
     local = next((by_locale[locale] for locale in locales if locale in by_locale), None)
-    return medium if local is None else replace(medium, alt=local)
+    return medium if local is None else msgspec.structs.replace(medium, alt=local)
 
 
 def _options(product: Mapping[str, Any], variant: Mapping[str, Any], said: Texts) -> dict[str, str]:
@@ -309,7 +323,6 @@ def _variant_part(
     media: Iterable[MediaPart],
 ) -> VariantPart:
     found = [] if row["price_on_request"] else price_resolution.tiers(setting.standing, prices)
-    currency = setting.shop.currency
     return VariantPart(
         id=row["id"],
         sku=row["sku"],
@@ -321,7 +334,7 @@ def _variant_part(
         width_mm=row["width_mm"],
         height_mm=row["height_mm"],
         options=options,
-        tiers=_tiers(found, currency),
+        tiers=_tiers(found, setting.shop.currency),
         price_on_request=row["price_on_request"] or _is_on_request(found),
         groups={} if row["price_on_request"] else _group_prices(found, prices, setting),
         weight=weight_of(row),

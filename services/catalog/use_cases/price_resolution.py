@@ -80,6 +80,10 @@ def resolve_price(standing: Standing, prices: Iterable[PriceTerms], quantity: in
 
 def tiers(standing: Standing, prices: Sequence[PriceTerms]) -> list[tuple[int, PriceTerms]]:
     """The prices of one variant that hold, each with the quantity from which it does: a change of price per entry."""
+    if len(prices) == 1:
+        only = prices[0]
+        passed_over = is_passed_over(standing, only, only.minimum_quantity)
+        return [] if passed_over is not None else [(only.minimum_quantity, only)]
     found: list[tuple[int, PriceTerms]] = []
     for quantity in sorted({price.minimum_quantity for price in prices}):
         price = resolve_price(standing, prices, quantity)

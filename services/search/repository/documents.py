@@ -23,8 +23,7 @@ _encode_groups = msgspec.msgpack.Encoder().encode
 _decode_groups = msgspec.msgpack.Decoder(tuple[GroupOffer, ...]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """What is to be written of one product: its offer, or (document None) that it has none.
 
     `content` is a digest of all that readers see; `basis` what was seen of its stock, see `patching`; `groups` what
@@ -55,16 +54,16 @@ class Row:
         if ready is None:
             return cls(product_id, "", b"", None, None, None, changed_at, basis)
         fields, document, page = ready
-        digest = hashlib.blake2b(page, digest_size=16)
+        # Processors have it built in: twice as fast as blake2b.
+        digest = hashlib.sha256(page)
         digest.update(document)
         digest.update(fields)
         seen = _encode_groups(groups) if groups else None
         digest.update(seen or b"")
-        return cls(product_id, slug, digest.digest(), fields, document, page, changed_at, basis, seen)
+        return cls(product_id, slug, digest.digest()[:16], fields, document, page, changed_at, basis, seen)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """What the documents say of a product now: as catalog told it at `built_from`, its stock as of `stock_from`."""
 
     number: int
@@ -75,8 +74,7 @@ class Standing:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A document as it lies here: `ready` are fields, document and page; None where there is no offer."""
 
     product_id: UUID

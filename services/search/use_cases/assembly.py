@@ -3,17 +3,30 @@
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain
 from typing import Any
+from uuid import UUID
 
 import msgspec
-import orjson
+from msgspec.structs import replace
 
 from services.search.models import OfferFields
 from services.search.use_cases.conditions import SeenStock, Subject, judge, seen_of, subject_of
-from shared.contracts.catalog.offers import AttributePart, CategoryPart, ProductPart, VariantPart
+from shared.contracts.catalog.offers import (
+    AttributePart,
+    CategoryPart,
+    ImagePart,
+    MediaPart,
+    PriceTier,
+    ProductPart,
+    VariantPart,
+)
+from shared.contracts.catalog.shapes import OrderLimits
 from shared.contracts.inventory.shapes import Availability
+from shared.contracts.search.shapes import VariantAvailability
+from shared.contracts.structs import as_fields
+from shared.measures import Dimensions, Weight
 from shared.money import Money
 
 # Separates a name from its value in one indexed term; no text of the trade contains it.
@@ -25,8 +38,7 @@ _LONGEST_TEXT = 20_000
 _LONGEST_SEO_DESCRIPTION = 300
 
 
-@dataclass(frozen=True, slots=True)
-class AssembledOffer:
+class AssembledOffer(msgspec.Struct, frozen=True, gc=False):
     """An offer's ready JSON for lists and for its page, and what it is found by."""
 
     slug: str
@@ -43,8 +55,7 @@ class JudgedVariant(msgspec.Struct, frozen=True, array_like=True):
     can_be_bought: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Assembly:
+class Assembly(msgspec.Struct, frozen=True, gc=False):
     """What became of a product: its offer, or None; and when (UTC) a date will change that by itself.
 
     `judged` are all its variants in their order, also those that are not sold. `groups` are the customer groups who see
@@ -54,7 +65,7 @@ class Assembly:
     offer: AssembledOffer | None
     changes_at: datetime | None
     judged: list[JudgedVariant]
-    groups: Mapping[str, AssembledOffer | None] = field(default_factory=dict)
+    groups: Mapping[str, AssembledOffer | None] = msgspec.field(default_factory=dict)
 
 
 def assemble(
@@ -125,19 +136,98 @@ def _offer(
 ) -> AssembledOffer:
     first = next((subject for subject in shown if subject.can_be_bought), shown[0])
     head = _head(product, listed, shown, first)
-    variants = [_variant(subject) for subject in listed]
-    document = orjson.dumps({**head, "variants": variants})
-    details = [{**variant, **_variant_details(subject)} for variant, subject in zip(variants, listed, strict=True)]
     plain = _plain_text(product.description_html)
-    page = orjson.dumps({**head, "variants": details, **_details(product, plain)})
-    fields = _fields(product, listed, shown, first, plain)
-    return AssembledOffer(
-        product.slug, document, page, msgspec.structs.replace(fields, is_sold_out=True) if is_sold_out else fields
-    )
+    document = _encode(_Document(**head, variants=[*map(_variant, listed)]))
+    page = _encode(_Page(**head, variants=[*map(_variant_on_page, listed)], **_details(product, plain)))
+    fields = _fields(product, listed, shown, first, plain, is_sold_out=is_sold_out)
+    return AssembledOffer(product.slug, document, page, fields)
+
+
+# --- ready JSON: what these structs have is written in their order
+
+
+class _Variant(msgspec.Struct, frozen=True, gc=False):
+    sku: str
+    price: Money | None
+    available: bool
+    available_quantity: int
+    options: Mapping[str, str]
+
+
+class _VariantOnPage(_Variant, frozen=True, gc=False):
+    list_price: Money | None
+    availability: VariantAvailability
+    available_from: date | None
+    restock_date: date | None
+    barcode: str | None
+    barcodes: list[str]
+    mpn: str | None
+    weight_grams: int | None
+    weight: Weight | None
+    dimensions: Dimensions | None
+    typed_attributes: list[AttributePart]
+    image: ImagePart | None
+    tiers: list[PriceTier]
+    length_mm: int | None
+    width_mm: int | None
+    height_mm: int | None
+    order_limits: OrderLimits | None
+
+
+class _Category(msgspec.Struct, frozen=True, gc=False):
+    slug: str
+    name: str
+    path: list[str]
+
+
+class _Head(msgspec.Struct, frozen=True, gc=False):
+    slug: str
+    title: str
+    brand: str | None
+    sku: str
+    price: Money | None
+    list_price: Money | None
+    available: bool
+    available_quantity: int
+    image: ImagePart | None
+    categories: list[_Category]
+    options: Mapping[str, list[str]]
+
+
+class _Document(_Head, frozen=True, gc=False):
+    variants: list[_Variant]
+
+
+class _Crumb(msgspec.Struct, frozen=True, gc=False):
+    slug: str
+    name: str
+
+
+class _Seo(msgspec.Struct, frozen=True, gc=False):
+    title: str
+    description: str
+
+
+class _Page(_Head, frozen=True, gc=False):
+    variants: list[_VariantOnPage]
+    product_id: UUID
+    description_html: str
+    content_html: str | None
+    product_type: str | None
+    tags: list[str]
+    attributes: Mapping[str, str]
+    typed_attributes: list[AttributePart]
+    images: list[ImagePart]
+    media: list[MediaPart]
+    breadcrumbs: list[list[_Crumb]]
+    seo: _Seo
+    updated_at: str
+
+
+_encode = msgspec.json.Encoder(enc_hook=as_fields).encode
 
 
 def _head(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject], first: Subject) -> dict[str, Any]:
-    image = first.variant.image or next(iter(product.images), None)
     return {
         "slug": product.slug,
         "title": product.title,
@@ -146,58 +236,51 @@ def _head(product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subje
         "price": _price(first),
         "list_price": _list_price(first),
         "available": first.can_be_bought,
-        "available_quantity": sum(_quantity(subject) for subject in listed),
-        "image": image,
-        "categories": [_category(category) for category in product.categories],
+        "available_quantity": sum(map(_quantity, listed)),
+        "image": first.variant.image or next(iter(product.images), None),
+        "categories": [_Category(category.slug, category.name, category.path) for category in product.categories],
         "options": _options(listed, shown),
     }
 
 
-def _variant(subject: Subject) -> dict[str, Any]:
-    return {
-        "sku": subject.variant.sku,
-        "price": _price(subject),
-        "available": subject.can_be_bought,
-        "available_quantity": _quantity(subject),
-        "options": subject.variant.options,
-    }
+def _variant(subject: Subject) -> _Variant:
+    variant = subject.variant
+    return _Variant(variant.sku, _price(subject), subject.can_be_bought, _quantity(subject), variant.options)
 
 
-def _variant_details(subject: Subject) -> dict[str, Any]:
+def _variant_on_page(subject: Subject) -> _VariantOnPage:
     variant, stock = subject.variant, subject.stock
-    return {
-        "list_price": _list_price(subject),
-        "availability": subject.availability,
-        "available_from": stock.available_from,
-        "restock_date": stock.restock_date,
-        "barcode": variant.barcode,
-        "barcodes": variant.barcodes,
-        "mpn": variant.mpn,
-        "weight_grams": variant.weight_grams,
-        "weight": variant.weight and {"value": str(variant.weight.value), "unit": variant.weight.unit},
-        "dimensions": variant.dimensions and variant.dimensions.model_dump(mode="json"),
-        "typed_attributes": variant.typed_attributes,
-        "image": variant.image,
-        "tiers": [
-            {
-                "minimum_quantity": tier.minimum_quantity,
-                "price": _money(tier.price),
-                "list_price": _money(tier.list_price),
-            }
-            for tier in variant.tiers
-        ],
-        "length_mm": variant.length_mm,
-        "width_mm": variant.width_mm,
-        "height_mm": variant.height_mm,
-        "order_limits": variant.order_limits and variant.order_limits.model_dump(),
-    }
+    return _VariantOnPage(
+        sku=variant.sku,
+        price=_price(subject),
+        available=subject.can_be_bought,
+        available_quantity=_quantity(subject),
+        options=variant.options,
+        list_price=_list_price(subject),
+        availability=subject.availability,
+        available_from=stock.available_from,
+        restock_date=stock.restock_date,
+        barcode=variant.barcode,
+        barcodes=variant.barcodes,
+        mpn=variant.mpn,
+        weight_grams=variant.weight_grams,
+        weight=variant.weight,
+        dimensions=variant.dimensions,
+        typed_attributes=variant.typed_attributes,
+        image=variant.image,
+        tiers=variant.tiers,
+        length_mm=variant.length_mm,
+        width_mm=variant.width_mm,
+        height_mm=variant.height_mm,
+        order_limits=variant.order_limits,
+    )
 
 
 def _details(product: ProductPart, plain: str) -> dict[str, Any]:
-    """What only the page has; `plain` is its description without markup. orjson writes parts as they are."""
+    """What only the page has; `plain` is the product's description without markup."""
     description = product.seo_description or plain[:_LONGEST_SEO_DESCRIPTION]
     return {
-        "product_id": str(product.id),
+        "product_id": product.id,
         "description_html": product.description_html,
         "content_html": product.content_html,
         "product_type": product.product_type,
@@ -206,22 +289,29 @@ def _details(product: ProductPart, plain: str) -> dict[str, Any]:
         "typed_attributes": product.typed_attributes,
         "images": product.images,
         "media": product.media,
-        "breadcrumbs": [
-            [{"slug": slug, "name": name} for slug, name in zip(category.path, category.names, strict=True)]
-            for category in product.categories
-        ],
-        "seo": {"title": product.seo_title or product.title, "description": description},
+        "breadcrumbs": [[*map(_Crumb, category.path, category.names)] for category in product.categories],
+        "seo": _Seo(product.seo_title or product.title, description),
         "updated_at": product.updated_at,
     }
 
 
+# --- what it is found by
+
+
 def _fields(
-    product: ProductPart, listed: Sequence[Subject], shown: Sequence[Subject], first: Subject, plain: str
+    product: ProductPart,
+    listed: Sequence[Subject],
+    shown: Sequence[Subject],
+    first: Subject,
+    plain: str,
+    *,
+    is_sold_out: bool,
 ) -> OfferFields:
     price = first.single_price
     names = [product.brand or "", product.product_type or "", *product.tags]
     names += [name for category in product.categories for name in category.names]
     names += [value for subject in listed for value in subject.variant.options.values()]
+    choices = list(map(_choice, shown))
     return OfferFields(
         title=product.title,
         names=" ".join(dict.fromkeys(name for name in names if name)),
@@ -229,25 +319,20 @@ def _fields(
         codes=[code for subject in listed for code in _codes(subject.variant)],
         brand=product.brand,
         categories=list(_branches(product.categories)),
-        options=sorted({_pair(*option) for subject in shown for option in subject.variant.options.items()}),
+        options=sorted(set(chain.from_iterable(choices))),
         price=None if price is None else price.price.amount,
         is_available=first.can_be_bought,
         is_featured=product.featured,
         # The id is a UUIDv7 (RFC 9562 §5.7): its first 48 bits are the milliseconds of its making.
         created_milliseconds=product.id.int >> 80,
         attributes=_facts(product, shown),
-        choices=_choices(shown),
+        is_sold_out=is_sold_out,
+        choices=[list(choice) for choice in dict.fromkeys(choices) if len(choice) > 1],
     )
 
 
-def _choices(shown: Sequence[Subject]) -> list[list[str]]:
-    """The options of each variant that has several, each choice once."""
-    several = [subject for subject in shown if len(subject.variant.options) > 1]
-    return [list(choice) for choice in dict.fromkeys(map(_choice, several))]
-
-
 def _choice(subject: Subject) -> tuple[str, ...]:
-    return tuple(_pair(*option) for option in subject.variant.options.items())
+    return tuple([f"{name}{SEPARATOR}{value}" for name, value in subject.variant.options.items()])
 
 
 def _facts(product: ProductPart, shown: Sequence[Subject]) -> list[str]:
@@ -284,10 +369,6 @@ def _positions(category: CategoryPart) -> Sequence[int]:
     return category.positions or [0] * len(category.path)
 
 
-def _pair(name: str, value: str) -> str:
-    return f"{name}{SEPARATOR}{value}"
-
-
 def _options(listed: Iterable[Subject], shown: Iterable[Subject]) -> dict[str, list[str]]:
     """The values that can be chosen, in the order of all variants: one that is sold out moves none of the others."""
     chosen = {option for subject in shown for option in subject.variant.options.items()}
@@ -308,20 +389,12 @@ def quantity_shown(stock: Availability, *, can_be_bought: bool) -> int:
     return max(stock.available_quantity, 0) if can_be_bought else 0
 
 
-def _price(subject: Subject) -> dict[str, Any] | None:
-    return None if subject.single_price is None else _money(subject.single_price.price)
+def _price(subject: Subject) -> Money | None:
+    return None if subject.single_price is None else subject.single_price.price
 
 
-def _list_price(subject: Subject) -> dict[str, Any] | None:
-    return None if subject.single_price is None else _money(subject.single_price.list_price)
-
-
-def _money(money: Money | None) -> dict[str, Any] | None:
-    return None if money is None else {"amount": money.amount, "currency": money.currency}
-
-
-def _category(category: CategoryPart) -> dict[str, Any]:
-    return {"slug": category.slug, "name": category.name, "path": category.path}
+def _list_price(subject: Subject) -> Money | None:
+    return None if subject.single_price is None else subject.single_price.list_price
 
 
 def _plain_text(markup: str) -> str:

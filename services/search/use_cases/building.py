@@ -8,11 +8,11 @@ catalog before still replaces it, and leaves a mark for the stock that it may kn
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from services.search.errors import CatalogIsBehind
 from services.search.models import GroupOffer
@@ -40,8 +40,7 @@ _NOTHING = Assembly(None, None, [])
 __all__ = ["Units", "is_passing", "take_version"]
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(msgspec.Struct, frozen=True, gc=False):
     """A product as catalog and inventory know it (None: it is gone), and its offer in one shop."""
 
     product_id: UUID

@@ -14,8 +14,7 @@ from shared.contracts.search.shapes import VariantAvailability
 BUYABLE: frozenset[VariantAvailability] = frozenset({"in_stock", "backorder", "preorder"})
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True, gc=False):
     """A variant of a product in one shop, on one day (UTC), and what follows from that; see `subject_of`.
 
     `single_price` is the price of one unit, `availability` how the variant can be had now.

@@ -1,11 +1,11 @@
 """What a shop has of products for itself, through both doors; and that nothing the other side does wipes it."""
 
 import asyncio
-from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import asdict
 
 from deploy import topology
 from services.catalog.use_cases import channel_content as use_case

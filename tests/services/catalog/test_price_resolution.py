@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replaced
 
 from services.catalog.repository.price_terms import ListTerms, PriceTerms
 from services.catalog.repository.shops import KnownShop
@@ -156,7 +157,7 @@ def test_the_order_in_which_lists_and_prices_come_never_matters(world: World, ra
 @given(worlds())
 def test_amounts_never_matter(world: World) -> None:
     """The cheaper price is not the better one: a rule that looked at amounts would sell below what was meant."""
-    turned = [replace(price, price=None if price.price is None else 9 - price.price) for price in world.prices]
+    turned = [replaced(price, price=None if price.price is None else 9 - price.price) for price in world.prices]
     found, then = world.found(), replace(world, prices=turned).found()
     assert (found and world.prices.index(found)) == (then and turned.index(then))
 
@@ -253,7 +254,7 @@ def found_in(
 
 
 def price(amount: int | None, list_number: int = 1, minimum: int = 1, **terms: object) -> PriceTerms:
-    return replace(PriceTerms(numbered(100 + list_number), minimum, amount), **terms)  # type: ignore[arg-type]
+    return replaced(PriceTerms(numbered(100 + list_number), minimum, amount), **terms)
 
 
 @pytest.mark.parametrize("of", ["list", "price"])

@@ -6,13 +6,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies
+from msgspec.structs import replace
 
 from services.search.engines import tantivy as engine
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Question, Tuning
