@@ -4,9 +4,10 @@ Only so many are open at once, and none that nobody asks for. What is closed kee
 """
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Coroutine, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -19,6 +20,7 @@ from services.search.engines.base import IndexUnreadable
 from services.search.engines.place import Place
 from services.search.repository.documents import Followed
 from services.search.settings import search_settings
+from services.search.use_cases.ahead import ahead
 from shared import background, clock
 from shared.bus.answering import Surroundings
 from shared.bus.envelope import service_envelope
@@ -288,21 +290,30 @@ class Followers(ABC, Generic[K, S, F]):
 
     async def _catch_up(self, standing: S, index: Any, *, is_new: bool = False) -> None:
         """Take over all rows the index has not seen. Nobody waits for the first of what a new one takes over."""
-        after, is_open = index.sequence, False
+        is_open = False
+        async with contextlib.aclosing(ahead(self._pages(standing, index.sequence))) as pages:
+            async for followed in pages:
+                if not followed.changed_at and not is_open:
+                    return
+                is_open = is_new and bool(followed.changed_at) and followed.sequence < standing.sequence
+                await asyncio.to_thread(index.apply, followed.rows, followed.sequence, is_more=is_open)
+                if not is_new:
+                    self._observe(followed)
+
+    async def _pages(self, standing: S, after: int) -> AsyncGenerator[Followed[Any], None]:
+        """Rows behind a sequence, until there are none or the index stands where it has to."""
         while True:
             uow = self._unit(standing.organization_id)
             try:
                 followed = await self._follow_rows(uow, standing, after)
             finally:
                 await uow.rollback()
-            if not followed.changed_at and not is_open:
-                return
+            yield followed
             after = followed.sequence
-            is_open = is_new and bool(followed.changed_at) and after < standing.sequence
-            await asyncio.to_thread(index.apply, followed.rows, after, is_more=is_open)
-            if not is_new:
-                now = clock.now()
-                for changed_at in followed.changed_at:
-                    FRESHNESS.labels(self.kind).observe((now - changed_at).total_seconds())
             if not followed.changed_at or after >= standing.sequence:
                 return
+
+    def _observe(self, followed: Followed[Any]) -> None:
+        now = clock.now()
+        for changed_at in followed.changed_at:
+            FRESHNESS.labels(self.kind).observe((now - changed_at).total_seconds())

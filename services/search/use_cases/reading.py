@@ -21,7 +21,7 @@ from shared.contracts.search.standing import ShopStanding
 from shared.unit_of_work import UnitOfWork
 
 # Rows taken over at once, with one commit of the index where somebody waits for them.
-_ROWS = 2000
+_ROWS = 1000
 
 
 class Reader(Follower[KnownShop, OfferIndex]):

@@ -1,10 +1,9 @@
 """Building a shop's offers anew from their sources: a job that goes on where it was killed and can be joined."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -13,16 +12,15 @@ from services.search.errors import ProductsAndCategories, ShopNotFound
 from services.search.repository import documents, products, shops
 from services.search.repository.shops import KnownShop
 from services.search.use_cases import building
+from services.search.use_cases.ahead import ahead
 from services.search.use_cases.building import BATCH, Built
-from shared import background, clock, jobs
+from shared import clock, jobs
 from shared.bus.answering import translated
 from shared.contracts.catalog.messages import FindProductsOfSkus, ListProductIds
 from shared.contracts.platform.shapes import Job
 from shared.contracts.search.messages import RebuildSearchIndex
 from shared.jobs import RunningJob
 from shared.unit_of_work import UnitOfWork
-
-T = TypeVar("T")
 
 KIND = "search.rebuild"
 _FIRST = UUID(int=0)
@@ -191,25 +189,6 @@ async def _listed(job: RunningJob, shop_id: UUID) -> AsyncGenerator[_Page, None]
             return
         after = str(ids[-1])
         yield await _page(job, shop_id, ids, {"after": after})
-
-
-async def ahead(pages: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """The same pages, each made while whoever reads them is busy with the one before.
-
-    Raises what making them raises, and leaves nothing running.
-    """
-
-    async def make() -> T | None:
-        return await anext(pages, None)
-
-    following = asyncio.create_task(make())
-    try:
-        while (page := await following) is not None:
-            following = asyncio.create_task(make())
-            yield page
-    finally:
-        await background.end(following)
-        await pages.aclose()
 
 
 async def _rebuild(

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from deploy import topology
-from services.search.use_cases import checking, rebuilding
+from services.search.use_cases import checking
+from services.search.use_cases.ahead import ahead
 from shared.bus.envelope import service_envelope
 from tests.doors import caller_of, eventually
 from tests.factories.search import Seller
@@ -239,13 +240,13 @@ async def test_pages_are_made_ahead_by_one_and_none_is_left_running() -> None:
 
     seen = []
     with pytest.raises(ValueError, match="the fifth"):
-        async for page in rebuilding.ahead(pages()):
+        async for page in ahead(pages()):
             await asyncio.sleep(0)
             assert made[-1] in (page, page + 1)
             seen.append(page)
     assert (seen, is_closed) == ([1, 2, 3, 4], True)
     is_closed = False
-    reading = rebuilding.ahead(pages())
+    reading = ahead(pages())
     assert await anext(reading) == 1
     await reading.aclose()
     assert is_closed
