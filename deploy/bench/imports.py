@@ -20,6 +20,7 @@ from deploy.bench.system import System
 
 _QUERY = "/v1/imports?group=products&profile=shopify&shop=main"
 _QUIET_SECONDS = 1800
+_IMPORTED = "the products of the file"
 _TYPES = {
     **dict.fromkeys(("Published", "Variant Requires Shipping", "Variant Taxable", "Gift Card"), "boolean"),
     **dict.fromkeys(("Variant Grams", "Variant Inventory Qty", "Image Position"), "integer"),
@@ -68,6 +69,18 @@ def import_changed(system: System) -> Figure:
     return _import("import, 1 % changed", system, changed=True)
 
 
+def ensure_imported(system: System) -> None:
+    """Import the file, unless a path before has, and wait until its offers are built."""
+    if _IMPORTED in system.prepared:
+        return
+    with tempfile.TemporaryDirectory(prefix="crossdock-bench-") as folder:
+        path = Path(folder) / "products.csv"
+        with path.open("wb") as file:
+            file.writelines(lines(system.import_rows))
+        _done(system, path)
+        _seconds_until_quiet(system)
+
+
 def _import(name: str, system: System, *, changed: bool) -> Figure:
     with tempfile.TemporaryDirectory(prefix="crossdock-bench-") as folder:
         path = Path(folder) / "products.csv"
@@ -96,6 +109,7 @@ def _done(system: System, path: Path) -> str:
         sent = system.ask("POST", _QUERY, party="supplier", content=file, headers={"Content-Type": "text/csv"})
     while (found := system.ask("GET", f"/v1/imports/{sent['id']}", party="supplier"))["finished_at"] is None:
         time.sleep(0.05)
+    system.prepared.add(_IMPORTED)
     counted = {what: count for what, count in found["counters"].items() if count and what.startswith("variants")}
     return f"{found['state']} {counted}"
 
