@@ -1,5 +1,6 @@
 """Products as they are read, changed and made: nothing twice, nothing lost that nobody named (SYN-5, SYN-8)."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from services.sync.platforms.base import ProductWrite, Scan, Session, VariantWri
 from services.sync.platforms.http import Http
 from services.sync.platforms.prestashop import xml
 from services.sync.platforms.prestashop.client import Client
+from shared import clock
 from shared.outgoing import Answer
 from tests.fakes.prestashop import PrestaShop
-from tests.platforms.conftest import all_records, product, session_with
+from tests.platforms.conftest import all_pages, all_records, product, put_products, session_with
 from tests.platforms.prestashop.driving import put_combined
 
 pytestmark = pytest.mark.feature("SYN-1", "SYN-5", "SYN-7", "SYN-8")
@@ -40,6 +42,14 @@ def mitten() -> ProductWrite:
 
 
 # --- reading
+
+
+async def test_what_changed_a_second_after_the_time_that_the_shop_tells_is_read(prestashop: PrestaShop) -> None:
+    prestashop.memory.now = clock.now().replace(microsecond=0) + timedelta(seconds=1)
+    put_products(prestashop, 1)
+    async with session_with(prestashop) as session:
+        pages = await all_pages(session, Scan("product", clock.now() - timedelta(minutes=10)))
+    assert [record.external_id for page in pages for record in page.records] == ["1"]
 
 
 async def test_variants_are_combinations_with_their_options(prestashop: PrestaShop) -> None:

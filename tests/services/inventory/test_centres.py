@@ -117,4 +117,4 @@ async def test_a_changed_assignment_tells_of_the_stock(merchant_of_stock: Mercha
     await merchant_of_stock.stocked({"A": 2})
     before = len(await merchant_of_stock.events("inventory", "stock_changed"))
     await create(merchant_of_stock, "store", shop="main")
-    assert (await merchant_of_stock.events("inventory", "stock_changed"))[before:] == [{"skus": ["A"]}]
+    assert (await merchant_of_stock.events("inventory", "stock_changed"))[before:] == [{"skus": ["A"], "crossed": None}]

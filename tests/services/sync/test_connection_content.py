@@ -30,6 +30,7 @@ async def two(connected: Connected, fake: CustomShop) -> AsyncIterator[Two]:
     other.fake = other_fake
     other.connection = await connected.post("/v1/connections", other.draft() | {"name": "Second"}, status=201)
     other.id = other.connection["id"]
+    await other.keep_clock_from_feeds(other.id)
     feeds = (await connected.get(f"/v1/feeds?connection_id={other.id}"))["items"]
     other.feeds = {feed["kind"]: feed for feed in feeds}
     for each in (connected, other):

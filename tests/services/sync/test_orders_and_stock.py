@@ -102,11 +102,12 @@ async def test_gone_live_our_stock_is_written_once_and_its_echo_is_no_change(
 @pytest.mark.feature("SEA-4")
 async def test_freshness_of_a_connection_counts_from_the_write_here(connected: Connected, fake: CustomShop) -> None:
     await set_up(connected, fake)
-    await adjust(
-        connected, "SCARF-2", -1
-    )  # before the connection is live: that waits for a person, and is not measured
+    # Before the connection is live: that waits for a person, and is not measured.
+    await adjust(connected, "SCARF-2", -1)
     await connected.go_live()
     await adjust(connected, "SCARF-1", -3)
+    # The first stock has marked both: that they are marked does not say that what was sold was heard of.
+    await connected.heard_all()
     uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
     await uow.execute("UPDATE connections SET live_at = now() - interval '1 hour'")
     await uow.execute("UPDATE listings SET stale_since = stale_since - interval '2 minutes' WHERE sku = 'SCARF-1'")

@@ -29,6 +29,7 @@ async def three(connected: Connected, fake: CustomShop) -> AsyncIterator[Three]:
         other.fake = each
         other.connection = await connected.post("/v1/connections", other.draft() | {"name": name}, status=201)
         other.id = other.connection["id"]
+        await other.keep_clock_from_feeds(other.id)
         feeds = (await connected.get(f"/v1/feeds?connection_id={other.id}"))["items"]
         other.feeds = {feed["kind"]: feed for feed in feeds}
         all_three.append(other)

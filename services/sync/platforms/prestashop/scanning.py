@@ -1,10 +1,11 @@
 """Scans by pages. What is kept of a scan between two pages is a small JSON text, by which any process goes on.
 
-Whole scans go by ids. Changes go by local time and id, below the time that the shop had when the scan began. What has
+Whole scans go by ids. Changes go by local time and id, up to the time that the shop had when the scan began. What has
 no time over there (stock, links) is read whole always; so are combinations, with their products.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -21,6 +22,8 @@ Token = dict[str, Any]
 
 _DATED: frozenset[Entity] = frozenset(("product", "order", "supplier"))
 _BY_TIME = "[date_upd_ASC,id_ASC]"
+# The time that a shop tells has no fractions of a second, and servers make it once a second: so far may it be behind.
+_TIME_BEHIND = timedelta(seconds=2)
 
 
 class Scanner:
@@ -36,7 +39,7 @@ class Scanner:
         units = await self._shop.units()
         token: Token = orjson.loads(scan.resume) if scan.resume else {}
         if not token and scan.since is not None and scan.entity in _DATED:
-            until = scan.until or self._shop.now()
+            until = scan.until or self._shop.now() + _TIME_BEHIND
             token = {"t": units.time.since(scan.since), "i": "0", "until": units.time.until(until)}
         held = await self._reader.held() if scan.entity == "stock" else None
         rows = await (self._by_time(scan, token) if "t" in token else self._by_id(scan, token.get("i", "0")))
