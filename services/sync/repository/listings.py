@@ -258,7 +258,7 @@ async def mark_gone(
     """
     gone = await uow.fetch(
         "UPDATE listings SET gone_at = now(), updated_at = now(), version = version + 1 WHERE id = ANY(ARRAY("
-        " SELECT id FROM listings WHERE connection_id = $1 AND entity = $2 AND gone_at IS NULL"
+        " SELECT id FROM listings WHERE connection_id = $1 AND entity = $2 AND version > 0 AND gone_at IS NULL"
         " AND external_id IS NOT NULL AND seen_by IS DISTINCT FROM $3"
         " AND ($4::timestamptz IS NULL OR remote_updated_at >= $4) AND ($5::uuid IS NULL OR id > $5)"
         " ORDER BY id LIMIT $6 FOR NO KEY UPDATE)) RETURNING id",
@@ -319,7 +319,7 @@ async def list_page(uow: UnitOfWork, asked: ListListings, after: UUID | None) ->
 async def list_products(uow: UnitOfWork, connection_id: UUID, after: UUID | None, most: int) -> list[asyncpg.Record]:
     """Products that are there, by id."""
     return await uow.fetch(
-        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = 'product' AND l.gone_at IS NULL"
+        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = 'product' AND l.version > 0 AND l.gone_at IS NULL"
         " AND l.external_id IS NOT NULL AND ($2::uuid IS NULL OR l.id > $2) ORDER BY l.id LIMIT $3",
         connection_id,
         after,
@@ -369,7 +369,7 @@ async def list_of_entity(
 ) -> list[asyncpg.Record]:
     """Records that are there, by id."""
     return await uow.fetch(
-        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = $2 AND l.gone_at IS NULL"
+        f"{_LISTING} WHERE l.connection_id = $1 AND l.entity = $2 AND l.version > 0 AND l.gone_at IS NULL"
         " AND ($3::uuid IS NULL OR l.id > $3) ORDER BY l.id LIMIT $4",
         connection_id,
         entity,
@@ -418,8 +418,8 @@ async def mark_some(uow: UnitOfWork, connection_id: UUID, entity: str, after: UU
     """Compare some of a connection anew, those after this one by id. Returns the last; None: there are no more."""
     rows = await uow.fetch(
         "UPDATE listings SET marks = marks + 1 WHERE id = ANY(ARRAY(SELECT id FROM listings WHERE connection_id = $1"
-        " AND entity = $2 AND ($3::uuid IS NULL OR id > $3) AND gone_at IS NULL AND external_id IS NOT NULL"
-        " ORDER BY id LIMIT $4 FOR NO KEY UPDATE)) RETURNING id",
+        " AND entity = $2 AND version > 0 AND ($3::uuid IS NULL OR id > $3) AND gone_at IS NULL"
+        " AND external_id IS NOT NULL ORDER BY id LIMIT $4 FOR NO KEY UPDATE)) RETURNING id",
         connection_id,
         entity,
         after,
