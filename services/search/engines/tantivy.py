@@ -555,20 +555,20 @@ def _add_categories(document: tantivy.Document, categories: Iterable[str]) -> No
 def _sort_keys(number: int, fields: OfferFields) -> dict[str, int]:
     """One number per order, rising, and different for each offer of a shop: a cursor needs nothing else.
 
-    What is sold out comes last in each.
+    What is sold out comes last in each. Of offers of one moment (a tick of 64 ms) the one sold last is the newer one.
     """
     price = _PRICES if fields.price is None else min(max(fields.price, 0), _PRICES)
     falling = _PRICES if fields.price is None else _PRICES - price
     age = _TICKS - min(max((fields.created_milliseconds - _FIRST_MILLISECOND) >> 6, 0), _TICKS)
     rank = 4 if fields.is_sold_out else 2 * (not fields.is_featured) + (not fields.is_available)
     last = fields.is_sold_out << 35
-    keys = {
-        "by_rank": rank * (_TICKS + 1) + age,
-        "by_price": last | price,
-        "by_price_falling": last | falling,
-        "by_newest": last | age,
+    latest = (1 << _NUMBER_BITS) - 1 - number
+    return {
+        "by_rank": (rank * (_TICKS + 1) + age) << _NUMBER_BITS | latest,
+        "by_price": (last | price) << _NUMBER_BITS | number,
+        "by_price_falling": (last | falling) << _NUMBER_BITS | number,
+        "by_newest": (last | age) << _NUMBER_BITS | latest,
     }
-    return {name: key << _NUMBER_BITS | number for name, key in keys.items()}
 
 
 # --- counting

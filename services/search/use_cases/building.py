@@ -181,7 +181,9 @@ async def _bring(
     index: asyncpg.Record,
 ) -> int:
     """Write what came out differently, and note of the rest that it did not. Returns how many rows are different."""
-    changed = [row for row in rows if _differs(row, standings.get(row.product_id))]
+    # Ids rise with time: of what becomes an offer here, the younger gets the higher number.
+    by_age = sorted(rows, key=lambda row: row.product_id)
+    changed = [row for row in by_age if _differs(row, standings.get(row.product_id))]
     unchanged = [row for row in rows if not _differs(row, standings.get(row.product_id))]
     if unchanged:
         asked = [built_from[row.product_id] for row in unchanged]

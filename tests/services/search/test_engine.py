@@ -225,6 +225,15 @@ def test_a_walk_sees_each_offer_once_in_order(
 
 
 @pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize("sort", ["relevance", "newest"])
+def test_of_offers_of_one_moment_the_later_one_is_newer(tmp_path: Path, sort: str) -> None:
+    at = 1_577_836_800_000
+    index = index_of(tmp_path, [an_offer(n, created_milliseconds=at + n) for n in range(1, 31)])
+    assert numbers(ask(index, sort=sort)) == list(range(30, 0, -1))
+    assert walk(index, sort=sort) == list(range(30, 0, -1))
+
+
+@pytest.mark.feature("SEA-2")
 def test_a_ranked_walk_is_not_disturbed_by_changes(many: tuple[TantivyIndex, list[StoredOffer]]) -> None:
     index, offers = many
     scarves = [offer.number for offer in offers if "Scarf" in offer.fields.title]
