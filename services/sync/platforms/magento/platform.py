@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from services.sync.platforms.base import Account, Page, ProductWrite, Record, Scan, ShipmentWrite, StockWrite, Written
+from services.sync.platforms.base import Account, Record
 from services.sync.platforms.http import Http
 from services.sync.platforms.magento.client import Client
 from services.sync.platforms.magento.greeting import greet
@@ -17,49 +17,39 @@ from services.sync.platforms.magento.settings import magento_settings
 from services.sync.platforms.magento.shipments import Shipper
 from services.sync.platforms.magento.shop import Shop
 from services.sync.platforms.magento.stock import StockWriter
+from services.sync.platforms.parts import SessionOfParts
 from shared.contracts.sync.shapes import Entity, FeedKind, Greeting
 
 _SUPPLIERS = "Magento knows no suppliers: at most a product has an attribute that names one."
 
 
-class MagentoSession:
-    """One shop, for a piece of work. Everything is done by the parts; see base.Session."""
+class MagentoSession(SessionOfParts):
+    """One shop, for a piece of work."""
 
     def __init__(self, account: Account, http: Http) -> None:
         settings = magento_settings(account.settings)
         self._client = Client(http, settings.url, account.credentials, settings.scope)
         self._shop = Shop(self._client)
         codes = {name: code for name, code in (CHOSEN | settings.attributes).items() if code}
-        self._reader = Reader(self._client, self._shop, codes)
-        self._scanner = Scanner(self._reader)
-        self._images = Images(self._client, self._reader)
-        self._products = ProductWriter(self._reader, self._images, settings)
-        self._stock = StockWriter(self._client, self._reader)
-        self._shipper = Shipper(self._client, self._shop, settings)
+        reader = Reader(self._client, self._shop, codes)
+        images = Images(self._client, reader)
+        self._levels = StockWriter(self._client, reader)
+        super().__init__(
+            scanner=Scanner(reader),
+            reader=reader,
+            products=ProductWriter(reader, images, settings),
+            stock=self._levels,
+            shipper=Shipper(self._client, self._shop, settings),
+            images=images,
+        )
 
     async def greet(self) -> Greeting:
         return await greet(self._client, self._shop)
 
-    async def page(self, scan: Scan) -> Page:
-        return await self._scanner.page(scan)
-
     async def read(self, entity: Entity, external_ids: Sequence[str]) -> Sequence[Record]:
         if entity == "stock":
-            return await self._stock.read(external_ids)
-        return await self._reader.read(entity, external_ids)
-
-    async def write_products(self, writes: Sequence[ProductWrite]) -> Sequence[Written]:
-        return await self._products.write(writes)
-
-    async def write_stock(self, writes: Sequence[StockWrite]) -> Sequence[Written]:
-        return await self._stock.write(writes)
-
-    async def confirm_shipments(self, writes: Sequence[ShipmentWrite]) -> Sequence[Written]:
-        return await self._shipper.confirm(writes)
-
-    async def take_image(self, product_external_id: str, url: str) -> Written:
-        """Take one picture off a product, after a person approved that one change."""
-        return await self._images.take_away(product_external_id, url)
+            return await self._levels.read(external_ids)
+        return await super().read(entity, external_ids)
 
 
 class Magento:

@@ -1,11 +1,12 @@
 """PrestaShop, as a store platform of Crossdock: the parts of this folder put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from services.sync.platforms.base import Account, Page, ProductWrite, Record, Scan, ShipmentWrite, StockWrite, Written
+from services.sync.platforms.base import Account
 from services.sync.platforms.http import Http
+from services.sync.platforms.parts import SessionOfParts
 from services.sync.platforms.prestashop.client import Client
 from services.sync.platforms.prestashop.greeting import greet
 from services.sync.platforms.prestashop.images import Images
@@ -16,44 +17,28 @@ from services.sync.platforms.prestashop.settings import prestashop_settings
 from services.sync.platforms.prestashop.shipments import Shipper
 from services.sync.platforms.prestashop.shop import Shop
 from services.sync.platforms.prestashop.stock import StockWriter
-from shared.contracts.sync.shapes import Entity, FeedKind, Greeting
+from shared.contracts.sync.shapes import FeedKind, Greeting
 
 
-class PrestaShopSession:
-    """One shop, for a piece of work. Everything is done by the parts; see base.Session."""
+class PrestaShopSession(SessionOfParts):
+    """One shop, for a piece of work."""
 
     def __init__(self, account: Account, http: Http) -> None:
         settings = prestashop_settings(account.settings)
-        self._client = Client(http, account.credentials.get("key", ""), settings.shop_id)
-        self._shop = Shop(self._client, settings, settings.url)
-        self._reader = Reader(self._shop)
-        self._scanner = Scanner(self._reader)
-        self._products = ProductWriter(self._reader)
-        self._images = Images(self._client, settings.url)
-        self._stock = StockWriter(self._reader)
-        self._shipper = Shipper(self._shop)
+        client = Client(http, account.credentials.get("key", ""), settings.shop_id)
+        self._shop = Shop(client, settings, settings.url)
+        reader = Reader(self._shop)
+        super().__init__(
+            scanner=Scanner(reader),
+            reader=reader,
+            products=ProductWriter(reader),
+            stock=StockWriter(reader),
+            shipper=Shipper(self._shop),
+            images=Images(client, settings.url),
+        )
 
     async def greet(self) -> Greeting:
         return await greet(self._shop)
-
-    async def page(self, scan: Scan) -> Page:
-        return await self._scanner.page(scan)
-
-    async def read(self, entity: Entity, external_ids: Sequence[str]) -> Sequence[Record]:
-        return await self._reader.read(entity, external_ids)
-
-    async def write_products(self, writes: Sequence[ProductWrite]) -> Sequence[Written]:
-        return await self._products.write(writes)
-
-    async def write_stock(self, writes: Sequence[StockWrite]) -> Sequence[Written]:
-        return await self._stock.write(writes)
-
-    async def confirm_shipments(self, writes: Sequence[ShipmentWrite]) -> Sequence[Written]:
-        return await self._shipper.confirm(writes)
-
-    async def take_image(self, product_external_id: str, url: str) -> Written:
-        """Take one picture off a product, after a person approved that one change."""
-        return await self._images.take_away(product_external_id, url)
 
 
 class PrestaShop:

@@ -1,13 +1,14 @@
 """Shopify, as a store platform of Crossdock: the parts of this folder put together."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from services.sync.errors import InvalidConnectionSettings
-from services.sync.platforms.base import Account, Page, ProductWrite, Record, Scan, ShipmentWrite, StockWrite, Written
+from services.sync.platforms.base import Account
 from services.sync.platforms.http import Http
+from services.sync.platforms.parts import SessionOfParts
 from services.sync.platforms.shopify import orders, queries
 from services.sync.platforms.shopify.client import VERSION, Client
 from services.sync.platforms.shopify.images import Images
@@ -17,7 +18,7 @@ from services.sync.platforms.shopify.reading import Reader
 from services.sync.platforms.shopify.scanning import Scanner
 from services.sync.platforms.shopify.shipments import Shipper
 from services.sync.platforms.shopify.stock import StockWriter
-from shared.contracts.sync.shapes import Entity, FeedKind, Greeting, RemotePlace
+from shared.contracts.sync.shapes import FeedKind, Greeting, RemotePlace
 
 # What the app must be allowed; a right to write has the right to read in it. `read_all_orders` is for orders of more
 # than 60 days ago, and a shop can do without.
@@ -35,17 +36,20 @@ _SETTINGS = frozenset(("shop", "url", "notify_customer"))
 _SUPPLIERS = "Shopify knows no suppliers: a product has a vendor, which is a word on it and comes as its brand."
 
 
-class ShopifySession:
-    """One shop, for a piece of work. Everything is done by the parts; see base.Session."""
+class ShopifySession(SessionOfParts):
+    """One shop, for a piece of work."""
 
     def __init__(self, account: Account, http: Http) -> None:
         self._client = Client(http, account.credentials)
-        self._reader = Reader(self._client)
-        self._scanner = Scanner(self._reader)
-        self._products = ProductWriter(self._reader)
-        self._images = Images(self._client)
-        self._stock = StockWriter(self._client)
-        self._shipper = Shipper(self._client, account.settings)
+        reader = Reader(self._client)
+        super().__init__(
+            scanner=Scanner(reader),
+            reader=reader,
+            products=ProductWriter(reader),
+            stock=StockWriter(self._client),
+            shipper=Shipper(self._client, account.settings),
+            images=Images(self._client),
+        )
 
     async def greet(self) -> Greeting:
         data = await self._client.ask(queries.GREET)
@@ -65,25 +69,6 @@ class ShopifySession:
             order_statuses=orders.STATUSES,
             missing=[scope for scope in SCOPES if scope not in granted],
         )
-
-    async def page(self, scan: Scan) -> Page:
-        return await self._scanner.page(scan)
-
-    async def read(self, entity: Entity, external_ids: Sequence[str]) -> Sequence[Record]:
-        return await self._reader.read(entity, external_ids)
-
-    async def write_products(self, writes: Sequence[ProductWrite]) -> Sequence[Written]:
-        return await self._products.write(writes)
-
-    async def write_stock(self, writes: Sequence[StockWrite]) -> Sequence[Written]:
-        return await self._stock.write(writes)
-
-    async def confirm_shipments(self, writes: Sequence[ShipmentWrite]) -> Sequence[Written]:
-        return await self._shipper.confirm(writes)
-
-    async def take_image(self, product_external_id: str, url: str) -> Written:
-        """Take one picture off a product, after a person approved that one change; its file stays in the shop."""
-        return await self._images.take_away(product_external_id, url)
 
 
 class Shopify:

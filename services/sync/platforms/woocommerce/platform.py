@@ -1,11 +1,12 @@
 """WooCommerce, as a store platform of Crossdock: the parts of this folder put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from services.sync.platforms.base import Account, Page, ProductWrite, Record, Scan, ShipmentWrite, StockWrite, Written
+from services.sync.platforms.base import Account
 from services.sync.platforms.http import Http
+from services.sync.platforms.parts import SessionOfParts
 from services.sync.platforms.woocommerce import mapping
 from services.sync.platforms.woocommerce.client import Client
 from services.sync.platforms.woocommerce.images import Images
@@ -16,7 +17,7 @@ from services.sync.platforms.woocommerce.settings import woo_settings
 from services.sync.platforms.woocommerce.shipments import Shipper
 from services.sync.platforms.woocommerce.stock import StockWriter
 from shared.contracts.orders.imported import StatusMap
-from shared.contracts.sync.shapes import Entity, FeedKind, Greeting, RemotePlace
+from shared.contracts.sync.shapes import FeedKind, Greeting, RemotePlace
 from shared.money import EXPONENTS
 
 _SUPPLIERS = "WooCommerce knows no suppliers: a product has a brand, which comes as its brand."
@@ -33,17 +34,20 @@ _PROPOSED: StatusMap = {
 }
 
 
-class WooSession:
-    """One site, for a piece of work. Everything is done by the parts; see base.Session."""
+class WooSession(SessionOfParts):
+    """One site, for a piece of work."""
 
     def __init__(self, account: Account, http: Http) -> None:
         self._client = Client(account, http)
         self._reader = Reader(self._client)
-        self._scanner = Scanner(self._reader)
-        self._products = ProductWriter(self._reader)
-        self._images = Images(self._client)
-        self._stock = StockWriter(self._reader)
-        self._shipper = Shipper(self._reader)
+        super().__init__(
+            scanner=Scanner(self._reader),
+            reader=self._reader,
+            products=ProductWriter(self._reader),
+            stock=StockWriter(self._reader),
+            shipper=Shipper(self._reader),
+            images=Images(self._client),
+        )
 
     async def greet(self) -> Greeting:
         shop = await self._reader.shop()
@@ -60,25 +64,6 @@ class WooSession:
             proposed_statuses={slug: _PROPOSED[slug] for slug in slugs if slug in _PROPOSED},
             missing=[] if await self._client.may_write() else ["write"],
         )
-
-    async def page(self, scan: Scan) -> Page:
-        return await self._scanner.page(scan)
-
-    async def read(self, entity: Entity, external_ids: Sequence[str]) -> Sequence[Record]:
-        return await self._reader.read(entity, external_ids)
-
-    async def write_products(self, writes: Sequence[ProductWrite]) -> Sequence[Written]:
-        return await self._products.write(writes)
-
-    async def write_stock(self, writes: Sequence[StockWrite]) -> Sequence[Written]:
-        return await self._stock.write(writes)
-
-    async def confirm_shipments(self, writes: Sequence[ShipmentWrite]) -> Sequence[Written]:
-        return await self._shipper.confirm(writes)
-
-    async def take_image(self, product_external_id: str, url: str) -> Written:
-        """Take one picture off a product, after a person approved that one change; its file stays on the site."""
-        return await self._images.take_away(product_external_id, url)
 
 
 class WooCommerce:
