@@ -13,3 +13,14 @@ async def seller(process: topology.Surrounded, client: Client) -> Seller:
     made = Seller(process, client)
     await made.open()
     return made
+
+
+@pytest.fixture(scope="module")
+async def shop(seller: Seller) -> Seller:
+    """It sells a scarf and a kettle, and is at rest. Who needs other goods has a `shop` of its own."""
+    goods = await seller.category("Goods")
+    await seller.sell("Wool scarf", goods, price=1999)
+    await seller.sell("Copper kettle", goods, price=5500)
+    await seller.sells(2)
+    await seller.settles()
+    return seller

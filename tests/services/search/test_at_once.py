@@ -67,16 +67,6 @@ class Door:
 
 
 @pytest.fixture(scope="module")
-async def shop(seller: Seller) -> Seller:
-    goods = await seller.category("Goods")
-    await seller.sell("Wool scarf", goods, price=1999)
-    await seller.sell("Copper kettle", goods, price=5500)
-    await seller.sells(2)
-    await seller.settles()
-    return seller
-
-
-@pytest.fixture(scope="module")
 async def business(shop: Seller) -> Business:
     return Business(shop.process, shop.organization_id, "", "")
 

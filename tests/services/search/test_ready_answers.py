@@ -42,16 +42,6 @@ class CountingBus:
         return getattr(self._bus, name)
 
 
-@pytest.fixture(scope="module")
-async def shop(seller: Seller) -> Seller:
-    goods = await seller.category("Goods")
-    await seller.sell("Wool scarf", goods, price=1999)
-    await seller.sell("Copper kettle", goods, price=5500)
-    await seller.sells(2)
-    await seller.settles()
-    return seller
-
-
 @pytest.fixture
 async def bus(client: Client, shop: Seller) -> AsyncIterator[CountingBus]:
     """Whoever asks from here on is counted; the shop's index is open."""
