@@ -10,16 +10,19 @@ import heapq
 import tempfile
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
 
 import orjson
+from msgspec import structs
 
+from shared.impex.keys import folded
 from shared.impex.records import BrokenRecord, Record
-from shared.impex.rows import Notice
+from shared.impex.rows import Notice, RowError, shortened
 from shared.impex.source import Source
 
 # Above every platform's limit (Shopify allows 2,048 variants and 250 images); a bound on what is held at once.
@@ -29,13 +32,20 @@ _RUN_ROWS = 20_000
 _MOST_RUN_CHARACTERS = 16_000_000
 
 
-class Misplaced(Exception):
-    """A row that belongs to nothing, or to a group that is full; `code` and `message` become a row error."""
+Said = TypeVar("Said", RowError, Notice)
 
-    def __init__(self, code: str, message: str) -> None:
+
+class Misplaced(Exception):
+    """A row that belongs to nothing, or to a group that is full; `code` and `message` become a row error.
+
+    `columns` are the headings of the cell that is at fault, where there is one: the first that the file has is named.
+    """
+
+    def __init__(self, code: str, message: str, *columns: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.columns = columns
 
 
 TOO_MANY_ROWS = Misplaced("too_many_rows", f"A product has at most {PRODUCT_ROWS} rows.")
@@ -53,10 +63,16 @@ class Arrangement(ABC):
     notices: Sequence[Notice] = ()
     most_rows: ClassVar[int] = PRODUCT_ROWS
     beyond: ClassVar[Misplaced] = TOO_MANY_ROWS
+    # Of headings that it adds, the file's own columns that their cells are made of, folded, the likeliest first.
+    origins: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     @abstractmethod
     def learn(self, row: int, fields: Sequence[str]) -> None:
         """Every row, in the order of the file, before any is placed. What is kept of them is small."""
+
+    def origins_of(self, heading: str, fields: Sequence[str]) -> Sequence[str]:
+        """The file's own columns that a row's cell below an added heading is made of."""
+        return self.origins.get(heading, ())
 
     def pass_over(self, record: BrokenRecord) -> None:  # noqa: B027
         """A row that cannot be read, where it stands among those that are learnt. Nothing by default."""
@@ -76,6 +92,7 @@ class ArrangedSource(Source):
     def __init__(self, original: Source, arrangement: Arrangement, folder: Path) -> None:
         """Reads the original twice. Raises UnreadableFile."""
         self.original = original
+        self._arrangement = arrangement
         self.format = original.format  # type: ignore[misc]
         self.encoding, self.delimiter = original.encoding, original.delimiter
         for record in original.records():
@@ -84,15 +101,47 @@ class ArrangedSource(Source):
             else:
                 arrangement.pass_over(record)
         self.header = (*original.header, *arrangement.added)
+        self._own = {folded(heading): column for column, heading in reversed(list(enumerate(original.header)))}
+        self._added = frozenset(arrangement.added)
         self.notices = tuple(arrangement.notices)
         with tempfile.NamedTemporaryFile(prefix="crossdock-", dir=folder, delete=False) as file:
             spool = Path(file.name)
             weakref.finalize(self, spool.unlink, missing_ok=True)
             with ExitStack() as runs:
-                for line in _merged(_placed(original, arrangement), runs, folder):
+                for line in _merged(self._placed(), runs, folder):
                     file.write(line)
         self._spool = spool
-        self._arrangement = arrangement
+
+    def told(self, said: Said, fields: Sequence[str]) -> Said:
+        """What is said of a row, with heading and cell of the file itself in place of those that were added."""
+        if said.column not in self._added:
+            return said
+        origins = self._arrangement.origins_of(said.column, fields)
+        columns = [self._own[name] for name in origins if name in self._own]
+        if not columns:
+            return structs.replace(said, column=None)
+        column = _likeliest([(column, fields[column].strip()) for column in columns], said.value)
+        cell, value = fields[column].strip(), said.value
+        if value is not None and cell and value not in cell:
+            value = shortened(cell)
+        return structs.replace(said, column=self.original.header[column], value=value)
+
+    def _placed(self) -> Iterator[list[Any]]:
+        """Group, rank, row, cells, and what is wrong with it, of each row."""
+        for record in self.original.records():
+            if isinstance(record, BrokenRecord):
+                yield [record.row, 0, record.row, record.fields, record.code, record.message]
+                continue
+            row, fields = record
+            try:
+                yield [*self._arrangement.place(row, fields), row, fields]
+            except Misplaced as fault:
+                yield [row, 0, row, fields, fault.code, fault.message, *self._cell_at_fault(fault, fields)]
+
+    def _cell_at_fault(self, fault: Misplaced, fields: Sequence[str]) -> list[str]:
+        """Its heading and what stands there, if there is one."""
+        column = next((self._own[name] for name in map(folded, fault.columns) if name in self._own), None)
+        return [] if column is None else [self.original.header[column], fields[column].strip()]
 
     def records(self) -> Iterator[Record | BrokenRecord]:
         with self._spool.open("rb") as lines:
@@ -123,17 +172,14 @@ def _group_of(line: list[Any]) -> int:
     return group
 
 
-def _placed(original: Source, arrangement: Arrangement) -> Iterator[list[Any]]:
-    """Group, rank, row, cells, and what is wrong with it, of each row."""
-    for record in original.records():
-        if isinstance(record, BrokenRecord):
-            yield [record.row, 0, record.row, record.fields, record.code, record.message]
-            continue
-        row, fields = record
-        try:
-            yield [*arrangement.place(row, fields), row, fields]
-        except Misplaced as fault:
-            yield [row, 0, row, fields, fault.code, fault.message]
+def _likeliest(cells: Sequence[tuple[int, str]], value: str | None) -> int:
+    """Of columns and their cells the one with this value; the one with nothing, if it is a value that is missed."""
+    if value is None:
+        found = next((column for column, cell in cells if not cell), None)
+    else:
+        having = next((column for column, cell in cells if value in cell), None)
+        found = having if having is not None else next((column for column, cell in cells if cell), None)
+    return cells[0][0] if found is None else found
 
 
 def _merged(lines: Iterator[list[Any]], runs: ExitStack, folder: Path) -> Iterator[bytes]:

@@ -103,11 +103,11 @@ class Assembly:
             row = record[0]
             values, faults = self._converted(record, plan)
             if self._composes and not faults:
-                faults += self._composed(row, values)
+                faults += self._composed(record, values)
             if names is not None and len(option_values) != len(names):
-                faults.append(_wrong_options(row, names, option_values))
+                faults.append(self._wrong_options(row, names, option_values))
             if row in twins:
-                faults.append(_twin(row, twins[row], option_values))
+                faults.append(self._twin(row, twins[row], option_values))
             if row in self._clashes:
                 faults.append(self._clash(record))
             if faults or row in refused:
@@ -125,7 +125,7 @@ class Assembly:
     ) -> VariantRecord:
         row, fields = record
         if values.get("quantity", 0) < 0:
-            said.append(_below_zero(row, values["quantity"]))
+            said.append(_below_zero(row, self._layout.heading("quantity"), values["quantity"]))
             values["quantity"] = 0
         sku = fields[self._layout.sku].strip()
         if not sku:
@@ -147,17 +147,23 @@ class Assembly:
                     value = convert(cell)
                 except InvalidCell as fault:
                     heading = self._layout.header[column]
-                    faults.append(RowError(row, heading, shortened(cell), fault.code, fault.message))
+                    value = shortened(fault.value or cell)
+                    faults.append(RowError(row, heading, value, fault.code, fault.message))
                 else:
                     if value is not None:
                         values[name] = value
         return values, faults
 
-    def _composed(self, row: int, values: dict[str, Any]) -> list[Outcome]:
+    def _composed(self, record: Record, values: dict[str, Any]) -> list[Outcome]:
+        row, fields = record
         try:
             self._profile.finish_variant(values)
         except InvalidCell as fault:
-            return [RowError(row, None, None, fault.code, fault.message)]
+            column = self._layout.columns.get(fault.field or "")
+            if column is None:
+                return [RowError(row, None, fault.value, fault.code, fault.message)]
+            value = shortened(fault.value or fields[column].strip()) or None
+            return [RowError(row, self._layout.header[column], value, fault.code, fault.message)]
         return []
 
     def _images(self, records: list[Record], said: list[Outcome]) -> tuple[ImageRecord, ...]:
@@ -183,6 +189,21 @@ class Assembly:
             candidate = f"{base}-{number}"
         return candidate
 
+    def _wrong_options(self, row: int, names: tuple[str, ...], values: tuple[str, ...]) -> RowError:
+        heading = self._layout.heading(f"option_{min(len(values), len(names)) + 1}_value")
+        if len(values) < len(names):
+            message = f"The variant has no value for the option '{names[len(values)]}'."
+            return RowError(row, heading, None, "missing_option_value", message)
+        extra = shortened(values[len(names)])
+        message = f"The product has no option that '{extra}' could be a value of: name it."
+        return RowError(row, heading, extra, "option_without_name", message)
+
+    def _twin(self, row: int, other: int, option_values: tuple[str, ...]) -> RowError:
+        shown = " / ".join(option_values) or "no options"
+        message = f"Row {other} is the same variant of the same product ({shortened(shown)})."
+        heading = self._layout.heading("option_1_value" if option_values else "handle")
+        return RowError(row, heading, shortened(shown), "duplicate_variant", message)
+
     def _clash(self, record: Record) -> RowError:
         row, fields = record
         sku, heading = fields[self._layout.sku].strip(), self._layout.header[self._layout.sku]
@@ -190,17 +211,8 @@ class Assembly:
         return RowError(row, heading, shortened(sku), "duplicate_sku", message)
 
 
-def _wrong_options(row: int, names: tuple[str, ...], values: tuple[str, ...]) -> RowError:
-    if len(values) < len(names):
-        message = f"The variant has no value for the option '{names[len(values)]}'."
-        return RowError(row, None, None, "missing_option_value", message)
-    extra = shortened(values[len(names)])
-    message = f"The product has no option that '{extra}' could be a value of: name it."
-    return RowError(row, None, extra, "option_without_name", message)
-
-
-def _below_zero(row: int, quantity: int) -> Notice:
-    return Notice(row, None, str(quantity), "negative_quantity", "A quantity below zero counts as none on hand.")
+def _below_zero(row: int, heading: str | None, quantity: int) -> Notice:
+    return Notice(row, heading, str(quantity), "negative_quantity", "A quantity below zero counts as none on hand.")
 
 
 def _position(image: ImageRecord) -> int:
@@ -226,12 +238,6 @@ def _twins(records: list[Record], options: list[tuple[str, ...]]) -> dict[int, i
             twins[row] = other
             twins.setdefault(other, row)
     return twins
-
-
-def _twin(row: int, other: int, option_values: tuple[str, ...]) -> RowError:
-    shown = " / ".join(option_values) or "no options"
-    message = f"Row {other} is the same variant of the same product ({shortened(shown)})."
-    return RowError(row, None, shortened(shown), "duplicate_variant", message)
 
 
 def _split(row: int, group: Group) -> RowError:

@@ -32,12 +32,18 @@ _BOOLEANS = {
 
 
 class InvalidCell(Exception):
-    """A cell that is not what its column holds; `code` and `message` become a row error."""
+    """A cell that is not what its column holds; `code` and `message` become a row error.
 
-    def __init__(self, code: str, message: str) -> None:
+    `value` is the part of the cell that is at fault, where it holds several things. `field` says which of several cells
+    is, where they make a value together.
+    """
+
+    def __init__(self, code: str, message: str, *, value: str | None = None, field: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.value = value
+        self.field = field
 
 
 class Remembered(dict[str, T], Generic[T]):
@@ -206,7 +212,8 @@ def check_digit(digits: str) -> str:
 def url(cell: str) -> str:
     """A web address with http or https. Raises InvalidCell."""
     if _URL.fullmatch(cell) is None or len(cell) > 2048:
-        raise InvalidCell("invalid_url", f"{cell[:200]!r} is not a web address that begins with https://.")
+        message = f"{cell[:200]!r} is not a web address that begins with https://."
+        raise InvalidCell("invalid_url", message, value=cell)
     return cell
 
 

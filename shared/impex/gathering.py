@@ -34,7 +34,7 @@ class Gathering:
         column = self._layout.handle
         for record in records:
             if isinstance(record, BrokenRecord):
-                yield _broken(record)
+                yield broken(record)
                 continue
             record[1].append("")
             cell = record[1][column]
@@ -62,5 +62,9 @@ class Gathering:
             yield Notice(row, column, shortened(cell), "handle_changed", f"The handle is kept as '{handle}'.")
 
 
-def _broken(record: BrokenRecord) -> RowError:
+def broken(record: BrokenRecord) -> RowError:
+    """Why a row cannot be read: the cell that is at fault, or all of the line."""
+    if record.column is not None:
+        value = shortened(record.value) if record.value else None
+        return RowError(record.row, record.column, value, record.code, record.message)
     return RowError(record.row, None, shortened(" ¦ ".join(record.fields)), record.code, record.message)

@@ -6,6 +6,7 @@ from array import array
 
 _NOT_A_WORD = re.compile(r"(?:[^\w]|_)+")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_SPACE = re.compile(r"[\s_]+")
 _FIRST_SLOTS = 1024
 
 
@@ -15,6 +16,11 @@ def slug(text: str) -> str:
         return text
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return _NOT_A_WORD.sub("-", unicodedata.normalize("NFC", plain).lower()).strip("-")
+
+
+def folded(heading: str) -> str:
+    """A heading as it is compared: upper and lower case, spaces and underscores make no difference."""
+    return _SPACE.sub(" ", heading).strip().casefold()
 
 
 def handle(cell: str) -> str:

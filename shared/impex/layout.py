@@ -31,6 +31,7 @@ class Layout:
     """
 
     header: Sequence[str]
+    columns: Mapping[str, int]
     fields: frozenset[str]
     unknown: tuple[int, ...]
     handle: int
@@ -53,6 +54,7 @@ class Layout:
         attributes = dict.fromkeys((name for name in index if name.startswith(ATTRIBUTE)), _attribute)
         return cls(
             header=header,
+            columns=index,
             fields=columns.fields(),
             unknown=columns.unknown,
             handle=index.get("handle", absent),
@@ -69,6 +71,15 @@ class Layout:
             option_values=_options(index, "value", absent),
             variant_marks=tuple(index[name] for name in profile.variant_marks if name in index),
         )
+
+    def heading(self, field: str) -> str | None:
+        """The file's own heading of a field; None where it has none."""
+        return self.header[self.columns[field]] if field in self.columns else None
+
+    def attribute_heading(self, code: str) -> str | None:
+        """That of an attribute: its own, or that of all of them."""
+        fields = (f"{ATTRIBUTE}{code}", "attributes", "pairs", "variant_attributes")
+        return next(filter(None, map(self.heading, fields)), None)
 
     def fields_of_records(self) -> frozenset[str]:
         """The fields of ProductRecord and VariantRecord that this file has a column for."""

@@ -5,9 +5,10 @@ apart is an error on the later ones, and what had to be made up is a notice.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.impex.arranging import ArrangedSource, Said
 from shared.impex.assembly import Assembly, Outcome
 from shared.impex.gathering import Gathering, Group
 from shared.impex.keys import KeyIndex
@@ -100,9 +101,32 @@ class ProductFile:
         """
         for step in self._steps():
             if isinstance(step, Group):
-                yield from self._assembly.outcomes(step)
+                yield from self._outcomes(step)
             else:
                 yield step
+
+    def _outcomes(self, group: Group) -> Iterator[Outcome]:
+        cells = dict(group.records) if isinstance(self.source, ArrangedSource) else {}
+        for outcome in self._assembly.outcomes(group):
+            if isinstance(outcome, ProductRecord):
+                yield outcome
+            elif isinstance(outcome, RowError):
+                yield self._told(outcome, cells)
+            else:
+                yield self._told(outcome, cells)
+
+    def _told(self, said: Said, cells: Mapping[int, Sequence[str]]) -> Said:
+        """What is said of a row, with the uploader's own heading and cell."""
+        if not isinstance(self.source, ArrangedSource) or said.row not in cells:
+            return said
+        return self.source.told(said, cells[said.row])
+
+    def tell(self, chunk: Chunk, errors: Iterable[RowError], notices: Iterable[Notice]) -> None:
+        """Add to what is said of a chunk's rows, with the uploader's own headings and cells."""
+        is_arranged = isinstance(self.source, ArrangedSource)
+        cells = {row: fields for group in chunk.groups for row, fields in group.records} if is_arranged else {}
+        chunk.errors += [self._told(error, cells) for error in errors]
+        chunk.notices += [self._told(notice, cells) for notice in notices]
 
     def chunks(self, rows: int = 1000) -> Iterator[Chunk]:
         """The file in gathered portions of about `rows` rows; a product is never split. Raises as `read` does."""
@@ -118,7 +142,7 @@ class ProductFile:
     def assemble(self, chunk: Chunk, groups: Iterable[Group]) -> None:
         """Make products of these of a chunk's groups; chunks come in the order of the file."""
         for group in groups:
-            for outcome in self._assembly.outcomes(group):
+            for outcome in self._outcomes(group):
                 chunk.take(outcome)
 
     def read_sheet(self, groups: Sequence[Group]) -> tuple[list[SheetProduct], list[Group]]:

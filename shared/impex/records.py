@@ -24,12 +24,17 @@ Record = tuple[int, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class BrokenRecord:
-    """A record that does not fit the file. `fields` are what can be made of its first line."""
+    """A record that does not fit the file. `fields` are what can be made of its first line.
+
+    `column` is the heading below which the fault is, with what stands there, where one cell alone is at fault.
+    """
 
     row: int
     fields: list[str]
     code: str
     message: str
+    column: str | None = None
+    value: str | None = None
 
 
 class RecordTooLong(Exception):

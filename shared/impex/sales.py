@@ -16,10 +16,10 @@ from shared.impex.cells import InvalidCell, Remembered
 from shared.impex.rows import SaleRecord
 from shared.money import Money
 
-_PRICE = "Sale price (with dates)"
-_STARTS = "Sale starts (of the date of the sale or special price)"
-_ENDS = "Sale ends (of the date of the sale or special price)"
-ADDED: Mapping[str, str] = MappingProxyType({_PRICE: "sale_price", _STARTS: "sale_starts_at", _ENDS: "sale_ends_at"})
+PRICE = "Sale price (with dates)"
+STARTS = "Sale starts (of the date of the sale or special price)"
+ENDS = "Sale ends (of the date of the sale or special price)"
+ADDED: Mapping[str, str] = MappingProxyType({PRICE: "sale_price", STARTS: "sale_starts_at", ENDS: "sale_ends_at"})
 FIELDS = frozenset(ADDED.values())
 # A sale that only ends began at some time: at one that every file gives alike.
 _BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ _MONTH_FIRST = re.compile(rf"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{{4}}|\d
 
 def cells_of(price: str, starts: str, ends: str, zone: str | None, *, whole_days: bool = False) -> dict[str, str]:
     """The added cells of a sale. One that ends on a day ends with it; with `whole_days` the time beside it is none."""
-    return {_PRICE: price, _STARTS: _begin(starts, zone), _ENDS: _end(ends, zone, whole_days=whole_days)}
+    return {PRICE: price, STARTS: _begin(starts, zone), ENDS: _end(ends, zone, whole_days=whole_days)}
 
 
 def converters(currency: str) -> dict[str, Callable[[str], Any]]:
@@ -47,7 +47,7 @@ def finish_variant(values: dict[str, Any]) -> None:
     if price is None:
         return
     if ends is not None and ends <= (starts or _BEFORE_ALL):
-        raise InvalidCell("invalid_sale_dates", "The sale ends before it begins.")
+        raise InvalidCell("invalid_sale_dates", "The sale ends before it begins.", field="sale_ends_at")
     values["sale"] = SaleRecord(price, starts or _BEFORE_ALL, ends)
 
 

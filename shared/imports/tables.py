@@ -8,8 +8,8 @@ from typing import Any
 from shared.impex import cells
 from shared.impex.cells import InvalidCell
 from shared.impex.errors import DuplicateHeaders, MissingHeaders
-from shared.impex.keys import KeyIndex
-from shared.impex.profiles.base import ERROR_COLUMNS, folded
+from shared.impex.keys import KeyIndex, folded
+from shared.impex.profiles.base import ERROR_COLUMNS
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import Notice, RowError, shortened
 from shared.impex.writing_guard import unguarded_records

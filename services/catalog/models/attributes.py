@@ -24,10 +24,14 @@ _BAR = "|"
 
 
 class UnfitValue(Exception):
-    """A value that is not what its attribute holds; `code` and `message` are for whoever gave it."""
+    """A value that is not what its attribute holds; `code` and `message` are for whoever gave it.
 
-    def __init__(self, code: str, message: str, value: str = "") -> None:
+    `attribute` is the attribute's code.
+    """
+
+    def __init__(self, code: str, message: str, value: str = "", *, attribute: str = "") -> None:
         super().__init__(message)
+        self.attribute = attribute
         self.value = value
         self.code = code
         self.message = message
@@ -149,7 +153,7 @@ class Definition:
         if self.choices:
             known = ", ".join(repr(choice.value) for choice in self.choices[:20])
             said += f": {known}{' …' if len(self.choices) > 20 else ''}"
-        return UnfitValue(f"not_{self.type}", f"'{self.code}': {said}.", text)
+        return UnfitValue(f"not_{self.type}", f"'{self.code}': {said}.", text, attribute=self.code)
 
     @cached_property
     def _by_value(self) -> dict[str, Choice]:

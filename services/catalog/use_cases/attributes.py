@@ -1,6 +1,6 @@
 """Attributes: what products may say under a code, and values that are checked against it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,8 @@ from shared.identifiers import new_id
 from shared.impex.rows import Pairs, ProductRecord, RowError, VariantRecord, shortened
 from shared.unit_of_work import UnitOfWork
 
+# The column of an attribute by its code, in the file that is read.
+Heading = Callable[[str], str | None]
 # How many values that do not fit a refusal names.
 _NAMED = 20
 
@@ -157,7 +159,9 @@ def _fitted(definition: Definition | None, value: AttributeValue) -> str:
     return value
 
 
-async def fit_records(uow: UnitOfWork, records: Sequence[ProductRecord]) -> tuple[list[ProductRecord], list[RowError]]:
+async def fit_records(
+    uow: UnitOfWork, records: Sequence[ProductRecord], heading: Heading
+) -> tuple[list[ProductRecord], list[RowError]]:
     """Products of a file with values in the form of their types; and what is wrong with those that are refused.
 
     Values without a definition stay as they are; where no product has any, nothing is asked. A variant with a value
@@ -173,9 +177,9 @@ async def fit_records(uow: UnitOfWork, records: Sequence[ProductRecord]) -> tupl
             pairs = _fitted_pairs(record.attributes, definitions)
             _check_translated(record, definitions)
         except UnfitValue as fault:
-            errors += [_unfit(row, fault) for row in record.rows]
+            errors += [_unfit(row, heading, fault) for row in record.rows]
             continue
-        variants = _fit_variants(record, definitions, errors)
+        variants = _fit_variants(record, definitions, heading, errors)
         if variants or not record.variants:
             kept.append(msgspec.structs.replace(record, attributes=pairs, variants=variants))
     return kept, errors
@@ -198,11 +202,11 @@ def _check_translated(record: ProductRecord, definitions: Mapping[str, Definitio
     for code, text in (pair for said in record.texts for pair in said.attributes):
         if code in definitions and definitions[code].type != "text":
             message = f"'{code}' is of type {definitions[code].type}; only texts are translated."
-            raise UnfitValue("not_translated", message, text)
+            raise UnfitValue("not_translated", message, text, attribute=code)
 
 
 def _fit_variants(
-    record: ProductRecord, definitions: Mapping[str, Definition], errors: list[RowError]
+    record: ProductRecord, definitions: Mapping[str, Definition], heading: Heading, errors: list[RowError]
 ) -> tuple[VariantRecord, ...]:
     kept = []
     for variant in record.variants:
@@ -212,14 +216,14 @@ def _fit_variants(
         try:
             pairs = _fitted_pairs(variant.attributes, definitions)
         except UnfitValue as fault:
-            errors.append(_unfit(variant.row, fault))
+            errors.append(_unfit(variant.row, heading, fault))
         else:
             kept.append(msgspec.structs.replace(variant, attributes=pairs))
     return tuple(kept)
 
 
-def _unfit(row: int, fault: UnfitValue) -> RowError:
-    return RowError(row, None, shortened(fault.value), fault.code, fault.message)
+def _unfit(row: int, heading: Heading, fault: UnfitValue) -> RowError:
+    return RowError(row, heading(fault.attribute), shortened(fault.value), fault.code, fault.message)
 
 
 async def check_texts(uow: UnitOfWork, texts: Mapping[str, str]) -> None:

@@ -26,8 +26,8 @@ from shared.contracts.catalog.channel_content import ChannelContentChange, Varia
 from shared.contracts.catalog.shapes import Backorder, ContentOwner
 from shared.impex import cells
 from shared.impex.cells import InvalidCell
+from shared.impex.keys import folded
 from shared.impex.profiles import crossdock
-from shared.impex.profiles.base import folded
 from shared.imports.tables import Column
 
 # Headings and the fields that they are; several headings may be one field.

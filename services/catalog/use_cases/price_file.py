@@ -25,8 +25,8 @@ from uuid import UUID
 from shared.impex import cells
 from shared.impex.cells import InvalidCell
 from shared.impex.errors import DuplicateHeaders, MissingHeaders
-from shared.impex.keys import KeyIndex
-from shared.impex.profiles.base import ERROR_COLUMNS, folded
+from shared.impex.keys import KeyIndex, folded
+from shared.impex.profiles.base import ERROR_COLUMNS
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import Notice, RowError, shortened
 from shared.impex.source import Source

@@ -127,8 +127,7 @@ class ProductImport:
         await asyncio.to_thread(self._file.assemble, chunk.gathered, [*lapsed, *known])
         gathered = chunk.gathered
         resolution = await self._resolve(uow, gathered.products)
-        gathered.errors += resolution.errors
-        gathered.notices += resolution.notices
+        self._file.tell(gathered, resolution.errors, resolution.notices)
         touched = await self._take(uow, job, resolution, new, price_list_id)
         remarked = {remark.row for remarks in (chunk.errors, chunk.notices) for remark in remarks}
         await self._repeats.remember(uow, chunk, resolution.products, new, touched, remarked, price_list_id)
@@ -138,7 +137,7 @@ class ProductImport:
     async def _resolve(self, uow: UnitOfWork, products: Sequence[ProductRecord]) -> Resolution:
         """What the products of a chunk are in the catalog; values that their attributes do not allow are errors."""
         told = await languages.told_apart(uow, products, self._shop)
-        records, unfit = await attributes.fit_records(uow, told)
+        records, unfit = await attributes.fit_records(uow, told, self.layout.attribute_heading)
         stored = await staging.stored_of(uow, [product.handle for product in records], skus_in_question(records))
         resolution = resolve(records, stored, self._mode, self._sku_heading)
         resolution.errors += unfit

@@ -20,6 +20,7 @@ from services.catalog.use_cases import product_harms
 from services.catalog.use_cases.product_chunks import ProductImport
 from services.catalog.use_cases.repeats import ProductChunk
 from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleKind
+from shared.impex.gathering import broken
 from shared.impex.products import ProductFile
 from shared.impex.profiles.registry import get_profile
 from shared.impex.records import BrokenRecord
@@ -193,8 +194,7 @@ class DeletedProducts(GroupFile):
         for record in unguarded_records(self._file.source.records()):
             named.rows += 1
             if isinstance(record, BrokenRecord):
-                line = shortened(" ¦ ".join(record.fields))
-                named.errors.append(RowError(record.row, None, line, record.code, record.message))
+                named.errors.append(broken(record))
                 continue
             handle = product_harms.handle_of(self._file, [*record[1], ""], last)
             if not handle:

@@ -1,6 +1,5 @@
 """What a profile is: the headings of one format, and how the cells below them become values."""
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from shared.impex import cells
 from shared.impex.arranging import Arrangement
 from shared.impex.cells import InvalidCell, Remembered
 from shared.impex.errors import DuplicateHeaders, MissingHeaders, UnknownHeaders
+from shared.impex.keys import folded
 from shared.impex.rows import Notice
 from shared.impex.terms import UNSAID, FileTerms
 
@@ -25,13 +25,6 @@ IGNORED = "ignored"
 NOT_KEPT = "not_kept"
 ATTRIBUTE = "attribute:"
 OPTIONS = 3
-
-_SPACE = re.compile(r"[\s_]+")
-
-
-def folded(heading: str) -> str:
-    """A heading as it is compared: upper and lower case, spaces and underscores make no difference."""
-    return _SPACE.sub(" ", heading).strip().casefold()
 
 
 @dataclass(frozen=True, slots=True)

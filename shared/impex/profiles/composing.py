@@ -41,11 +41,12 @@ def weigh(values: dict[str, Any]) -> None:
     value, unit = values.pop("weight_value", None), values.pop("weight_unit", None)
     if value is None:
         return
-    weight: Weight = _made(Weight, {"value": value, "unit": unit}, "weight")
+    fields = {"value": "weight_value", "unit": "weight_unit"}
+    weight: Weight = _made(Weight, {"value": value, "unit": unit}, "weight", fields)
     grams = values.setdefault("weight_grams", weight.grams)
     if grams != weight.grams:
         message = f"'weight' is {weight.grams} g and 'weight grams' says {grams}: change both, or leave one empty."
-        raise InvalidCell("contradictory_weight", message)
+        raise InvalidCell("contradictory_weight", message, field="weight_value")
     values["weight"] = weight
 
 
@@ -54,34 +55,40 @@ def measure(values: dict[str, Any]) -> None:
     sides: dict[str, Decimal] = {name: values.pop(name) for name in SIDES if name in values}
     unit = values.pop("dimension_unit", None)
     if sides:
-        values["dimensions"] = _made(Dimensions, {**sides, "unit": unit}, "dimensions")
+        fields = {**{side: side for side in sides}, "unit": "dimension_unit"}
+        values["dimensions"] = _made(Dimensions, {**sides, "unit": unit}, "dimensions", fields)
 
 
 def _limit(values: dict[str, Any]) -> None:
     limits = {name: values.pop(f"order_{name}") for name in _LIMITS if f"order_{name}" in values}
     if limits:
-        _made(OrderLimits, limits, "order_limits")
+        _made(OrderLimits, limits, "order_limits", {name: f"order_{name}" for name in reversed(limits)})
         values["order_limits"] = OrderLimitsRecord(**limits)
 
 
-def _made(shape: Any, values: Mapping[str, Any], what: str) -> Any:
-    """Raises InvalidCell with what the shape says."""
+def _made(shape: Any, values: Mapping[str, Any], what: str, fields: Mapping[str, str]) -> Any:
+    """Raises InvalidCell with what the shape says; of its `fields` the first is at fault where it names none."""
+    first = next(iter(fields.values()))
     said = {"weight": "a weight", "dimensions": "dimensions", "order_limits": "order limits"}[what]
     if values.get("unit", "") is None:
-        raise InvalidCell("missing_unit", f"The row gives {said} without a unit.")
+        raise InvalidCell("missing_unit", f"The row gives {said} without a unit.", field=first)
     try:
         return shape(**values)
     except ValidationError as error:
         place, reason = first_sentence(error, shape)
         within = f"{place[0]}: " if place else ""
-        raise InvalidCell(f"invalid_{what}", f"The row's {said.removeprefix('a ')}: {within}{reason}.") from None
+        message = f"The row's {said.removeprefix('a ')}: {within}{reason}."
+        raise InvalidCell(
+            f"invalid_{what}", message, field=fields.get(str(place[0]), first) if place else first
+        ) from None
 
 
 def _check_barcodes(values: dict[str, Any]) -> None:
     seen = {_number(values["barcode"])} if "barcode" in values else set()
     for barcode in values.get("barcodes", ()):
         if _number(barcode) in seen:
-            raise InvalidCell("duplicate_barcode", f"'barcodes' has {barcode!r}, which the row says already.")
+            message = f"'barcodes' has {barcode!r}, which the row says already."
+            raise InvalidCell("duplicate_barcode", message, value=barcode, field="barcodes")
         seen.add(_number(barcode))
 
 

@@ -41,8 +41,9 @@ from typing import Any
 
 from shared.impex import cells
 from shared.impex.cells import InvalidCell, Remembered
+from shared.impex.keys import folded
 from shared.impex.profiles import composing
-from shared.impex.profiles.base import OPTIONS, Convert, ProductProfile, common_variant_converters, folded
+from shared.impex.profiles.base import OPTIONS, Convert, ProductProfile, common_variant_converters
 from shared.impex.rows import ImageRecord, ProductStatus, StockPolicy
 from shared.impex.writing_words import joined_words
 from shared.locales import canonical_locale

@@ -42,7 +42,7 @@ from urllib.parse import quote
 from shared.impex import cells, sales
 from shared.impex.arranging import Arrangement, Misplaced
 from shared.impex.cells import InvalidCell, Remembered
-from shared.impex.keys import KeyIndex, slug
+from shared.impex.keys import KeyIndex, folded, slug
 from shared.impex.profiles import composing, magento_views
 from shared.impex.profiles.base import (
     IGNORED,
@@ -51,7 +51,6 @@ from shared.impex.profiles.base import (
     Convert,
     ProductProfile,
     common_variant_converters,
-    folded,
 )
 from shared.impex.profiles.magento_views import CODE, StoreViews
 from shared.impex.records import BrokenRecord, Record
@@ -201,7 +200,34 @@ class MagentoProfile(ProductProfile):
         composing.finish_texts(values)
 
 
+# What the cells of added columns are made of.
+_ORIGINS = {
+    _HANDLE: ("url key", "name"),
+    _TITLE: ("name",),
+    _DESCRIPTION: ("description", "short description"),
+    _STATUS: ("product online", "visibility"),
+    _ATTRIBUTES: ("additional attributes", "country of manufacture"),
+    _BRAND: ("additional attributes",),
+    _IMAGES: ("base image", "additional images"),
+    _SKU: ("sku",),
+    _BARCODE: ("additional attributes",),
+    _PRICE: ("special price", "price"),
+    _LIST_PRICE: ("price",),
+    _QUANTITY: ("qty", "is in stock"),
+    _POLICY: ("allow backorders",),
+    _SHIPS: ("product type",),
+    _PICTURE: ("base image", "additional images"),
+    **dict.fromkeys((*_NAMES, *_VALUES), ("configurable variations",)),
+    **dict.fromkeys(_WEIGHTS, ("weight",)),
+    sales.PRICE: ("special price",),
+    sales.STARTS: ("special price from date",),
+    sales.ENDS: ("special price to date", "special price from date"),
+}
+
+
 class _Magento(Arrangement):
+    origins = MappingProxyType(_ORIGINS)
+
     def __init__(self, header: Sequence[str], terms: FileTerms) -> None:
         self._terms = terms
         self._columns = {folded(heading): column for column, heading in reversed(list(enumerate(header)))}
@@ -262,14 +288,15 @@ class _Magento(Arrangement):
         if kind == "configurable":
             if row in self._shared:
                 message = f"Its variant '{self._shared[row][:100]}' is also one of another product in the file."
-                raise Misplaced("variant_of_two_products", message)
+                raise Misplaced("variant_of_two_products", message, "configurable_variations")
             return row, 0
         if kind not in _SINGLE:
-            raise Misplaced("unsupported_type", f"Products of the type '{kind[:50]}' are not taken.")
+            message = f"Products of the type '{kind[:50]}' are not taken."
+            raise Misplaced("unsupported_type", message, "product_type")
         sku = self._cell(fields, "sku").casefold()
         owner = self._owners.add(sku, 0) if sku else None
         if not owner and not self._slug(fields):
-            raise Misplaced("missing_handle", "The row has neither url_key nor name.")
+            raise Misplaced("missing_handle", "The row has neither url_key nor name.", "name", "url_key")
         return (owner, 1) if owner else (row, 0)
 
     def _place_view(self, fields: Sequence[str]) -> tuple[int, int]:
@@ -277,7 +304,8 @@ class _Magento(Arrangement):
         sku = self._cell(fields, "sku").casefold()
         row = self._owners.find(sku) or self._rows.find(sku)
         if row is None:
-            raise Misplaced("unknown_product", f"The row is of '{sku[:100]}', which is no product of this file.")
+            message = f"The row is of '{sku[:100]}', which is no product of this file."
+            raise Misplaced("unknown_product", message, "sku")
         return row, 2
 
     def complete(self, group: Sequence[Record]) -> Iterator[tuple[int, dict[str, str]] | BrokenRecord]:

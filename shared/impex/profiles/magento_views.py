@@ -62,7 +62,8 @@ class StoreViews:
     def check(self, code: str) -> None:
         """Raises Misplaced for a row of a store view that stands for no language."""
         if locale_of(code) not in self._codes:
-            raise Misplaced("store_view_row", f"The row is for the store view '{code[:50]}': no language is called so.")
+            message = f"The row is for the store view '{code[:50]}': no language is called so."
+            raise Misplaced("store_view_row", message, CODE)
 
     def texts(self, sku: str, rows: Sequence[Record]) -> tuple[dict[str, str], dict[int, int]]:
         """What these rows call a product; and for a row that says it again in a language, the row before it."""

@@ -34,7 +34,7 @@ from typing import Any
 from shared.impex import cells
 from shared.impex.arranging import Arrangement, Misplaced
 from shared.impex.cells import InvalidCell, Remembered
-from shared.impex.keys import KeyIndex, slug
+from shared.impex.keys import KeyIndex, folded, slug
 from shared.impex.profiles import composing
 from shared.impex.profiles.base import (
     ATTRIBUTE,
@@ -42,7 +42,6 @@ from shared.impex.profiles.base import (
     Convert,
     ProductProfile,
     common_variant_converters,
-    folded,
 )
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import ImageRecord, ProductStatus
@@ -158,7 +157,22 @@ class SupplierProfile(ProductProfile):
         composing.finish_texts(values)
 
 
+# What the cells of added columns are made of.
+_ORIGINS = {
+    _HANDLE: ("groupid", "name", "vendorsku"),
+    _TITLE: ("name",),
+    _LANGUAGE: ("language",),
+    _BARCODE: tuple(folded(code) for code in ("UPC", "EAN", "ISBN", "ITF-14", "ITF14")),
+    **dict.fromkeys((*_NAMES, *_VALUES), ("colour", "color", "size")),
+    **dict.fromkeys(_WEIGHED, ("weight",)),
+    **{heading: (side,) for headings in (_SIDES, _BARE) for side, heading in headings.items()},
+    _UNIT: composing.SIDES,
+}
+
+
 class _Groups(Arrangement):
+    origins = MappingProxyType(_ORIGINS)
+
     def __init__(self, header: Sequence[str], terms: FileTerms) -> None:
         self._weight_unit = terms.weight_unit
         self._languages: set[str] = set()
@@ -186,9 +200,9 @@ class _Groups(Arrangement):
 
     def place(self, row: int, fields: Sequence[str]) -> tuple[int, int]:
         if not self._cell(fields, "vendorsku"):
-            raise Misplaced("missing_sku", "The row has no vendorSku.")
+            raise Misplaced("missing_sku", "The row has no vendorSku.", "vendorSku")
         if not self._cell(fields, "name"):
-            raise Misplaced("missing_name", "The row has no name.")
+            raise Misplaced("missing_name", "The row has no name.", "name")
         group = self._cell(fields, "groupid")
         return ((self._groups.add(group, row) or row) if group else row), 0
 
@@ -300,6 +314,7 @@ def _pairs(cell: str) -> tuple[tuple[str, str], ...]:
     for part in filter(str.strip, cell.split(";")):
         name, mark, value = part.partition("=")
         if not mark or not name.strip():
-            raise InvalidCell("invalid_attribute", f"{part.strip()!r} is not of the form name=value.")
+            message = f"{part.strip()!r} is not of the form name=value."
+            raise InvalidCell("invalid_attribute", message, value=part.strip())
         pairs[name.strip()] = value.strip()
     return tuple(pairs.items())

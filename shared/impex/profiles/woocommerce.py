@@ -32,13 +32,14 @@ import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
 from shared.impex import cells, sales
 from shared.impex.arranging import Arrangement, Misplaced
 from shared.impex.cells import InvalidCell, Remembered
-from shared.impex.keys import KeyIndex, slug
+from shared.impex.keys import KeyIndex, folded, slug
 from shared.impex.profiles import composing
 from shared.impex.profiles.base import (
     IGNORED,
@@ -47,7 +48,6 @@ from shared.impex.profiles.base import (
     Convert,
     ProductProfile,
     common_variant_converters,
-    folded,
 )
 from shared.impex.records import BrokenRecord, Record
 from shared.impex.rows import ImageRecord, ProductStatus, StockPolicy
@@ -191,6 +191,23 @@ class WooCommerceProfile(ProductProfile):
         """Nothing: every value is a field of ProductRecord already."""
 
 
+# What the cells of added columns are made of.
+_ORIGINS = {
+    _HANDLE: ("name",),
+    _TITLE: ("name",),
+    _DESCRIPTION: ("description", "short description"),
+    _SKU: ("sku",),
+    _PRICE: ("sale price", "regular price"),
+    _LIST_PRICE: ("regular price",),
+    _QUANTITY: ("stock", "in stock?"),
+    _SHIPS: ("type",),
+    _PICTURE: ("images",),
+    sales.PRICE: ("sale price",),
+    sales.STARTS: ("date sale price starts",),
+    sales.ENDS: ("date sale price ends", "date sale price starts"),
+}
+
+
 class _Woo(Arrangement):
     def __init__(self, header: Sequence[str], terms: FileTerms) -> None:
         plain = [folded(heading) for heading in header]
@@ -201,10 +218,21 @@ class _Woo(Arrangement):
         self._unit = sides[0][1][2] if sides else ""
         self._sides = {_SIDES[match[1]]: column for column, match in sides if match[2] == self._unit}
         self._zone = terms.time_zone
+        own_sides = {_SIDES[match[1]]: (plain[column],) for column, match in sides if match[2] == self._unit}
+        weights = () if self._weight is None else (plain[self._weight[0]],)
+        units = tuple(chain.from_iterable(own_sides.values()))
+        self.origins = {**_ORIGINS, **own_sides, _UNIT: units, _GRAMS: weights}
+        self._plain = plain
         has_sales = "sale price" in self._columns and not _SALE_DATES.isdisjoint(self._columns)
         self.added = (*_ADDED, *self._sides, *([_UNIT] if sides else []), *(sales.ADDED if has_sales else ()))
         self._products = KeyIndex()
         self._handles = KeyIndex()
+
+    def origins_of(self, heading: str, fields: Sequence[str]) -> Sequence[str]:
+        """Those of options and attributes stand where the row names them."""
+        if heading in self.origins:
+            return super().origins_of(heading, fields)
+        return [self._plain[values] for name, values in self._attributes if fields[name].strip()]
 
     def _attribute_columns(self, plain: Sequence[str]) -> list[tuple[int, int]]:
         """The columns of name and values, attribute by attribute."""
@@ -233,21 +261,19 @@ class _Woo(Arrangement):
     def place(self, row: int, fields: Sequence[str]) -> tuple[int, int]:
         kinds = self._kinds(fields)
         if kinds - _KINDS:
-            raise Misplaced(
-                "unsupported_type", f"Products of the type '{self._cell(fields, 'type')[:50]}' are not taken."
-            )
+            message = f"Products of the type '{self._cell(fields, 'type')[:50]}' are not taken."
+            raise Misplaced("unsupported_type", message, "Type")
         if "variation" not in kinds:
             if not self._cell(fields, "name"):
-                raise Misplaced("missing_handle", "The row has no name.")
+                raise Misplaced("missing_handle", "The row has no name.", "Name")
             return row, 0
         parent = self._cell(fields, "parent")
         if not parent:
-            raise Misplaced("missing_parent", "The variation does not say in 'Parent' whose it is.")
+            raise Misplaced("missing_parent", "The variation does not say in 'Parent' whose it is.", "Parent")
         found = self._products.add(parent.casefold(), 0)
         if not found:
-            raise Misplaced(
-                "unknown_parent", f"The variation is of '{parent[:100]}', which is no product of this file."
-            )
+            message = f"The variation is of '{parent[:100]}', which is no product of this file."
+            raise Misplaced("unknown_parent", message, "Parent")
         return found, 1
 
     def complete(self, group: Sequence[Record]) -> Iterator[tuple[int, dict[str, str]] | BrokenRecord]:
