@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from services.inventory.use_cases import amending, reservations, serving
+from services.inventory.use_cases import amending, file_stock, reservations, serving
 from shared.service import every, performs
 from shared.unit_of_work import UnitOfWork
 
@@ -12,6 +12,12 @@ from shared.unit_of_work import UnitOfWork
 async def look_for_expired_reservations(_payload: dict[str, Any], uow: UnitOfWork) -> None:
     """Across tenants: leave a task where holds have run out."""
     await reservations.leave_expiry_tasks(uow)
+
+
+@every(6 * 3600)
+async def forget_stock_before_files(_payload: dict[str, Any], uow: UnitOfWork) -> None:
+    """Across tenants: what was before imports of products is kept as long as their files."""
+    await file_stock.forget_old(uow)
 
 
 @performs("reservations.expire")

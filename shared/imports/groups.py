@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from shared.contracts.platform.imports import Harm, Import, ImportOptions, ImportSample, SampleKind
+from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleKind
 from shared.impex.rows import Notice, RowError
 from shared.imports.keeping import KeptFiles
 from shared.jobs import RunningJob
@@ -116,17 +116,11 @@ class Undoing(Protocol):
         ...
 
 
-def _all_is_reached(_imported: Import) -> Sequence[str]:
-    return ()
-
-
 @dataclass(frozen=True)
 class Importing:
     """All that one service imports. `also_kept`: what else it takes as files, which are kept as long.
 
     `keeps_images`: an undo goes by images of its own (images.py), kept as long as files are.
-
-    `unreached` says, for a person, what the undoing of an import does not take back: to whoever asks for it, at once.
     """
 
     service: str
@@ -134,4 +128,3 @@ class Importing:
     undo: Undoing | None = None
     also_kept: Sequence[KeptFiles] = ()
     keeps_images: bool = False
-    unreached: Callable[[Import], Sequence[str]] = _all_is_reached

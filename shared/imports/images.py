@@ -127,15 +127,21 @@ def _image(row: Any) -> Image:
     return Image(row["part"], row["key"], row["name"], before, orjson.loads(row["after"]))
 
 
-async def _take_back(
-    uow: UnitOfWork, job: RunningJob, import_id: UUID, imaged: Imaged, images: Sequence[Image]
-) -> None:
+async def take_back(uow: UnitOfWork, import_id: UUID, imaged: Imaged, images: Sequence[Image]) -> Back:
+    """Put some things of one part back to what they were; returns what became of each."""
     by_key = {image.key: image for image in images}
     current = await imaged.current(uow, list(by_key))
     back = Back()
     for key, image in by_key.items():
         _decide(imaged, image, current.get(key), back)
     await imaged.put_back(uow, import_id, by_key, back)
+    return back
+
+
+async def _take_back(
+    uow: UnitOfWork, job: RunningJob, import_id: UUID, imaged: Imaged, images: Sequence[Image]
+) -> None:
+    back = await take_back(uow, import_id, imaged, images)
     await import_rows.keep_conflicts(uow, import_id, back.conflicts)
     job.count("conflicts", len(back.conflicts))
     job.count("restored", len(back.restored))

@@ -157,6 +157,15 @@ def _undo(row: asyncpg.Record) -> ImportUndo | None:
     )
 
 
+async def add_undo_note(uow: UnitOfWork, import_id: UUID, note: str) -> None:
+    """Say something of an undo as a whole, once."""
+    await uow.execute(
+        "UPDATE imports SET undo_notes = array_append(undo_notes, $2) WHERE id = $1 AND NOT $2 = ANY(undo_notes)",
+        import_id,
+        note,
+    )
+
+
 # --- remarks
 
 

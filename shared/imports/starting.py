@@ -190,8 +190,7 @@ async def undo(uow: UnitOfWork, importing: Importing, import_id: UUID) -> Import
     if importing.keeps_images and row["files_removed_at"] is not None:
         raise errors.NothingToUndo("What was before this import was kept as long as its file, and is gone.")
     job = await jobs.create(uow, UNDO_JOB, {"import_id": str(import_id)})
-    notes = list(importing.unreached(rows.shape(uow.service, row)))
-    await uow.execute("UPDATE imports SET undo_job_id = $2, undo_notes = $3 WHERE id = $1", import_id, job.id, notes)
+    await uow.execute("UPDATE imports SET undo_job_id = $2, undo_notes = '{}' WHERE id = $1", import_id, job.id)
     uow.audit("import.undo", "import", import_id)
     return await rows.announce(uow, import_id)
 

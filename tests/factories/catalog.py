@@ -65,6 +65,7 @@ _HEADINGS = {
     "barcode": "Variant Barcode",
     "grams": "Variant Grams",
     "quantity": "Variant Inventory Qty",
+    "policy": "Variant Inventory Policy",
     "image": "Image Src",
 }
 

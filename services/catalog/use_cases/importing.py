@@ -7,7 +7,7 @@ from services.catalog.use_cases import (
     product_imports,
     variant_imports,
 )
-from services.catalog.use_cases.undoing import undo, unreached
+from services.catalog.use_cases.undoing import undo
 from shared.imports.groups import Importing
 
 _GROUPS = (
@@ -18,4 +18,4 @@ _GROUPS = (
     content_imports.GROUP,
 )
 
-IMPORTING = Importing("catalog", {group.name: group for group in _GROUPS}, undo, unreached=unreached)
+IMPORTING = Importing("catalog", {group.name: group for group in _GROUPS}, undo)

@@ -17,7 +17,8 @@ from services.catalog.repository import catalog, prices, replacing, traces, undo
 from services.catalog.repository.undoing import Change, Foreign
 from services.catalog.repository.watched import WATCHED
 from shared.contracts.catalog.events import IDS_PER_EVENT, CategoriesChanged, VariantsRemoved
-from shared.contracts.platform.imports import Import, ImportConflict
+from shared.contracts.inventory.messages import TakeBackFileStock
+from shared.contracts.platform.imports import ImportConflict
 from shared.imports import rows as import_rows
 from shared.imports.starting import undo_cause_id
 from shared.jobs import RunningJob
@@ -45,15 +46,41 @@ async def undo(job: RunningJob, import_id: UUID) -> None:
                 state["stage"], state["after"] = state["stage"] + 1, None
             await work.tell(uow)
         state = job.checkpoint["undo"]
+    skus = 0 if state.get("is_stock_back", False) else await _count_stock_rows(job, import_id)
+    while skus and not state.get("is_stock_back", False):
+        await _take_back_stock(job, import_id, skus)
+        state = job.checkpoint["undo"]
 
 
-def unreached(imported: Import) -> Sequence[str]:
-    """What the undo does not take back: stock moves on, and only a new count knows what is there."""
-    skus = imported.counters.get("stock_rows", 0)
-    if not skus:
-        return []
-    of = "1 SKU" if skus == 1 else f"{skus} SKUs"
-    return [f"The stock figures of {of} that the import passed on to inventory stay: count again where it matters."]
+async def _count_stock_rows(job: RunningJob, import_id: UUID) -> int:
+    """Of how many SKUs the import passed figures on to inventory."""
+    uow = job.unit_of_work()
+    try:
+        counters = orjson.loads((await import_rows.get(uow, import_id))["counters"])
+    finally:
+        await uow.rollback()
+    skus: int = counters.get("stock_rows", 0)
+    return skus
+
+
+async def _take_back_stock(job: RunningJob, import_id: UUID, skus: int) -> None:
+    """Have inventory take back a part of the figures; killed before that is noted, it is asked the same again."""
+    asking = job.unit_of_work()
+    try:
+        back = await asking.ask(TakeBackFileStock(import_id=import_id, after=job.checkpoint["undo"].get("part")))
+    finally:
+        await asking.rollback()
+    async with job.step() as uow:
+        if back.conflicts:
+            await import_rows.keep_conflicts(uow, import_id, back.conflicts)
+        job.count("conflicts", len(back.conflicts))
+        job.count("stock_restored", back.restored)
+        if not back.is_known:
+            of = "1 SKU" if skus == 1 else f"{skus} SKUs"
+            note = f"The stock figures of {of} stay: what was before the import is not kept any more, or never came."
+            await import_rows.add_undo_note(uow, import_id, note)
+        state = job.checkpoint["undo"]
+        state["part"], state["is_stock_back"] = back.next, back.next is None
 
 
 class _Undoing:
@@ -342,4 +369,4 @@ _STAGES: tuple[Stage, ...] = (
     _Undoing.made_categories,
 )
 
-__all__ = ["CHUNK", "undo", "unreached"]
+__all__ = ["CHUNK", "undo"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.inventory.repository import counted, standings
-from services.inventory.use_cases import adjusting, availability, explaining, lists, stock
+from services.inventory.use_cases import adjusting, availability, explaining, file_stock, lists, stock
 from shared.contracts.base import Page
 from shared.contracts.inventory.ledger import (
     AdjustStock,
@@ -30,7 +30,9 @@ from shared.contracts.inventory.messages import (
     StockPortion,
     StockStanding,
     StockStandings,
+    StockTakenBack,
     SupplyCost,
+    TakeBackFileStock,
     UpdateStock,
 )
 from shared.contracts.inventory.shapes import StockLevel, StockMovement, StockUpdated
@@ -68,6 +70,11 @@ async def read_stock(message: ReadStock, uow: UnitOfWork) -> StockPortion:
 @answers(CountStock, internal=True)
 async def count_stock(message: CountStock, uow: UnitOfWork) -> CountedStock:
     return CountedStock(places=await lists.count_places(uow, message.skus))
+
+
+@answers(TakeBackFileStock, internal=True)
+async def take_back_file_stock(message: TakeBackFileStock, uow: UnitOfWork) -> StockTakenBack:
+    return await file_stock.take_back(uow, message.import_id, message.after)
 
 
 @answers(CountStocked, internal=True)

@@ -1,14 +1,18 @@
 """Stock figures that come with an import: a file of counts per part."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 import orjson
 
 from services.inventory.repository import counted, kits
+from services.inventory.repository import file_stock as file_stock_queries
 from services.inventory.repository.counted import Count
-from services.inventory.use_cases import centres, ledger, stock
+from services.inventory.repository.file_stock import Part
+from services.inventory.use_cases import centres, file_stock, ledger, stock
 from shared import blobs, clock
 from shared.contracts.catalog.events import StockFileImported
 from shared.contracts.inventory.shapes import StockRowResult
@@ -16,6 +20,8 @@ from shared.contracts.platform.events import AlertRaised
 from shared.unit_of_work import UnitOfWork
 
 _TOLD_AT_MOST = 20
+# How stock is sold until somebody says otherwise.
+_STANDARD = "standard"
 
 
 async def take(uow: UnitOfWork, event: StockFileImported) -> None:
@@ -25,25 +31,50 @@ async def take(uow: UnitOfWork, event: StockFileImported) -> None:
     import. Raises BlobNotFound, BlobStoreUnavailable.
     """
     content = await blobs.get(uow.organization_id, event.key)
-    reference = f"import:{event.import_id}:{event.part}"
+    await file_stock_queries.hold(uow, event.import_id, alone=False)
+    if await file_stock_queries.is_taken_back(uow, event.import_id):
+        return
+    reference = file_stock.reference_of(event.import_id, event.part)
     known = {"reference": reference, "as_of": event.counted_at}
     counts, others = _counts([line for line in content.splitlines() if line.strip()])
     rows = [_with(known, line) for line in others]
+    centre_id = await centres.ensure_default(uow)
+    policies: dict[str, tuple[str, str]] = {}
     if counts:
-        rows += [{**_row(count), **known} for count in await _differing(uow, counts, reference, event.counted_at)]
+        differing, made = await _differing(uow, centre_id, counts, reference, event.counted_at)
+        policies |= _changed(dict.fromkeys(made, _STANDARD), [counts[sku] for sku in made])
+        was = await file_stock_queries.policies(uow, centre_id, [count.sku for count in differing if count.policy])
+        rows += [{**_row(count), **known} for count in differing]
     failed: list[StockRowResult] = []
+    applied: list[Count] = []
     for start in range(0, len(rows), stock.MOST_ROWS):
         updated = await stock.apply(uow, rows[start : start + stock.MOST_ROWS])
         failed += [result for result in updated.results if result.status == "failed"]
+        applied += [
+            counts[result.sku] for result in updated.results if result.status == "applied" and result.sku in counts
+        ]
+    if counts:
+        policies |= _changed(was, applied)
+    part = Part(event.part, centre_id, event.counted_at or clock.now(), policies)
+    await file_stock_queries.keep(uow, event.import_id, part)
     if failed:
         uow.record(_alert(uow, event, failed))
 
 
+def _changed(was: Mapping[str, str], counts: Iterable[Count]) -> dict[str, tuple[str, str]]:
+    """Policies before and after, of those counts that changed one."""
+    found = ((count.sku, was.get(count.sku, _STANDARD), count.policy) for count in counts)
+    return {sku: (before, after) for sku, before, after in found if after is not None and after != before}
+
+
 async def _differing(
-    uow: UnitOfWork, counts: dict[str, Count], reference: str, counted_at: datetime | None
-) -> list[Count]:
-    """Make stock where there is none, confirm what is as counted, in sets. Returns the counts that change something."""
-    centre_id, at = await centres.ensure_default(uow), counted_at or clock.now()
+    uow: UnitOfWork, centre_id: UUID, counts: dict[str, Count], reference: str, counted_at: datetime | None
+) -> tuple[list[Count], set[str]]:
+    """Make stock where there is none, confirm what is as counted, in sets.
+
+    Returns the counts that change something, and the SKUs whose stock was made.
+    """
+    at = counted_at or clock.now()
     # Of kits nothing is counted: they are refused one by one.
     refused = await kits.list_kits_among(uow, list(counts))
     plain = [count for sku, count in counts.items() if sku not in refused]
@@ -51,7 +82,7 @@ async def _differing(
     await ledger.announce_with_kits(uow, sorted(made))
     there = [count for count in plain if count.sku not in made]
     differing = await counted.confirm_counts(uow, centre_id, there, at)
-    return [counts[sku] for sku in sorted(differing | refused)]
+    return [counts[sku] for sku in sorted(differing | refused)], made
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):

@@ -37,17 +37,22 @@ async def images_of(uow: UnitOfWork, results: Iterable[StockRowResult], policies
         if place in policies and policies[place] != now[at]:
             before["policy"], after["policy"] = policies[place], now[at]
         if before:
-            kept.append(Image("stock", _key(at), f"{place[0]} in {place[1]}", before, after))
+            kept.append(Image("stock", key_of(at), f"{place[0]} in {place[1]}", before, after))
     return kept
 
 
-def _key(place: Place) -> str:
+def key_of(place: Place) -> str:
     return orjson.dumps([place[0], str(place[1])]).decode()
 
 
-def _place(key: str) -> Place:
+def place_of(key: str) -> Place:
     sku, centre_id = orjson.loads(key)
     return sku, UUID(centre_id)
+
+
+def undo_reference(import_id: UUID) -> str:
+    """Under which the ledger has what was taken back of an import."""
+    return f"undo {import_id}"
 
 
 class ImagedStock(Imaged):
@@ -55,12 +60,12 @@ class ImagedStock(Imaged):
 
     async def current(self, uow: UnitOfWork, keys: Sequence[str]) -> Mapping[str, Values]:
         self._living = set((await shop_centres.lock_living(uow)).values())
-        places = [_place(key) for key in keys]
+        places = [place_of(key) for key in keys]
         self._kits = await kits.list_kits_among(uow, list({sku for sku, _ in places}))
         self._locked = await ledger.lock_places(uow, places)
         numbers = await import_traces.last_numbers(uow, places)
         return {
-            _key(place): {"on_hand": stock.on_hand, "policy": stock.policy, "movement": numbers.get(place)}
+            key_of(place): {"on_hand": stock.on_hand, "policy": stock.policy, "movement": numbers.get(place)}
             for place, stock in self._locked.stock.items()
         }
 
@@ -72,15 +77,15 @@ class ImagedStock(Imaged):
     async def put_back(self, uow: UnitOfWork, import_id: UUID, images: Mapping[str, Image], back: Back) -> None:
         was_short = {place for place, stock in self._locked.stock.items() if stock.is_short}
         for key in list(back.restored):
-            if (reason := self._is_barred(_place(key))) is not None:
+            if (reason := self._is_barred(place_of(key))) is not None:
                 back.conflicts.append(conflict(images[key], "on_hand", "not_possible", reason))
                 del back.restored[key]
                 continue
-            values, stock = back.restored[key], self._locked.stock[_place(key)]
+            values, stock = back.restored[key], self._locked.stock[place_of(key)]
             if "on_hand" in values:
                 delta = values["on_hand"] - stock.on_hand
                 note = f"Import {import_id} was taken back."
-                self._locked.note(stock.adjust(delta, f"undo {import_id}", note))
+                self._locked.note(stock.adjust(delta, undo_reference(import_id), note))
             if "policy" in values:
                 stock.policy = values["policy"]
                 self._locked.touch(stock)

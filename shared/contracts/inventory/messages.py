@@ -20,6 +20,7 @@ from shared.contracts.inventory.shapes import (
     StockPolicy,
     StockUpdated,
 )
+from shared.contracts.platform.imports import ImportConflict
 from shared.money import Money
 from shared.pagination import First
 
@@ -74,6 +75,29 @@ class CountStock(Query[CountedStock]):
     """How many SKUs in centres there are, of these SKUs or all. Internal."""
 
     skus: list[str] | None = None
+
+
+class StockTakenBack(Shape):
+    """What became of stock that a file of products had counted. `next` is the part of the file that follows.
+
+    `is_known` is false where nothing is kept any more of what was before it.
+    """
+
+    is_known: bool
+    restored: int = 0
+    conflicts: list[ImportConflict] = []
+    next: int | None = None
+
+
+class TakeBackFileStock(Command[StockTakenBack]):
+    """Take back what an import of products counted: the part behind `after`. What is still to come is not taken.
+
+    Where stock moved since, it stays. Asked again, it answers the same. Internal.
+    """
+
+    timeout_seconds = 60.0
+    import_id: UUID
+    after: int | None = None
 
 
 class CountStocked(Query[CountedStock]):

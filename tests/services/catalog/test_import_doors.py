@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import csv
+import io
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,8 +13,9 @@ from deploy import topology
 from shared.imports import fetching
 from shared.settings import settings
 from tests.doors import Client, caller_of, eventually
-from tests.factories.catalog import csv_file, shopify_row
+from tests.factories.catalog import SHOPIFY, csv_file, shopify_row
 from tests.services.catalog.test_doors import Shopkeeper, shopkeeper
+from tests.shared.impex.test_platforms import MAGENTO, table
 
 pytestmark = pytest.mark.feature("CAT-9")
 
@@ -141,27 +144,67 @@ async def test_dry_run_apply_hold_confirm_and_undo_through_both_doors(keeper: Sh
         assert await keeper.code("POST", f"imports/{held['id']}/{verb}", 409) == code
 
 
-@pytest.mark.feature("CAT-9")
-@pytest.mark.parametrize("on_error", ["skip", "abort"])
-async def test_an_undo_tells_at_once_of_how_many_skus_the_stock_stays(keeper: Shopkeeper, on_error: str) -> None:
-    plain = await brought(keeper, "group=products", csv_file([shopify_row("q-0")]))
-    rows = [shopify_row("q-1", quantity="4"), shopify_row("q-2", quantity="0"), shopify_row("q-3")]
-    stocked = await brought(keeper, f"group=products&on_error={on_error}", csv_file(rows))
-    note = "The stock figures of 2 SKUs that the import passed on to inventory stay: count again where it matters."
-    asked = await keeper.ask("POST", f"imports/{stocked['id']}/undo", 202)
-    assert (asked["undo"]["state"], asked["undo"]["notes"]) == ("queued", [note])
+async def undone(keeper: Shopkeeper, imported: dict[str, Any]) -> dict[str, Any]:
+    await keeper.ask("POST", f"imports/{imported['id']}/undo", 202)
 
     async def is_undone() -> Any:
-        found = await keeper.ask("GET", f"imports/{stocked['id']}", 200)
+        found = await keeper.ask("GET", f"imports/{imported['id']}", 200)
         return found if found["state"] == "undone" else None
 
-    over = await eventually(is_undone)
-    assert over["undo"]["notes"] == [note]
-    assert await keeper.listed(over, "state=undone") == [over]
-    without = await keeper.graphql(
-        "mutation($id: UUID!) { undoImport(importId: $id) { ... on Import { undo { notes } } } }", id=plain["id"]
+    over: dict[str, Any] = await eventually(is_undone, 30)
+    return over
+
+
+async def stock_of(keeper: Shopkeeper) -> dict[str, tuple[int, str]]:
+    levels = (await keeper.ask("GET", "stock?first=200", 200))["items"]
+    return {level["sku"]: (level["on_hand"], level["policy"]) for level in levels}
+
+
+async def stocked(keeper: Shopkeeper, expected: dict[str, tuple[int, str]]) -> None:
+    async def look() -> Any:
+        return await stock_of(keeper) == expected
+
+    await eventually(look, 30)
+
+
+@pytest.mark.feature("CAT-9", "INV-2")
+@pytest.mark.parametrize("on_error", ["skip", "abort"])
+async def test_an_undo_of_products_takes_their_stock_back(keeper: Shopkeeper, on_error: str) -> None:
+    keeper.caller = caller_of(keeper.catalog.organization_id, "catalog:write", "inventory:write")
+    first = csv_file(
+        [shopify_row("q-1", quantity="4"), shopify_row("q-2", quantity="3"), shopify_row("q-5", quantity="1")]
     )
-    assert without["undoImport"] == {"undo": {"notes": []}}
+    await brought(keeper, "group=products", first)
+    standard = {"Q-1": (4, "standard"), "Q-2": (3, "standard"), "Q-5": (1, "standard")}
+    await stocked(keeper, standard)
+    rows = [
+        shopify_row("q-1", quantity="9", policy="continue"),
+        shopify_row("q-2", quantity="8"),
+        shopify_row("q-3", quantity="7", policy="continue"),
+        shopify_row("q-4"),
+        shopify_row("q-5", quantity="1"),
+    ]
+    header = (*SHOPIFY, "Variant Inventory Policy")
+    second = await brought(keeper, f"group=products&on_error={on_error}", csv_file(rows, header))
+    await stocked(keeper, standard | {"Q-1": (9, "backorder"), "Q-2": (8, "standard"), "Q-3": (7, "backorder")})
+    sale = {"sku": "Q-2", "delta": -1, "reason": "broken"}
+    await keeper.ask("POST", "stock/adjust", 200, json=sale)
+    over = await undone(keeper, second)
+    assert (over["undo"]["conflicts"], over["undo"]["notes"]) == (1, [])
+    assert await stock_of(keeper) == standard | {"Q-2": (7, "standard"), "Q-3": (0, "standard")}
+    (conflict,) = (await keeper.ask("GET", f"imports/{second['id']}/conflicts", 200))["items"]
+    named = {name: conflict[name] for name in ("part", "name", "field", "code", "before", "imported")}
+    assert named == {
+        "part": "stock",
+        "name": "Q-2 in main",
+        "field": "on_hand",
+        "code": "touched_since",
+        "before": 3,
+        "imported": 8,
+    }
+    query = "query Q($id: UUID!) { importConflicts(importId: $id) { nodes { part name field code } } }"
+    nodes = (await keeper.graphql(query, id=second["id"]))["importConflicts"]["nodes"]
+    assert nodes == [{name: conflict[name] for name in ("part", "name", "field", "code")}]
 
 
 async def test_conflicts_of_an_undo_are_listed_and_downloaded(keeper: Shopkeeper) -> None:
@@ -331,3 +374,31 @@ async def test_a_body_is_the_file_whatever_the_client_calls_it(
     started = await keeper.ask("POST", "imports?group=products&profile=shopify", 202, content=content, headers=headers)
     done = await keeper.finished(started["id"])
     assert (done["state"], done["counters"]["products_inserted"]) == ("succeeded", 1)
+
+
+@pytest.mark.feature("CAT-7")
+async def test_faults_name_the_column_of_the_merchant_s_own_file_through_both_doors(keeper: Shopkeeper) -> None:
+    plies = {"code": "plies", "label": "Plies", "type": "integer"}
+    await keeper.ask("POST", "attributes", 201, json=plies)
+    row = {"product_type": "simple", "name": "Bag", "product_online": "1", "price": "5"}
+    rows = [
+        {"sku": "a", **row, "additional_attributes": "material=wool,gtin=123"},
+        {"sku": "b", **row, "url_key": "b", "additional_attributes": "material=wool,plies=many"},
+        {"sku": "c", **row, "url_key": "c", "additional_images": "https://x.example/1.jpg,https://?"},
+    ]
+    done = await brought(keeper, "group=products&profile=magento", table(MAGENTO, *rows))
+    expected = [
+        (2, "additional_attributes", "123", "invalid_gtin"),
+        (3, "additional_attributes", "many", "not_integer"),
+        (4, "additional_images", "https://?", "invalid_url"),
+    ]
+    seen = (await keeper.ask("GET", f"imports/{done['id']}/remarks", 200))["items"]
+    assert [(said["row"], said["column"], said["value"], said["code"]) for said in seen] == expected
+    query = "query Q($id: UUID!) { importRemarks(importId: $id) { nodes { row column value code } } }"
+    nodes = (await keeper.graphql(query, id=done["id"]))["importRemarks"]["nodes"]
+    assert [(said["row"], said["column"], said["value"], said["code"]) for said in nodes] == expected
+    headers = keeper.client.speaking_as(keeper.caller)
+    errors = await keeper.client.get(f"/v1/imports/{done['id']}/errors", headers=headers)
+    assert [line["error_message"].partition(":")[0] for line in csv.DictReader(io.StringIO(errors.text))] == [
+        column for _, column, _, _ in expected
+    ]

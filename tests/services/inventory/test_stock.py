@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,8 +21,14 @@ from shared import blobs, clock
 from shared.bus.envelope import service_envelope
 from shared.contracts.accounts.shapes import Shop
 from shared.contracts.catalog.events import StockFileImported
-from shared.contracts.inventory.messages import ListStock, ListStockMovements, SetStockPolicy, UpdateStock
-from shared.contracts.inventory.shapes import StockRowResult
+from shared.contracts.inventory.messages import (
+    ListStock,
+    ListStockMovements,
+    SetStockPolicy,
+    TakeBackFileStock,
+    UpdateStock,
+)
+from shared.contracts.inventory.shapes import StockLevel, StockRowResult
 from shared.contracts.orders.events import OrderCancelled, OrderMoved
 from shared.errors import CarriedError
 from shared.identifiers import new_id
@@ -359,3 +365,40 @@ async def _do(merchant: Merchant, shop: Shop, held: list[Any], what: str, which:
             await merchant.inside("inventory", reservations.expire)
         case "policy":
             await merchant.ask(SetStockPolicy(sku=which, centre="main", policy=amount))
+
+
+@pytest.mark.feature("CAT-9", "INV-2")
+async def test_what_a_file_of_products_counted_is_taken_back_once_and_no_more_of_it_taken(
+    merchant_of_stock: Merchant, shop: Shop
+) -> None:
+    now = clock.now()
+    await _counted(
+        merchant_of_stock, b'{"sku":"A","on_hand":3}\n{"sku":"D","on_hand":1}\n', now - timedelta(hours=3), new_id()
+    )
+    import_id = new_id()
+    lines = b'{"sku":"A","on_hand":5,"policy":"backorder"}\n{"sku":"B","on_hand":4,"policy":"backorder"}\n'
+    await _counted(merchant_of_stock, lines + b'{"sku":"D","on_hand":2}\n', now - timedelta(hours=2), import_id)
+    # A later count that found the same is somebody's figure, though nothing moved.
+    await _counted(merchant_of_stock, b'{"sku":"D","on_hand":2}\n', now - timedelta(hours=1), new_id())
+    for _ in range(2):
+        back = await merchant_of_stock.ask(TakeBackFileStock(import_id=import_id), inside="catalog")
+        assert [(each.name, each.field, each.code) for each in back.conflicts] == [
+            ("D in main", "on_hand", "touched_since")
+        ]
+        assert (back.is_known, back.restored, back.next) == (True, 2, 0)
+        levels = {level.sku: (level.on_hand, level.policy) for level in (await _levels(merchant_of_stock))}
+        assert levels == {"A": (3, "standard"), "B": (0, "standard"), "D": (2, "standard")}
+    over = await merchant_of_stock.ask(TakeBackFileStock(import_id=import_id, after=0), inside="catalog")
+    assert (over.is_known, over.restored, over.next) == (True, 0, None)
+    await blobs.put(merchant_of_stock.organization_id, "stock/late", b'{"sku":"A","on_hand":50}\n')
+    late = StockFileImported(import_id=import_id, part=1, key="stock/late", rows=1, counted_at=now)
+    assert await merchant_of_stock.hear("inventory", late) == []
+    assert (await merchant_of_stock.level("A")).on_hand == 3
+    never = await merchant_of_stock.ask(TakeBackFileStock(import_id=new_id()), inside="catalog")
+    assert (never.is_known, never.next) == (False, None)
+    assert await merchant_of_stock.discrepancies() == []
+
+
+async def _levels(merchant: Merchant) -> Sequence[StockLevel]:
+    levels: Sequence[StockLevel] = (await merchant.ask(ListStock(first=50))).items
+    return levels
