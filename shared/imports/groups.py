@@ -53,6 +53,10 @@ class GroupFile(ABC):
         """What remains to be done after the last portion, a bit at a time; whether there is more."""
         return False
 
+    async def finish_dry(self, uow: UnitOfWork, job: RunningJob, most: int) -> list[ImportSample]:
+        """Count what `finish` would do, in a transaction that is taken back; up to `most` samples of it."""
+        return []
+
     async def skipped(self, uow: UnitOfWork, chunk: Any, most: int) -> list[ImportSample]:
         """Up to `most` of what the mode leaves out; asked before a dry run applies a portion."""
         return []

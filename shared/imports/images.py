@@ -30,14 +30,14 @@ Values = Mapping[str, Any]
 class Image:
     """A thing by its key and name, the fields that an import changed as they were, and as it left them.
 
-    `before` is None where the import made it; values are those of JSON.
+    `before` is None where the import made it, `after` where it removed it; values are those of JSON.
     """
 
     part: str
     key: str
     name: str
     before: Values | None
-    after: Values
+    after: Values | None
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Imaged(ABC):
 
     def touched(self, image: Image, current: Values) -> set[str]:
         """The fields of an image that are not as the import left them."""
-        return {name for name, value in image.after.items() if current.get(name) != value}
+        return {name for name, value in (image.after or {}).items() if current.get(name) != value}
 
 
 async def keep(uow: UnitOfWork, import_id: UUID, images: Sequence[Image]) -> None:
@@ -149,6 +149,14 @@ async def _take_back(
 
 
 def _decide(imaged: Imaged, image: Image, current: Values | None, back: Back) -> None:
+    if image.after is None:
+        if current is None:
+            back.restored[image.key] = dict(image.before or {})
+        else:
+            back.conflicts.append(
+                conflict(image, None, "touched_since", "Somebody made it anew since; it stays as it is.")
+            )
+        return
     if current is None:
         back.conflicts.append(conflict(image, None, "gone_since", "Somebody removed it since."))
         return
@@ -169,7 +177,7 @@ def _decide(imaged: Imaged, image: Image, current: Values | None, back: Back) ->
 
 
 def conflict(image: Image, field_name: str | None, code: str, message: str) -> ImportConflict:
-    before = image.before or {}
+    before, after = image.before or {}, image.after or {}
     return ImportConflict(
         part=image.part,
         name=image.name,
@@ -177,7 +185,7 @@ def conflict(image: Image, field_name: str | None, code: str, message: str) -> I
         code=code,
         message=message,
         before=before.get(field_name) if field_name else None,
-        imported=image.after.get(field_name) if field_name else None,
+        imported=after.get(field_name) if field_name else None,
         cause=None,
         cause_id=None,
     )

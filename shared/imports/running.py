@@ -290,7 +290,10 @@ class _Run:
             had[sample.kind] = had.get(sample.kind, 0) + 1
 
     async def _after_check(self) -> None:
-        if self._is_dry or self._job.counters.get("errors"):
+        if self._is_dry:
+            await self._finish_dry()
+            return
+        if self._job.counters.get("errors"):
             await self._go_to("report")
             return
         async with self._job.step() as uow:
@@ -299,6 +302,18 @@ class _Run:
             self._job.counters.clear()
             await self._remark_on_file(uow)
             self._job.checkpoint = {"phase": "write"}
+
+    async def _finish_dry(self) -> None:
+        """Do what is done at the end of an import, keep the figures, and take the rest back."""
+        async with self._job.step() as uow:
+            samples: list[ImportSample] = []
+            with contextlib.suppress(_Undone):
+                async with uow.savepoint():
+                    samples = await self._file.finish_dry(uow, self._job, self._wanted().get("delete", 0))
+                    raise _Undone
+            if samples:
+                await rows.keep_samples(uow, self._id, samples)
+            self._job.checkpoint = {"phase": "report"}
 
     async def _write(self) -> None:
         if self._takes_all and self._importing.groups[self._row["item_group"]].is_written_at_once:

@@ -137,6 +137,10 @@ class TableFile:
             item.row, self.layout.heading(column), None if value is None else shortened(str(value)), code, message
         )
 
+    def noticed(self, item: TableRow, column: str, code: str, message: str) -> Notice:
+        """What is to be known of a row that is taken."""
+        return Notice(item.row, self.layout.heading(column), shortened(str(item.values[column])), code, message)
+
     def _unknown(self, column: int) -> Notice:
         message = "The column is not known and not read."
         return Notice(1, self.layout.header[column], None, "unknown_column", message)

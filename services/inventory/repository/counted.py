@@ -100,6 +100,30 @@ async def list_policies(uow: UnitOfWork, places: Sequence[tuple[str, str]]) -> d
     return {place: known.get(place, "standard") for place in places}
 
 
+async def list_stocked(
+    uow: UnitOfWork, codes: Sequence[str], after: tuple[str, str] | None, most: int
+) -> list[tuple[str, str]]:
+    """SKU and centre of what these centres have something of, in that order."""
+    rows = await uow.fetch(
+        "SELECT s.sku, c.code FROM stock s JOIN fulfilment_centres c ON c.id = s.centre_id WHERE c.code = ANY($1)"
+        " AND s.on_hand > 0 AND ($2::text IS NULL OR (s.sku, c.code) > ($2, $3::text)) ORDER BY s.sku, c.code LIMIT $4",
+        list(codes),
+        *(after or (None, None)),
+        most,
+    )
+    return [(row["sku"], row["code"]) for row in rows]
+
+
+async def count_stocked_in(uow: UnitOfWork, codes: Sequence[str]) -> int:
+    """How many SKUs have something on hand in these centres."""
+    count: int = await uow.fetchval(
+        "SELECT count(*) FROM stock s JOIN fulfilment_centres c ON c.id = s.centre_id WHERE s.on_hand > 0"
+        " AND c.code = ANY($1)",
+        list(codes),
+    )
+    return count
+
+
 async def count_stocked(uow: UnitOfWork, places: Sequence[tuple[str, str]] | None) -> int:
     """How many SKUs in centres have something on hand: of these, or of all."""
     skus, codes = ([place[n] for place in places or ()] for n in (0, 1))

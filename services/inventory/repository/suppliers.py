@@ -222,6 +222,31 @@ async def codes_of(uow: UnitOfWork, supplier_ids: Collection[UUID]) -> dict[UUID
     return {row["id"]: row["code"] for row in rows}
 
 
+async def list_links_of(
+    uow: UnitOfWork, supplier_ids: Collection[UUID], after: tuple[str, UUID] | None, most: int
+) -> list[asyncpg.Record]:
+    """What these suppliers supply, by SKU and supplier."""
+    return await uow.fetch(
+        f"{_LINK} WHERE l.supplier_id = ANY($1) AND ($2::text IS NULL OR (l.sku, l.supplier_id) > ($2, $3::uuid))"
+        " ORDER BY l.sku, l.supplier_id LIMIT $4",
+        list(supplier_ids),
+        *(after or (None, None)),
+        most,
+    )
+
+
+async def count_links_of(uow: UnitOfWork, codes: Collection[str], named: Collection[tuple[str, str]] | None) -> int:
+    """How many links suppliers with these codes have: of those named, by code and SKU, or of all."""
+    count: int = await uow.fetchval(
+        "SELECT count(*) FROM supplier_links l JOIN suppliers s ON s.id = l.supplier_id WHERE s.code = ANY($1)"
+        " AND ($2 OR (s.code, l.sku) IN (SELECT * FROM unnest($3::text[], $4::text[])))",
+        list(codes),
+        named is None,
+        *([each[n] for each in named or ()] for n in (0, 1)),
+    )
+    return count
+
+
 async def remove_links(uow: UnitOfWork, keys: Collection[LinkKey]) -> None:
     await uow.execute(
         "DELETE FROM supplier_links WHERE (sku, supplier_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))",

@@ -30,8 +30,7 @@ from pydantic import ValidationError
 
 from services.inventory.errors import SuppliersHaveNoShop
 from services.inventory.repository import suppliers as stored
-from services.inventory.repository.suppliers import LinkKey
-from services.inventory.use_cases.supplier_undoing import image_of, link_key
+from services.inventory.use_cases.supplier_undoing import image_of
 from shared.contracts.inventory.suppliers import SupplierDraft, SupplierLinkDraft
 from shared.contracts.platform.imports import Harm, ImportOptions, ImportSample, SampleField, SampleKind
 from shared.impex import cells
@@ -58,17 +57,7 @@ _SUPPLIER_COLUMNS = (
     Column("lead_time_days", cells.integer),
     Column("is_active", cells.boolean),
 )
-_LINK_COLUMNS = (
-    Column("supplier", is_required=True),
-    Column("sku", is_required=True),
-    Column("supplier_sku"),
-    Column("cost"),
-    Column("currency"),
-    Column("pack_size", cells.integer),
-    Column("minimum_quantity", cells.integer),
-    Column("lead_time_days", cells.integer),
-    Column("is_primary", cells.boolean),
-)
+_SAMPLED: tuple[SampleKind, ...] = ("insert", "update", "delete")
 Read = tuple[TableRow, Any, dict[str, Any]]  # a row, its key, and columns
 
 
@@ -81,12 +70,18 @@ async def check(_uow: UnitOfWork, options: ImportOptions) -> UUID | None:
     return None
 
 
-class _Rows(GroupFile):
-    """A file whose rows are merged into what is known under the same keys."""
+class KeyedFile(GroupFile):
+    """A file whose rows are merged into what is known under the same keys, or say what goes.
+
+    `emptied` are the fields that an empty cell empties in a file that replaces.
+    """
 
     part: str
     fields: Sequence[str]
+    emptied: Sequence[str]
     new: Mapping[str, Any]
+    # What becomes of what a file of the mode delete names.
+    gone: str
 
     def __init__(self, opening: Opening, columns: Sequence[Column], key: Sequence[str]) -> None:
         self._file = TableFile(opening.source, columns, self.part, key)
@@ -96,6 +91,18 @@ class _Rows(GroupFile):
         self._import_id = opening.import_id
         self._samples: list[ImportSample] = []
         self.layout: Any = self._file.layout
+
+    @abstractmethod
+    def key_of(self, item: TableRow) -> Any:
+        """What a row is about: a key of what `known` told before."""
+
+    @abstractmethod
+    async def remove(self, uow: UnitOfWork, rows: Mapping[Any, Mapping[str, Any]]) -> list[Image]:
+        """Remove these, by their keys; returns what was before of those that were not gone already."""
+
+    @abstractmethod
+    def not_there(self, item: TableRow) -> RowError:
+        """Why a row names nothing that could go."""
 
     @abstractmethod
     async def known(self, uow: UnitOfWork, items: Sequence[TableRow]) -> Mapping[Any, Mapping[str, Any]]:
@@ -114,6 +121,9 @@ class _Rows(GroupFile):
 
     async def apply(self, uow: UnitOfWork, job: RunningJob, chunk: TableChunk, _number: int) -> None:
         known = await self.known(uow, chunk.items)
+        if self._mode == "delete":
+            await self._delete(uow, job, chunk, known)
+            return
         changes: list[Read] = []
         samples: list[ImportSample] = []
         counts = dict.fromkeys(("inserted", "updated", "unchanged", "skipped"), 0)
@@ -135,6 +145,21 @@ class _Rows(GroupFile):
             job.count(f"{self._counted}_{outcome}", count)
         if self._is_dry:
             self._samples = samples[:MOST_SAMPLES]
+
+    async def _delete(
+        self, uow: UnitOfWork, job: RunningJob, chunk: TableChunk, known: Mapping[Any, Mapping[str, Any]]
+    ) -> None:
+        chunk.errors += [self.not_there(item) for item in chunk.items if self.key_of(item) not in known]
+        going = {key: known[key] for item in chunk.items if (key := self.key_of(item)) in known}
+        kept = await self.remove(uow, going) if going else []
+        await images.keep(uow, self._import_id, kept)
+        job.count(f"{self._counted}_{self.gone}", len(kept))
+        job.count(f"{self._counted}_unchanged", len(going) - len(kept))
+        if self._is_dry:
+            self._samples = self._samples_of_removed(kept, MOST_SAMPLES)
+
+    def _samples_of_removed(self, kept: Sequence[Image], most: int) -> list[ImportSample]:
+        return [ImportSample(kind="delete", part=self.part, name=image.name, fields=[]) for image in kept[:most]]
 
     @property
     def _counted(self) -> str:
@@ -160,7 +185,7 @@ class _Rows(GroupFile):
         return " ".join(str(item.values[column]) for column in self._key)
 
     async def skipped(self, uow: UnitOfWork, chunk: TableChunk, most: int) -> list[ImportSample]:
-        if self._mode == "merge":
+        if self._mode not in ("insert-only", "update-only"):
             return []
         known = await self.known(uow, chunk.items)
         left: list[ImportSample] = []
@@ -172,13 +197,16 @@ class _Rows(GroupFile):
 
     async def samples(self, _uow: UnitOfWork, wanted: Mapping[SampleKind, int]) -> list[ImportSample]:
         found: list[ImportSample] = []
-        for kind in ("insert", "update"):
+        for kind in _SAMPLED:
             found += [sample for sample in self._samples if sample.kind == kind][: wanted.get(kind, 0)]
         return found
 
     def _given(self, item: TableRow) -> dict[str, Any]:
-        """Cells that say something, of the columns that are written."""
-        return {name: value for name in self.fields if (value := item.values.get(name)) is not None}
+        """Cells that say something, of the columns that are written; in a file that replaces, empty ones, too."""
+        given = {name: value for name in self.fields if (value := item.values.get(name)) is not None}
+        if self._mode == "replace":
+            given |= {name: self.new[name] for name in self.emptied if item.values.get(name, "") is None}
+        return given
 
     def _fault(self, item: TableRow, check: Callable[[], object]) -> RowError | None:
         """What a draft of the row would be refused for."""
@@ -195,11 +223,13 @@ class _Rows(GroupFile):
         return None
 
 
-class SupplierFile(_Rows):
-    """A file of suppliers."""
+class SupplierFile(KeyedFile):
+    """A file of suppliers. One that goes is no longer active: what was bought from it keeps naming it."""
 
     part = "suppliers"
     fields = stored.SUPPLIER_FIELDS
+    emptied = ("contact_name", "contact_email", "contact_phone", "lead_time_days")
+    gone = "archived"
     new = stored.NEW_SUPPLIER
 
     def __init__(self, opening: Opening) -> None:
@@ -211,15 +241,31 @@ class SupplierFile(_Rows):
 
     async def harms(self, uow: UnitOfWork) -> list[Harm]:
         """Suppliers that are active, and would not be."""
-        if self._mode == "insert-only" or "is_active" not in self.layout.index:
+        deletes = self._mode == "delete"
+        if self._mode == "insert-only" or not (deletes or "is_active" in self.layout.index):
             return []
         gone = 0
         reading = self.chunks()
         while (chunk := await asyncio.to_thread(next, reading, None)) is not None:
-            codes = {item.values["code"] for item in chunk.items if item.values["is_active"] is False}
+            codes = {item.values["code"] for item in chunk.items if deletes or item.values["is_active"] is False}
             found = await stored.find_suppliers(uow, codes) if codes else {}
             gone += sum(row["is_active"] for row in found.values())
         return [Harm(what="suppliers_deactivated", count=gone, of=await stored.count_active_suppliers(uow))]
+
+    def key_of(self, item: TableRow) -> str:
+        code: str = item.values["code"]
+        return code
+
+    def not_there(self, item: TableRow) -> RowError:
+        return self._file.refused(item, "code", "supplier_not_found", "There is no supplier with this code.")
+
+    async def remove(self, uow: UnitOfWork, rows: Mapping[Any, Mapping[str, Any]]) -> list[Image]:
+        gone = {code: {**row, "is_active": False} for code, row in rows.items() if row["is_active"]}
+        await stored.write_suppliers(uow, gone)
+        return [
+            image_of("suppliers", code, code, rows[code], columns, stored.SUPPLIER_FIELDS)
+            for code, columns in gone.items()
+        ]
 
     async def read(self, _uow: UnitOfWork, item: TableRow, known: Mapping[Any, Mapping[str, Any]]) -> Read | RowError:
         code, given = item.values["code"], self._given(item)
@@ -241,86 +287,5 @@ class SupplierFile(_Rows):
         ]
 
 
-class LinkFile(_Rows):
-    """A file of what suppliers supply."""
-
-    part = "supplier-links"
-    fields = ("supplier_sku", "pack_size", "minimum_quantity", "lead_time_days", "is_primary")
-    new = stored.NEW_LINK
-
-    def __init__(self, opening: Opening) -> None:
-        super().__init__(opening, _LINK_COLUMNS, ("supplier", "sku"))
-        self._suppliers: Mapping[str, Any] = {}
-
-    async def known(self, uow: UnitOfWork, items: Sequence[TableRow]) -> Mapping[Any, Mapping[str, Any]]:
-        self._suppliers = await stored.find_suppliers(uow, {item.values["supplier"] for item in items})
-        keys = [
-            LinkKey(item.values["sku"], self._suppliers[item.values["supplier"]]["id"])
-            for item in items
-            if item.values["supplier"] in self._suppliers
-        ]
-        return {key: dict(row) for key, row in (await stored.lock_links(uow, keys)).items()}
-
-    async def read(self, _uow: UnitOfWork, item: TableRow, _known: Mapping[Any, Mapping[str, Any]]) -> Read | RowError:
-        supplier = self._suppliers.get(item.values["supplier"])
-        if supplier is None:
-            message = "There is no supplier with this code; import suppliers first."
-            return self._file.refused(item, "supplier", "supplier_not_found", message)
-        given = self._given(item)
-
-        def check() -> None:
-            named = {"supplier": supplier["code"], "sku": item.values["sku"]}
-            SupplierLinkDraft.model_validate(named | given)
-            if (cost := item.values.get("cost")) is not None:
-                currency = item.values.get("currency") or supplier["currency"]
-                given.update(cost=cells.price(cost, currency).amount, currency=currency)
-
-        return self._fault(item, check) or (item, LinkKey(item.values["sku"], supplier["id"]), given)
-
-    async def write(self, uow: UnitOfWork, rows: Sequence[Read], known: Mapping[Any, Mapping[str, Any]]) -> list[Image]:
-        # Of several rows that would be a SKU's primary link the last one is.
-        primary = {key.sku: key for item, key, _ in rows if item.values.get("is_primary")}
-        links: dict[LinkKey, dict[str, Any]] = {}
-        for _, key, columns in rows:
-            is_primary = columns["is_primary"] and primary.get(key.sku, key) == key
-            links[key] = columns | {"is_primary": is_primary}
-        displaced = [key for key in await stored.list_primary(uow, list(primary)) if key not in links]
-        await stored.write_links(uow, links)
-        codes = {row["id"]: code for code, row in self._suppliers.items()}
-        codes |= await stored.codes_of(uow, {key.supplier_id for key in displaced})
-        kept = [
-            image_of("supplier-links", link_key(key), f"{codes[key.supplier_id]} {key.sku}", *change)
-            for key, change in (
-                *((key, ({"is_primary": True}, {"is_primary": False}, ("is_primary",))) for key in displaced),
-                *((key, (known.get(key), columns, stored.LINK_FIELDS)) for key, columns in links.items()),
-            )
-        ]
-        # An undo goes backwards: a primary link has to make room before the one before it comes back.
-        return sorted(kept, key=_is_primary)
-
-
-def _is_primary(image: Image) -> bool:
-    return bool(image.after.get("is_primary"))
-
-
-_MODES = ("merge", "insert-only", "update-only")
-_REPLACE = "An empty cell says nothing: change such a field by hand."
-SUPPLIERS = Group(
-    name="suppliers",
-    modes=_MODES,
-    open=SupplierFile,
-    check=check,
-    is_written_at_once=True,
-    without={"replace": _REPLACE, "delete": "Say 'is_active' no: what was bought from a supplier keeps naming it."},
-)
-LINKS = Group(
-    name="supplier-links",
-    modes=_MODES,
-    open=LinkFile,
-    check=check,
-    is_written_at_once=True,
-    without={
-        "replace": _REPLACE,
-        "delete": "Links are removed one by one, with the costs that they hold.",
-    },
-)
+MODES = ("merge", "insert-only", "update-only", "replace", "delete")
+SUPPLIERS = Group(name="suppliers", modes=MODES, open=SupplierFile, check=check, is_written_at_once=True)

@@ -60,10 +60,19 @@ class ImagedLinks(Imaged):
     async def put_back(self, uow: UnitOfWork, import_id: UUID, images: Mapping[str, Image], back: Back) -> None:
         if back.going:
             await stored.remove_links(uow, [_read_key(key) for key in back.going])
+        await self._leave_out_those_without_supplier(uow, images, back)
         await self._keep_others_primary(uow, images, back)
         if back.restored:
             named = {_read_key(key): values for key, values in back.restored.items()}
-            await stored.write_links(uow, {key: dict(self._rows[key]) | values for key, values in named.items()})
+            rows = {key: dict(self._rows.get(key, stored.NEW_LINK)) | values for key, values in named.items()}
+            await stored.write_links(uow, rows)
+
+    async def _leave_out_those_without_supplier(self, uow: UnitOfWork, images: Mapping[str, Image], back: Back) -> None:
+        there = await stored.codes_of(uow, {_read_key(key).supplier_id for key in back.restored})
+        for key in list(back.restored):
+            if _read_key(key).supplier_id not in there:
+                del back.restored[key]
+                back.conflicts.append(conflict(images[key], None, "not_possible", "The supplier was removed since."))
 
     async def _keep_others_primary(self, uow: UnitOfWork, images: Mapping[str, Image], back: Back) -> None:
         primary = {_read_key(key).sku: key for key, values in back.restored.items() if values.get("is_primary") is True}

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from deploy import topology
-from services.inventory.use_cases import importing
+from services.inventory.use_cases import catalog_skus, importing
 from shared import blobs, jobs
+from shared.contracts.catalog.messages import CreateProduct
+from shared.contracts.catalog.shapes import ProductDraft, VariantDraft
 from shared.contracts.inventory.messages import ListStock
 from shared.contracts.platform.imports import (
     ConfirmImport,
@@ -19,6 +21,7 @@ from shared.contracts.platform.imports import (
     import_id_for,
 )
 from shared.errors import CrossdockError
+from tests.factories.catalog import Catalog
 from tests.factories.inventory import Merchant
 
 pytestmark = pytest.mark.feature("CAT-5", "CAT-6", "INV-2")
@@ -144,3 +147,26 @@ async def test_the_same_place_twice_is_said_also_where_one_row_names_no_centre(m
     remarks = (await merchant.ask(ListImportRemarks(import_id=done.id))).items
     assert [(each.row, each.code) for each in remarks] == [(3, "duplicate_key"), (5, "duplicate_key")]
     assert await on_hand(merchant) == {"A": 7, "B": 1}
+
+
+@pytest.mark.feature("CAT-7", "INV-2")
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_stock_of_skus_that_the_catalog_does_not_have_is_taken_and_told(
+    merchant: Merchant, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    monkeypatch.setattr(catalog_skus, "ASKED_AT_ONCE", 2)
+    goods = Catalog(merchant.process, merchant.organization_id)
+    await goods.ask(CreateProduct(draft=ProductDraft(title="A", variants=[VariantDraft(sku="A")])))
+    content = b"SKU,Centre,On hand\nB,main,1\nA,main,5\nC,main,2\nD,main,x\n"
+    imported = await bring_in(merchant, content, dry_run=dry_run)
+    assert (imported.state, imported.counters["stock_inserted"], imported.counters["notices"]) == ("succeeded", 3, 2)
+    remarks = (await merchant.ask(ListImportRemarks(import_id=imported.id, kind="notice"))).items
+    assert [(r.row, r.column, r.value, r.code) for r in remarks] == [
+        (2, "SKU", "B", "sku_not_in_catalog"),
+        (4, "SKU", "C", "sku_not_in_catalog"),
+    ]
+    links = b"supplier,sku\nada,A\nada,E\n"
+    await bring_in(merchant, b"code,name,currency\nada,Ada,USD\n", group="suppliers")
+    linked = await bring_in(merchant, links, group="supplier-links", dry_run=dry_run)
+    remarks = (await merchant.ask(ListImportRemarks(import_id=linked.id, kind="notice"))).items
+    assert [(r.row, r.value, r.code) for r in remarks] == [(3, "E", "sku_not_in_catalog")]
