@@ -92,11 +92,12 @@ async def start_import(
 
     `mode`: `merge` (an empty cell says nothing), `insert-only`, `update-only`, `replace` (an empty cell empties its
     field; what the file does not name is kept, or with `missing=archive` archived), `delete` (what the rows name goes:
-    products are archived, suppliers no longer active). A file that replaces stock is a count of the whole of each centre
-    it names, one of supplier links all that each supplier it names supplies: what it does not name there is zero, or
-    goes, unless a row of it was refused. A mode that a group does not have is refused with the reason. With `on_error=abort` nothing is taken when one row cannot be. An import that would take
-    away more than `guard_percent` of what is there is `held` until it is confirmed. A dry run counts what would happen,
-    shows samples of it, and changes nothing. `rerun_of` says whose corrected error file this is.
+    products are archived, suppliers no longer active). A file that replaces stock is a count of the whole of each
+    centre it names, one of supplier links all that each supplier it names supplies: what it does not name there is
+    zero, or goes, unless a row of it was refused. A mode that a group does not have is refused with the reason. With
+    `on_error=abort` nothing is taken when one row cannot be. An import that would take away more than `guard_percent`
+    of what is there is `held` until it is confirmed. A dry run counts what would happen, shows samples of it, and
+    changes nothing. `rerun_of` says whose corrected error file this is.
 
     A JSON body `{"url": …}` names a file that is fetched over HTTP. Follow `Location` for the job, and
     `GET /v1/imports/{id}` for what came of it.

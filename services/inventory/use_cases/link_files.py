@@ -170,7 +170,7 @@ class LinkFile(KeyedFile):
         return self._samples_of_removed(kept, most)
 
     async def _remove_unnamed(self, uow: UnitOfWork, job: RunningJob) -> tuple[list[Image], bool]:
-        """Remove some of what the suppliers have and the file does not name; returns these, and whether there is more."""
+        """Remove some links that the file does not name; returns these, and whether there is more."""
         named = await self._names()
         suppliers = await stored.find_suppliers(uow, named.codes)
         await stored.lock_links(uow, [])
