@@ -8,6 +8,8 @@ process counts for itself.
 import asyncio
 import time
 
+from services.sync.errors import ConnectionHeld
+from services.sync.platforms.http import IsHeld, never_held
 from shared.bus.surroundings import Surroundings
 from shared.redis_connection import REDIS_AWAY, RedisAddress
 from shared.settings import settings
@@ -16,7 +18,8 @@ POLITE_PER_SECOND = 50.0
 POLITE_MOST = 100.0
 # The part of a full bucket that background work never takes.
 _LEFT_TO_PEOPLE = 0.1
-_LONGEST_WAIT_SECONDS = 30.0
+# So long at most whoever waits does not look whether the connection was paused meanwhile.
+_LONGEST_WAIT_SECONDS = 5.0
 _REMEMBERED_MS = 3_600_000
 
 # One bucket: `left` points at `at` (ms), `per_second` back, `most`, and `until` (ms), before which nothing is spent.
@@ -80,12 +83,12 @@ class RedisBudget:
         self._kept = 0.0 if is_for_people else _LEFT_TO_PEOPLE
         self._alone_until = 0.0
 
-    async def take(self, points: float) -> None:
-        """Wait until so many points may be spent, and spend them."""
-        wait = await self._wait_seconds(points)
-        if wait > 0:
+    async def take(self, points: float, is_held: IsHeld = never_held) -> None:
+        """Wait until so many points may be spent, and spend them. Raises ConnectionHeld, and then spends none."""
+        while (wait := await self._wait_seconds(points)) > 0:
             await asyncio.sleep(min(wait, _LONGEST_WAIT_SECONDS))
-            await self.take(points)
+            if await is_held():
+                raise ConnectionHeld
 
     async def _wait_seconds(self, points: float) -> float:
         arguments = [points, POLITE_PER_SECOND, POLITE_MOST, self._kept, _REMEMBERED_MS]

@@ -52,6 +52,10 @@ class AnswerLost(PlatformAway):
     title = "The platform's answer was lost"
 
 
+class ConnectionHeld(Exception):
+    """The connection was paused while a request waited to be sent: it was not. No answer, and no error of a write."""
+
+
 class CredentialsRefused(Conflict):
     """The platform no longer takes the connection's credentials, or they may not do this: give it new ones."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.topology import Surrounded
 from services.sync.platforms.base import Account, Page, Platform, Record, Scan, Session
-from services.sync.platforms.http import connected
+from services.sync.platforms.http import IsHeld, connected, never_held
 from services.sync.platforms.registry import PLATFORMS
 from shared.contracts.sync.shapes import Entity, FeedKind
 from shared.impex.cells import check_digit
@@ -59,7 +59,7 @@ class Purse:
     rested: list[float] = field(default_factory=list)
     learned: list[tuple[float, float, float]] = field(default_factory=list)
 
-    async def take(self, points: float) -> None:
+    async def take(self, points: float, is_held: IsHeld = never_held) -> None:
         self.spent += points
 
     async def learn(self, *, left: float, per_second: float, most: float) -> None:

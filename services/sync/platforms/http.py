@@ -6,7 +6,7 @@ What a platform answers is told apart here once, by its status; what stands in t
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -29,11 +29,19 @@ _FURTHEST_AHEAD = timedelta(days=2)
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "HEAD"))
 
 
+IsHeld = Callable[[], Awaitable[bool]]
+
+
+async def never_held() -> bool:
+    """What people ask for goes also to a platform whose connection is paused."""
+    return False
+
+
 class Budget(Protocol):
     """What a platform allows the connection to spend, shared by everybody who works for it."""
 
-    async def take(self, points: float) -> None:
-        """Wait until so many points may be spent, and spend them."""
+    async def take(self, points: float, is_held: IsHeld = never_held) -> None:
+        """Wait until so many points may be spent, and spend them. Raises ConnectionHeld, and then spends none."""
 
     async def learn(self, *, left: float, per_second: float, most: float) -> None:
         """The platform said what is left, how fast it comes back, and how much there can be."""
@@ -53,6 +61,8 @@ class Http:
         self.ahead = timedelta()
         self._client = client
         self.allow_private = allow_private
+        # Whether nothing is to be sent any more: asked by whoever has waited for the budget.
+        self.is_held: IsHeld = never_held
         self._base_url = base_url.rstrip("/")
 
     async def send(
@@ -69,7 +79,7 @@ class Http:
     ) -> Answer:
         """One request with its whole answer, of whatever status.
 
-        Raises PlatformAway when it was not sent, AnswerLost when it may have been, PlatformRefused.
+        Raises PlatformAway when it was not sent, AnswerLost when it may have been, PlatformRefused, and ConnectionHeld.
         """
         if method not in _METHODS:
             raise ValueError(f"{method} is not sent to a platform")
@@ -90,7 +100,7 @@ class Http:
         timeout_seconds: float,
         most_bytes: int,
     ) -> Answer:
-        await self.budget.take(points)
+        await self.budget.take(points, self.is_held)
         url = self._url(path, params)
         try:
             async with asyncio.timeout(timeout_seconds):

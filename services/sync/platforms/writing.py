@@ -30,7 +30,9 @@ def compare(wanted: Mapping[str, object], expected: Mapping[str, object], curren
 async def settle(
     works: Sequence[Awaitable[Written]], *, may_raise: bool = True, at_once: int = AT_ONCE
 ) -> list[Written]:
-    """What came of each. Raises CredentialsRefused when all were refused for that, and what is nobody's answer."""
+    """What came of each. Raises CredentialsRefused when all were refused for that, and what is nobody's answer:
+    what was written beside it is found there the next time.
+    """
     gate = asyncio.Semaphore(at_once)
 
     async def through(work: Awaitable[Written]) -> Written:

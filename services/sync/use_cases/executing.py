@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.sync.errors import AnswerNotUnderstood, CredentialsRefused, PlatformAway, PlatformRefused
+from services.sync.errors import AnswerNotUnderstood, ConnectionHeld, CredentialsRefused, PlatformAway, PlatformRefused
 from services.sync.models import FEEDS, FeedRule, orders_from
 from services.sync.platforms.base import Session
 from services.sync.platforms.http import Http
@@ -70,7 +70,7 @@ class Run:
     async def go_on(self) -> None:
         """To be asked before each request: raises JobRests while the connection is paused."""
         if await self.is_paused():
-            await self._rest_while_paused()
+            await rest_while_paused(self.job, self.connection_id)
 
     async def is_paused(self) -> bool:
         """Whether the connection is paused now: then nothing is asked of its platform."""
@@ -81,22 +81,29 @@ class Run:
             await uow.rollback()
         return bool(row["is_paused"])
 
-    async def _rest_while_paused(self) -> None:
-        """The connection is held meanwhile: whoever lets it go on finds this run at rest, and wakes it."""
-        uow = self.job.unit_of_work()
-        try:
-            row = await connections.get(uow, self.connection_id, lock=True)
-            if row["is_paused"]:
-                await self.job.rest(_PAUSE_SECONDS)
-        finally:
-            await uow.rollback()
-
     async def tell(self, uow: UnitOfWork, *troubles: Trouble) -> None:
         """Keep what went wrong, in the step's transaction."""
         await issues.note(uow, self.connection_id, self.job.id, troubles)
 
 
 Work = Callable[[Run], Awaitable[None]]
+
+
+async def rest_while_paused(job: RunningJob, connection_id: UUID) -> None:
+    """The connection is held meanwhile: whoever lets it go on finds this run at rest, and wakes it. Raises JobRests."""
+    uow = job.unit_of_work()
+    try:
+        row = await connections.get(uow, connection_id, lock=True)
+        if row["is_paused"]:
+            await job.rest(_PAUSE_SECONDS)
+    finally:
+        await uow.rollback()
+
+
+async def rest_as_held(job: RunningJob, connection_id: UUID) -> None:
+    """A request was not sent because the connection was paused: it may go on by now. Raises JobRests."""
+    await rest_while_paused(job, connection_id)
+    await job.rest(0.0)
 
 
 async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
@@ -117,11 +124,14 @@ async def carry_out(job: RunningJob, works: dict[FeedKind, Work]) -> None:
             http,
         ):
             run = Run(job, kind, connection, settings, execution["is_full"], execution["rerun_of"], session, http)
+            http.is_held = run.is_paused
             await run.go_on()
             await _take_up_failed(run)
             await works[kind](run)
     except (JobRests, JobCancelled, JobLost):
         raise
+    except ConnectionHeld:
+        await rest_as_held(job, connection["id"])
     except (PlatformAway, AnswerNotUnderstood) as error:
         await _wait(job, connection, kind, error)
     except CredentialsRefused as error:

@@ -15,6 +15,7 @@ import orjson
 
 from services.sync.errors import (
     AnswerNotUnderstood,
+    ConnectionHeld,
     ConnectionIsBusy,
     ConnectionIsPaused,
     NeedsCredentials,
@@ -26,7 +27,7 @@ from services.sync.repository import changes, connections, listings, upkeep
 from services.sync.repository.issues import Trouble
 from services.sync.repository.upkeep import MAINTENANCE_JOB
 from services.sync.use_cases import matching, sessions
-from services.sync.use_cases.executing import Run
+from services.sync.use_cases.executing import Run, rest_as_held
 from services.sync.use_cases.keeping import as_kept
 from services.sync.use_cases.matching import RemoteProduct
 from shared import jobs
@@ -89,7 +90,10 @@ async def carry_out(job: RunningJob) -> None:
             http,
         ):
             run = Run(job, _FEED, connection, settings, False, None, session, http)
+            http.is_held = run.is_paused
             await _parts(Upkeep(run, job.parameters["is_dry_run"]))
+    except ConnectionHeld:
+        await rest_as_held(job, connection_id)
     except (PlatformAway, AnswerNotUnderstood) as error:
         await _wait(job, error)
 

@@ -19,6 +19,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from services.sync.errors import ConnectionHeld
 from services.sync.platforms.base import Outcome, Written
 from services.sync.platforms.registry import get_platform
 from services.sync.repository import changes, creations, issues, listings
@@ -157,7 +158,7 @@ async def _settle_all(
     run.job.is_past_stopping = True
     await _settle(run, came, settle)
     if ahead is not None:
-        with contextlib.suppress(CrossdockError):
+        with contextlib.suppress(CrossdockError, ConnectionHeld):
             await _settle(run, _Came(following, await ahead, ()), settle)
 
 

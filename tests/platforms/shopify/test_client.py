@@ -13,6 +13,7 @@ from services.sync.errors import (
     PlatformRefused,
 )
 from services.sync.platforms.base import ProductWrite, Scan
+from services.sync.platforms.http import IsHeld, never_held
 from services.sync.platforms.shopify.client import MOST_THROTTLED
 from services.sync.platforms.shopify.platform import SCOPES, Shopify
 from services.sync.platforms.shopify.queries import PRODUCTS_BY_ID
@@ -31,7 +32,7 @@ class Bucket(Purse):
     per_second: float = 0
     waited: list[float] = field(default_factory=list)
 
-    async def take(self, points: float) -> None:
+    async def take(self, points: float, is_held: IsHeld = never_held) -> None:
         if self.per_second and points > self.left:
             self.waited.append((points - self.left) / self.per_second)
             self.left = points

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.sync.budget import Budgets, RedisBudget
 from services.sync.platforms.custom.platform import Custom
 from services.sync.platforms.registry import PLATFORMS
 from services.sync.repository import changes
@@ -138,3 +139,44 @@ async def test_what_was_written_is_kept_when_somebody_asks_the_run_to_stop(
     again = await connected.run("export_stock")
     assert (again["counters"]["sent"], again["counters"].get("unchanged", 0)) == (2, 0)
     assert [write.has_changed for write in fake.writes] == [True] * RECORDS
+
+
+async def test_what_waits_for_the_budget_is_not_sent_once_the_connection_is_paused(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await different(connected, fake)
+    before, waits = len(fake.requests), 0
+    wait_seconds = RedisBudget._wait_seconds
+
+    async def waiting(budget: RedisBudget, points: float) -> float:
+        nonlocal waits
+        seconds = await wait_seconds(budget, points)
+        waits += seconds > 0
+        return seconds
+
+    monkeypatch.setattr(RedisBudget, "_wait_seconds", waiting)
+    budget = connected.process.surroundings.resident(Budgets).of(connected.id)
+    await budget.learn(left=0, per_second=20, most=400)
+    started = await connected.post(f"/v1/feeds/{connected.feeds['export_stock']['id']}/run", status=202)
+
+    async def has_waited() -> bool:
+        return waits > 0
+
+    await until(has_waited)
+    await connected.post(f"/v1/connections/{connected.id}/pause")
+
+    async def rests() -> bool:
+        uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+        is_at_rest: bool = await uow.fetchval("SELECT run_id IS NULL FROM jobs WHERE id = $1", started["id"])
+        await uow.rollback()
+        return is_at_rest
+
+    await eventually(rests)
+    execution = await connected.get(f"/v1/feed-executions/{started['id']}")
+    assert (execution["state"], execution["error"], len(fake.requests) - before) == ("paused", None, 0)
+    assert {each["state"] for each in await connected.changes(direction="out")} == {"queued"}
+    assert (await connected.get(f"/v1/issues?connection_id={connected.id}"))["items"] == []
+    await budget.learn(left=400, per_second=20, most=400)
+    await connected.post(f"/v1/connections/{connected.id}/resume")
+    done = await connected.ended(started["id"])
+    assert (done["state"], done["counters"]["sent"], len(fake.writes)) == ("succeeded", RECORDS, RECORDS)

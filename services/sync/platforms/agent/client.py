@@ -44,7 +44,7 @@ class Client:
         return answers
 
     async def _asked(self, work: Sequence[Work]) -> list[bytes | CrossdockError]:
-        await self._http.budget.take(len(work))
+        await self._http.budget.take(len(work), self._http.is_held)
         answers = [_read(body) for body in await self._desk.ask(work)]
         for found in answers:
             if isinstance(found, mapping.Result):
