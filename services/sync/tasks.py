@@ -34,7 +34,7 @@ from services.sync.use_cases import (
 from services.sync.use_cases.agents import GREET_AGENT
 from services.sync.use_cases.comparing_anew import COMPARE_ANEW, compare_anew
 from services.sync.use_cases.connecting import ANNOUNCE_CONNECTIONS, KEEP_ORDER_CONNECTION
-from services.sync.use_cases.creating import FIND_CANDIDATES
+from services.sync.use_cases.creating import DROP_CREATIONS, FIND_CANDIDATES
 from services.sync.use_cases.dropping import DROP_LEFT_BEHIND, drop_left_behind
 from services.sync.use_cases.executing import Work
 from services.sync.use_cases.taking.orders import take_orders
@@ -102,6 +102,11 @@ async def greet_agent(payload: dict[str, Any], uow: UnitOfWork) -> None:
 @performs(FIND_CANDIDATES)
 async def find_candidates(payload: dict[str, Any], uow: UnitOfWork) -> None:
     await creating.look_for_candidates(uow, payload["category_ids"], payload["after"])
+
+
+@performs(DROP_CREATIONS)
+async def drop_more_creations(payload: dict[str, Any], uow: UnitOfWork) -> None:
+    await creating.drop_more_creations(uow, UUID(payload["connection_id"]))
 
 
 @performs(COMPARE_ANEW)

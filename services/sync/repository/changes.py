@@ -211,13 +211,21 @@ async def count_harm(uow: UnitOfWork, connection_id: UUID, entities: Sequence[st
     return count
 
 
-async def hold_harm(uow: UnitOfWork, connection_id: UUID, entities: Sequence[str]) -> None:
-    """Let these wait for a person."""
-    await uow.execute(
-        f"UPDATE changes c SET state = 'review', reason = 'guard', updated_at = now() WHERE {_HARM}",  # noqa: S608
+async def hold_harm(
+    uow: UnitOfWork, connection_id: UUID, entities: Sequence[str], after: UUID | None, most: int
+) -> UUID | None:
+    """Let so many of these wait for a person, those after this one. Returns the last; None: there are no more."""
+    last: UUID | None = await uow.fetchval(
+        "WITH held AS (UPDATE changes SET state = 'review', reason = 'guard', updated_at = now()"  # noqa: S608
+        f" WHERE id = ANY(ARRAY(SELECT c.id FROM changes c WHERE {_HARM} AND ($3::uuid IS NULL OR c.id > $3)"
+        " ORDER BY c.id LIMIT $4)) RETURNING id)"
+        " SELECT CASE WHEN count(*) = $4 THEN (array_agg(id ORDER BY id DESC))[1] END FROM held",
         connection_id,
         entities,
+        after,
+        most,
     )
+    return last
 
 
 _HARM = """c.connection_id = $1 AND c.entity = ANY($2) AND c.direction = 'in' AND c.state = 'queued'

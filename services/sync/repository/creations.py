@@ -64,10 +64,24 @@ async def drop_candidates(uow: UnitOfWork, connection_id: UUID, rows: Sequence[a
     )
 
 
-async def drop_all(uow: UnitOfWork, connection_id: UUID) -> None:
-    """Nothing is made on this platform any more: what waits, and who may have been next, is over."""
-    await uow.execute("DELETE FROM candidates WHERE connection_id = $1", connection_id)
-    await uow.execute("DELETE FROM listings WHERE connection_id = $1 AND external_id IS NULL", connection_id)
+async def drop_some(uow: UnitOfWork, connection_id: UUID, most: int) -> bool:
+    """Nothing is made on this platform any more: what waits, and who may have been next, is over, so many of each.
+
+    Whether there may be more.
+    """
+    candidates = await uow.execute(
+        "DELETE FROM candidates WHERE connection_id = $1 AND product_id = ANY(ARRAY("
+        "SELECT product_id FROM candidates WHERE connection_id = $1 LIMIT $2))",
+        connection_id,
+        most,
+    )
+    listings_of_it = await uow.execute(
+        "DELETE FROM listings WHERE id = ANY(ARRAY("
+        "SELECT id FROM listings WHERE connection_id = $1 AND external_id IS NULL LIMIT $2))",
+        connection_id,
+        most,
+    )
+    return most in (int(status.rpartition(" ")[2]) for status in (candidates, listings_of_it))
 
 
 async def find_listed(uow: UnitOfWork, connection_id: UUID, product_ids: Sequence[UUID]) -> set[UUID]:
@@ -174,11 +188,12 @@ async def decide(uow: UnitOfWork, listing_ids: Sequence[UUID], *, is_wanted: boo
 
 
 async def begin(uow: UnitOfWork, contents: Mapping[UUID, Mapping[str, Any]]) -> dict[UUID, dict[str, Any]]:
-    """Note what is about to be made: whatever is lost, just that is tried again. Returns what of it still waits."""
+    """Note what is about to be made: whatever is lost, just that is tried again. Returns what of it is still to be."""
     rows = await uow.fetch(
         "UPDATE listings l SET sent = CASE WHEN l.sent = '{}' THEN r.content::jsonb ELSE l.sent END, updated_at = now()"
         " FROM unnest($1::uuid[], $2::text[]) AS r (id, content) WHERE l.id = r.id AND l.external_id IS NULL"
-        " AND l.gone_at IS NULL RETURNING l.id, l.sent",
+        " AND l.gone_at IS NULL AND EXISTS (SELECT FROM connections c"
+        " WHERE c.id = l.connection_id AND (c.settings->>'create_products')::boolean) RETURNING l.id, l.sent",
         list(contents),
         [dumped(dict(content)) for content in contents.values()],
     )

@@ -17,7 +17,7 @@ from services.sync.sealing import sealed
 from services.sync.use_cases import agents, schedules, sessions
 from services.sync.use_cases.comparing_anew import compare_anew
 from services.sync.use_cases.configuring import check_names, merged, unknown_places
-from services.sync.use_cases.creating import FIND_CANDIDATES
+from services.sync.use_cases.creating import FIND_CANDIDATES, drop_creations
 from services.sync.use_cases.dropping import drop_left_behind
 from services.sync.use_cases.telling import identity
 from shared import clock, jobs
@@ -196,7 +196,7 @@ async def _turn_creations(
 ) -> None:
     """What waits to be made on the platform is over when nothing is made there any more, and made anew as it is now."""
     if not after.create_products:
-        await creations.drop_all(uow, connection_id)
+        await drop_creations(uow, connection_id)
     elif any(getattr(before, name) != getattr(after, name) for name in ("create_products", "fields", "price")):
         uow.defer(FIND_CANDIDATES, {"category_ids": None, "after": None})
 

@@ -37,11 +37,14 @@ from services.sync.use_cases.sending import Queued
 from services.sync.use_cases.sessions import lacks_of
 from shared.contracts.catalog.messages import ListProductIds
 from shared.contracts.catalog.offers import ProductPart
+from shared.contracts.sync.shapes import ConnectionSettings
 from shared.identifiers import derived_id
 from shared.impex.cells import spellings
 from shared.unit_of_work import UnitOfWork
 
 FIND_CANDIDATES = "sync.find_candidates"
+DROP_CREATIONS = "sync.drop_creations"
+DROPPED_AT_ONCE = 5000
 _LOOKED_AT_ONCE = 200
 _IDS_AT_ONCE = 1000
 
@@ -63,11 +66,29 @@ async def look_for_candidates(uow: UnitOfWork, category_ids: Sequence[str] | Non
         uow.defer(FIND_CANDIDATES, {"category_ids": category_ids, "after": str(page.ids[-1])})
 
 
+async def drop_more_creations(uow: UnitOfWork, connection_id: UUID) -> None:
+    """As `drop_creations`, unless products are made there again by now. Safe to repeat."""
+    found = await connections.find(uow, connection_id)
+    if found is not None and not ConnectionSettings.model_validate_json(found["settings"]).create_products:
+        await drop_creations(uow, connection_id)
+
+
+async def drop_creations(uow: UnitOfWork, connection_id: UUID) -> None:
+    """Drop some of what waits to be made where nothing is made any more, and leave the rest as a task.
+
+    What is left is not made meanwhile, also not by a run that is under way: see `creations.begin`.
+    """
+    if await creations.drop_some(uow, connection_id, DROPPED_AT_ONCE):
+        uow.defer(DROP_CREATIONS, {"connection_id": str(connection_id)})
+
+
 async def find_new(run: Run) -> None:
     """Have a listing wait for each product that is to be made, as it is now."""
     if not run.settings.create_products:
-        async with run.job.step() as uow:
-            await creations.drop_all(uow, run.connection_id)
+        has_more = True
+        while has_more:
+            async with run.job.step() as uow:
+                has_more = await creations.drop_some(uow, run.connection_id, DROPPED_AT_ONCE)
         return
     if await _is_ready(run):
         while await _look_at_some(run):

@@ -39,6 +39,7 @@ _ALWAYS_FULL = ("import_stock", "check_stock")
 _ANALYSED_AT_ONCE = 2000
 # Below so many records a share says nothing.
 _GONE_AT_ONCE = 5000
+_HELD_AT_ONCE = 5000
 _FEW_RECORDS = 3
 # What a platform says there are beyond that is a mistake of its.
 _MOST_RECORDS = 1 << 40
@@ -54,6 +55,8 @@ async def fetch(run: Run, take: Take) -> None:
         await _find_gone(run)
     if run.job.checkpoint["phase"] == "analyse":
         await _analyse(run)
+    if run.job.checkpoint["phase"] == "hold":
+        await _hold(run)
     await take(run)
 
 
@@ -243,18 +246,30 @@ async def _analyse(run: Run) -> None:
         async with run.job.step() as uow:
             looked_at = await analyse(uow, run.connection, run.settings, run.rule.entities, _ANALYSED_AT_ONCE)
             if looked_at < _ANALYSED_AT_ONCE:
-                await _guard(run, uow)
-                run.job.checkpoint["phase"] = "take"
+                run.job.checkpoint["phase"] = "hold" if await _is_too_much(run, uow) else "take"
                 return
 
 
-async def _guard(run: Run, uow: UnitOfWork) -> None:
-    """What would empty or deactivate more than the connection's share of its records waits for a person."""
+async def _is_too_much(run: Run, uow: UnitOfWork) -> bool:
+    """Whether more than the connection's share of its records would be emptied or deactivated. Says so."""
     harmed = await changes.count_harm(uow, run.connection_id, run.rule.entities)
     if harmed <= _FEW_RECORDS:
-        return
+        return False
     of = await listings.count(uow, run.connection_id, run.rule.entities[0])
-    if harmed * 100 > run.settings.guard_percent * of:
-        await changes.hold_harm(uow, run.connection_id, run.rule.entities)
-        message = f"{harmed} of {of} records would be emptied in part or deactivated; these changes wait for approval."
-        await run.tell(uow, Trouble(run.kind, "error", "too_many_emptied", message, run.kind))
+    if harmed * 100 <= run.settings.guard_percent * of:
+        return False
+    message = f"{harmed} of {of} records would be emptied in part or deactivated; these changes wait for approval."
+    await run.tell(uow, Trouble(run.kind, "error", "too_many_emptied", message, run.kind))
+    return True
+
+
+async def _hold(run: Run) -> None:
+    """What would do harm waits for a person, some thousands at a time; a run that was killed goes on with the rest."""
+    point = run.job.checkpoint
+    while point["phase"] == "hold":
+        async with run.job.step() as uow:
+            after = UUID(point["held"]) if point.get("held") else None
+            last = await changes.hold_harm(uow, run.connection_id, run.rule.entities, after, _HELD_AT_ONCE)
+            point["held"] = str(last) if last else None
+            if last is None:
+                point["phase"] = "take"

@@ -58,7 +58,7 @@ async def sell(connected: Connected, **draft: Any) -> dict[str, Any]:
         "tags": ["warm"],
         "options": ["Size"],
         "images": [{"url": "https://images.example.com/mitten.jpg", "alt": "A mitten"}],
-        "category_ids": [await category(connected)],
+        "category_ids": draft.get("category_ids") or [await category(connected)],
         "variants": [
             {"sku": "MITTEN-S", "barcode": CODE, "options": {"Size": "S"}, "weight_grams": 80},
             {"sku": "MITTEN-L", "options": {"Size": "L"}},

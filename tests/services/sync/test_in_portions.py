@@ -6,14 +6,17 @@ from uuid import UUID
 import pytest
 
 from services.sync.errors import PlatformAway
-from services.sync.repository import connections, listings
-from services.sync.use_cases import comparing_anew, dropping, fetching
+from services.sync.repository import changes, connections, creations, listings
+from services.sync.use_cases import comparing_anew, creating, dropping, fetching
 from shared.unit_of_work import UnitOfWork
 from tests.doors import eventually
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
-from tests.platforms.conftest import put_products
+from tests.platforms.conftest import product, put_products
+from tests.services.sync import test_creating
+from tests.services.sync.test_creating import category, configure, made_there, sell
 from tests.services.sync.test_in_sets import live
+from tests.services.sync.test_products_out import set_up
 
 pytestmark = pytest.mark.feature("SYN-8", "SYN-6", "SYN-10", "SYN-16")
 
@@ -90,3 +93,59 @@ async def test_what_a_deleted_connection_had_goes_in_portions_and_is_out_of_sigh
     )
     await uow.rollback()
     assert (left, len(await connected.products())) == (0, 4)
+
+
+async def test_what_would_do_harm_is_held_in_portions_and_a_killed_run_goes_on_with_the_rest(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_HELD_AT_ONCE", 2)
+    await set_up(connected, fake, 8)
+    for number in range(1, 7):
+        _, fields, variants = product(number, status="archived")
+        fake.put_product(str(number), fields, variants)
+    hold, portions = changes.hold_harm, 0
+
+    async def dying(*arguments: Any) -> UUID | None:
+        nonlocal portions
+        portions += 1
+        if portions == 2:
+            raise PlatformAway("killed")
+        return await hold(*arguments)
+
+    monkeypatch.setattr(changes, "hold_harm", dying)
+    done = await connected.run("update_products")
+    # Three of two each, one of them tried twice, and one that finds no more.
+    assert (done["state"], portions) == ("succeeded", 5), done
+    assert len(await connected.changes(state="review")) == 6
+    assert {each["status"] for each in (await connected.products()).values()} == {"active"}
+
+
+async def waiting(connected: Connected, fake: CustomShop, count: int) -> None:
+    """So many products of ours wait to be made."""
+    await test_creating.live(connected, fake)
+    branches = [await category(connected)]
+    for number in range(count):
+        variants = [{"sku": f"MITTEN-{number}", "options": {"Size": "S"}}]
+        await sell(connected, slug=f"mitten-{number}", category_ids=branches, variants=variants)
+
+
+async def test_what_waits_to_be_made_goes_in_portions_when_nothing_is_made_any_more(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is on its way makes none of it, though most is there yet."""
+    monkeypatch.setattr(creating, "DROPPED_AT_ONCE", 1)
+    await waiting(connected, fake, 3)
+    begin, left = creations.begin, []
+
+    async def beginning(uow: UnitOfWork, contents: Any) -> Any:
+        await configure(connected, create_products=False)
+        left.append(await uow.fetchval("SELECT count(*) FROM listings WHERE external_id IS NULL"))
+        return await begin(uow, contents)
+
+    monkeypatch.setattr(creations, "begin", beginning)
+    done = await connected.run("export_products")
+    assert (done["state"], made_there(fake)) == ("succeeded", []), done
+    assert left[0] > 0
+    await connected.heard_all()
+    assert (await connected.get("/v1/listings?entity=product&first=50"))["items"][1:] == []
+    assert await connected.changes(direction="out") == []
