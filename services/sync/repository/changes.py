@@ -283,6 +283,11 @@ async def put_off(
     return [row["id"] for row in rows if row["state"] == "failed"]
 
 
+async def hasten(uow: UnitOfWork, tried: Sequence[asyncpg.Record]) -> None:
+    """These are due now, unless they were renewed, or decided on, meanwhile."""
+    await uow.execute(f"UPDATE changes c SET next_attempt_at = NULL {_AS_TRIED}", *_tried(tried))  # noqa: S608
+
+
 # LATERAL looks each up by its id: a join would read all that is queued, for every batch of it.
 _AS_TRIED = (
     "WHERE c.id = ANY(ARRAY(SELECT k.id FROM unnest($1::uuid[], $2::integer[]) AS t (id, revision) CROSS JOIN LATERAL"

@@ -36,6 +36,8 @@ from shared.jobs import JobCancelled
 from shared.unit_of_work import UnitOfWork
 
 MOST_ATTEMPTS = 10
+# In a run's checkpoint: levels were stale that are to be lower than they are there, and are due at once.
+LESS_IS_THERE = "less_is_there"
 _COUNTERS: dict[Outcome, str] = {
     "ok": "sent",
     "unchanged": "unchanged",
@@ -250,6 +252,7 @@ async def _settle_answered(run: Run, uow: UnitOfWork, answered: Sequence[Answere
     await _settle_written(run, uow, of.get("ok", []), of.get("unchanged", []))
     if stale := of.get("stale"):
         await changes.put_off(uow, _tried(stale), "stale", MOST_ATTEMPTS, run.job.id)
+        await _hasten(run, uow, stale)
     troubles = []
     if retry := of.get("retry"):
         failed = set(await changes.put_off(uow, _tried(retry), "retry", MOST_ATTEMPTS, run.job.id))
@@ -261,6 +264,22 @@ async def _settle_answered(run: Run, uow: UnitOfWork, answered: Sequence[Answere
         troubles += [_trouble(run, queued, answer, is_final=True) for queued, answer in refused]
     if troubles:
         await run.tell(uow, *troubles)
+
+
+async def _hasten(run: Run, uow: UnitOfWork, stale: Sequence[Answered]) -> None:
+    """Units that are no longer here are not offered there until the next try is due: such a level is lowered now.
+
+    One that is to be higher waits: what was sold there comes as an order first.
+    """
+    lower = [each for each in stale if _is_less_here(*each)]
+    if lower:
+        await changes.hasten(uow, _tried(lower))
+        run.job.checkpoint[LESS_IS_THERE] = True
+
+
+def _is_less_here(queued: Queued, answer: Written) -> bool:
+    there = answer.fields.get("quantity")
+    return queued.row["entity"] == "stock" and there is not None and queued.fields["quantity"] < there
 
 
 async def _settle_written(run: Run, uow: UnitOfWork, ok: Sequence[Answered], unchanged: Sequence[Answered]) -> None:

@@ -15,7 +15,7 @@ from services.sync.repository.changes import Found
 from services.sync.use_cases.analysing import analyse
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.keeping import as_kept
-from services.sync.use_cases.sending import Queued, send
+from services.sync.use_cases.sending import LESS_IS_THERE, Queued, send
 from services.sync.use_cases.sessions import lacks_of
 from shared.contracts.inventory.messages import GetAvailability, GetCentreStock
 from shared.contracts.sync.shapes import ChangeState
@@ -24,6 +24,8 @@ from shared.unit_of_work import UnitOfWork
 _COMPARED_AT_ONCE = 1000
 # By so much a platform's clock may be behind ours, where levels of what was just made are looked for.
 _CLOCKS_DIFFER = timedelta(hours=1)
+# A level of which units are sold over there each time before it is lowered is left to the next run after so many tries.
+_MOST_LOWERINGS = 3
 
 
 async def export_stock(run: Run) -> None:
@@ -33,6 +35,11 @@ async def export_stock(run: Run) -> None:
         while await _compare_some(run):
             pass
     await send(run, ("stock",), _write)
+    for _ in range(_MOST_LOWERINGS):
+        if not run.job.checkpoint.pop(LESS_IS_THERE, False):
+            return
+        run.job.checkpoint["sent"] = None
+        await send(run, ("stock",), _write)
 
 
 async def _find_levels(run: Run) -> None:

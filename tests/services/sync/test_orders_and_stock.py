@@ -12,6 +12,7 @@ from shared.metrics import exposition
 from tests.doors import eventually
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
+from tests.fakes.platforms import FakeShop
 from tests.platforms.conftest import order, put_products
 
 pytestmark = pytest.mark.feature("SYN-2", "SYN-7", "SYN-9")
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.feature("SYN-2", "SYN-7", "SYN-9")
 STATUSES = {"paid": "import", "pending": "set_aside", "cancelled": "import_and_cancel"}
 
 
-async def set_up(connected: Connected, fake: CustomShop, count: int = 2, levels: int | None = None) -> str:
+async def set_up(connected: Connected, fake: FakeShop, count: int = 2, levels: int | None = None) -> str:
     """Products and stock of the platform are here, and it may go live. Returns the centre.
 
     `levels`: how many stock levels the platform has, where it has some already.
@@ -141,7 +142,7 @@ async def test_a_write_that_expected_another_value_is_made_anew_from_what_is_the
 ) -> None:
     await set_up(connected, fake)
     await connected.go_live()
-    await adjust(connected, "SCARF-1", -2)
+    await adjust(connected, "SCARF-1", 1)
     fake.put_stock("SCARF-1", "main", 9)  # sold over there, and its order is not here yet
 
     first = await connected.run("export_stock")
@@ -164,7 +165,7 @@ async def try_again_now(connected: Connected) -> None:
 async def is_written(connected: Connected, fake: CustomShop) -> bool:
     await try_again_now(connected)
     await connected.run("export_stock")
-    return fake.stock("SCARF-1", "main") == 8
+    return fake.stock("SCARF-1", "main") == 11
 
 
 @pytest.mark.parametrize("fault", ["lost", "half", "throttle"])
@@ -325,3 +326,25 @@ async def waits_for(connected: Connected, feed_id: str) -> int:
     )
     await uow.rollback()
     return count
+
+
+@pytest.mark.feature("INV-3", "SYN-5")
+@pytest.mark.parametrize(("delta", "shown"), [(-7, 3), (2, 9)])
+async def test_platform_that_sold_meanwhile_is_told_of_less_at_once_and_of_more_after_its_orders(
+    connected: Connected, fake: CustomShop, delta: int, shown: int
+) -> None:
+    """Ten were there, and one was sold over there whose order has not come yet."""
+    await set_up(connected, fake)
+    await connected.go_live()
+    fake.put_stock("SCARF-1", "main", 9)
+    await adjust(connected, "SCARF-1", delta)
+
+    done = await connected.run("export_stock")
+
+    assert (fake.stock("SCARF-1", "main"), done["counters"]["stale"]) == (shown, 1)
+    fake.put_order(order(501, quantity=1))
+    await connected.run("import_orders")
+    await eventually(lambda: equals(available(connected), 9 + delta), 30)
+    await connected.heard_all()
+    await connected.run("export_stock")
+    assert fake.stock("SCARF-1", "main") == 9 + delta
