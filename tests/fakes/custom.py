@@ -119,6 +119,9 @@ class CustomShop:
         body = plain(self.kept["products"][external_id].body)
         return body["fields"], body["variants"]
 
+    def put_category(self, path: list[str]) -> None:
+        """Products come with theirs."""
+
     def product_ids(self) -> list[str]:
         return list(self.kept["products"])
 
@@ -241,11 +244,13 @@ class CustomShop:
         write = {"products": self._write_product, "stock": self._write_stock, "shipments": self._ship}[name]
         results = []
         for item in items:
+            is_repeat = item["operation_key"] in self._done
             result = write(item)
             if result["outcome"] == "ok":
                 self._done.setdefault(item["operation_key"], result["id"])
             has_changed = result["outcome"] == "ok" and not result.pop("is_old", False)
-            self.writes.append(RemoteWrite(name, result.get("id"), item, has_changed))
+            is_refused = result["outcome"] not in ("ok", "unchanged")
+            self.writes.append(RemoteWrite(name, result.get("id"), item, has_changed, is_refused, is_repeat))
             results.append(result)
         return {"results": results}
 

@@ -142,6 +142,13 @@ class MagentoShop:
         members = self._aliases.get(int(external_id)) or {str(each): each for each in kept["links"] or [kept["id"]]}
         return fields, {each: self._sold(kept, self.state.products[number]) for each, number in members.items()}
 
+    def put_category(self, path: list[str]) -> None:
+        self.state.category(path)
+
+    def product_ids(self) -> list[str]:
+        members = {number for kept in self.state.products.values() for number in kept["links"]}
+        return [str(number) for number in self.state.products if number not in members]
+
     def put_stock(self, sku: str, location: str, quantity: int) -> None:
         """What can be sold; what is reserved is there besides, in the first source."""
         self.state.sources.setdefault(location, f"Place {location}")

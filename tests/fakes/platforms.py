@@ -23,12 +23,22 @@ class Faults:
 
 @dataclass
 class RemoteWrite:
-    """A request that wrote or tried to: what, to which record, and whether anything was different afterwards."""
+    """What a request wrote or tried to: what, to which record, and whether anything was different afterwards.
+
+    `is_refused`: the platform did not take it. `is_repeat`: it has the key of one that was taken before.
+    """
 
     kind: str
     external_id: str | None
     content: Any
     has_changed: bool
+    is_refused: bool = False
+    is_repeat: bool = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it was taken, and all was so already."""
+        return not (self.has_changed or self.is_refused or self.is_repeat)
 
 
 class FakeShop(Protocol):
@@ -56,6 +66,12 @@ class FakeShop(Protocol):
 
     def product(self, external_id: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Fields and variants as they are over there now."""
+
+    def product_ids(self) -> list[str]:
+        """All products that are over there."""
+
+    def put_category(self, path: list[str]) -> object:
+        """A category, as a path of names; where products come with theirs there is nothing to do."""
 
     def put_stock(self, sku: str, location: str, quantity: int) -> None: ...
 

@@ -134,6 +134,11 @@ class PrestaShop(Webservice):
             found[option["name"][1]] = value["name"][1]
         return found
 
+    def put_category(self, path: list[str]) -> None:
+        parent = 2
+        for name in path:
+            parent = self.memory.add("categories", name=name, id_parent=str(parent))
+
     def product_ids(self) -> list[str]:
         return [str(each) for each in self.memory.tables["products"]]
 

@@ -174,7 +174,7 @@ class Webservice:
                 return _CRASH
             rows = [self._written(method, resource, element) for element in found]
         except Refused:
-            self.writes.append(RemoteWrite(resource, None, body, False))
+            self.writes.append(RemoteWrite(resource, None, body, has_changed=False, is_refused=True))
             raise
         if resource == "order_histories" and query.get("sendemail") == "1":
             if not self.mails:

@@ -124,6 +124,12 @@ class ShopifyShop(Bulks):
         }
         return words, {each: self._variant_words(each) for each in node["variants"]}
 
+    def put_category(self, path: list[str]) -> None:
+        self.put_collection(path[-1])
+
+    def product_ids(self) -> list[str]:
+        return list(self.products)
+
     def put_stock(self, sku: str, location: str, quantity: int) -> None:
         item = next(each for each in self.items.values() if each["sku"] == sku)
         self.places.setdefault(location, f"Place {location}")

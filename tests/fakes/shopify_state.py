@@ -90,11 +90,13 @@ class State:
     def _major(self, price: Mapping[str, Any]) -> str:
         return str(Decimal(price["amount"]).scaleb(-exponent(self.currency)))
 
-    def _note(self, kind: str, external_id: str | None, content: Any, *, has_changed: bool) -> None:
-        self.writes.append(RemoteWrite(kind, external_id, content, has_changed))
+    def _note(
+        self, kind: str, external_id: str | None, content: Any, *, has_changed: bool, is_refused: bool = False
+    ) -> None:
+        self.writes.append(RemoteWrite(kind, external_id, content, has_changed, is_refused))
 
     def _refused(self, kind: str, external_id: str | None, content: Any, error: Node) -> Node:
-        self._note(kind, external_id, content, has_changed=False)
+        self._note(kind, external_id, content, has_changed=False, is_refused=True)
         return {"userErrors": [error]}
 
     def _new_id(self) -> str:

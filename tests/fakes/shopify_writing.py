@@ -202,7 +202,7 @@ class Writing(Reading):
             error = self._wrong_quantity(key, given, place)
             errors += [error] if error else []
         if errors:
-            self._note("stock", None, input["quantities"], has_changed=False)
+            self._note("stock", None, input["quantities"], has_changed=False, is_refused=True)
             return {"inventoryAdjustmentGroup": None, "userErrors": errors}
         for given in input["quantities"]:
             key = (short_id(given["inventoryItemId"]), short_id(given["locationId"]))
