@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import orjson
 from services.sync.errors import ListingNotFound
 from services.sync.repository.connections import seen_shops
 from shared.contracts.sync.messages import ListListings
+from shared.contracts.sync.shapes import ChangeState
 from shared.identifiers import new_ids
 from shared.unit_of_work import UnitOfWork
 
@@ -32,6 +34,9 @@ class Seen:
     updated_at: datetime | None
 
 
+_NO_FATES: Mapping[str, ChangeState | None] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """How many records of a page were new, different from before, or the same."""
@@ -41,14 +46,23 @@ class Stored:
     unchanged: int
 
 
-async def store(uow: UnitOfWork, connection_id: UUID, seen: Sequence[Seen], *, seen_by: UUID | None = None) -> Stored:
+async def store(
+    uow: UnitOfWork,
+    connection_id: UUID,
+    seen: Sequence[Seen],
+    *,
+    seen_by: UUID | None = None,
+    fates: Mapping[str, ChangeState | None] = _NO_FATES,
+) -> Stored:
     """Keep a page of records. An older state than is known changes nothing, and what is the same is not written.
 
-    `seen_by`: the run that marks all that it has seen, so that what it has not is found afterwards.
+    `seen_by`: the run that marks all that it has seen, so that what it has not is found afterwards. `fates`: what
+    becomes of new records, by kind, as far as that is certain: how the change waits that takes one over, or None where
+    it is acknowledged as it is, and compared. These need no look of their own any more.
     """
     once = {(each.entity, each.external_id): each for each in seen}
     rows = sorted(once.values(), key=lambda each: (each.entity, each.external_id))
-    fates = await uow.fetch(
+    known = await uow.fetch(
         _COMPARE,
         connection_id,
         [each.entity for each in rows],
@@ -56,15 +70,15 @@ async def store(uow: UnitOfWork, connection_id: UUID, seen: Sequence[Seen], *, s
         [each.digest for each in rows],
         [each.updated_at for each in rows],
     )
-    new = [each for each, fate in zip(rows, fates, strict=True) if fate["is_new"]]
-    changed = [(fate["id"], each) for each, fate in zip(rows, fates, strict=True) if fate["is_changed"]]
+    new = [each for each, old in zip(rows, known, strict=True) if old["is_new"]]
+    changed = [(old["id"], each) for each, old in zip(rows, known, strict=True) if old["is_changed"]]
     if new:
-        await _insert(uow, connection_id, new, seen_by)
+        await _insert(uow, connection_id, new, seen_by, fates)
     if changed:
         await _update(uow, changed)
     if seen_by is not None:
-        known = [fate["id"] for fate in fates if not fate["is_new"]]
-        await uow.execute("UPDATE listings SET seen_by = $2 WHERE id = ANY($1)", known, seen_by)
+        ids = [old["id"] for old in known if not old["is_new"]]
+        await uow.execute("UPDATE listings SET seen_by = $2 WHERE id = ANY($1)", ids, seen_by)
     return Stored(len(new), len(changed), len(rows) - len(new) - len(changed))
 
 
@@ -83,21 +97,66 @@ LEFT JOIN LATERAL (
 """
 
 
-async def _insert(uow: UnitOfWork, connection_id: UUID, rows: Sequence[Seen], seen_by: UUID | None) -> None:
-    await uow.execute(
+async def _insert(
+    uow: UnitOfWork,
+    connection_id: UUID,
+    rows: Sequence[Seen],
+    seen_by: UUID | None,
+    fates: Mapping[str, ChangeState | None],
+) -> None:
+    ids = new_ids(len(rows))
+    is_taken = [fates.get(each.entity, "queued") is None for each in rows]
+    status = await uow.execute(
         "INSERT INTO listings (organization_id, connection_id, seen_by, id, entity, external_id, parent_external_id,"
-        " sku, barcode, remote, refs, digest, remote_updated_at) SELECT $1, $2, $3, p.* FROM unnest($4::uuid[],"
-        " $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::jsonb[], $11::jsonb[], $12::bytea[],"
-        " $13::timestamptz[]) AS p"
+        " sku, barcode, remote, refs, digest, remote_updated_at, analysed, acknowledged, marks)"
+        " SELECT $1, $2, $3, p.id, p.entity, p.external_id, p.parent, p.sku, p.barcode, p.remote, p.refs, p.digest,"
+        " p.updated_at, CASE WHEN p.is_known THEN p.digest END, CASE WHEN p.is_taken THEN p.remote END,"
+        " p.is_taken::integer FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],"
+        " $10::jsonb[], $11::jsonb[], $12::bytea[], $13::timestamptz[], $14::boolean[], $15::boolean[])"
+        " AS p (id, entity, external_id, parent, sku, barcode, remote, refs, digest, updated_at, is_known, is_taken)"
         " ON CONFLICT (organization_id, connection_id, entity, external_id) DO NOTHING",
         uow.organization_id,
         connection_id,
         seen_by,
-        new_ids(len(rows)),
+        ids,
         [each.entity for each in rows],
         [each.external_id for each in rows],
         *_columns(rows),
+        [each.entity in fates for each in rows],
+        is_taken,
     )
+    states = [fates.get(each.entity) for each in rows]
+    waiting = [(id_, each.entity, state) for id_, each, state in zip(ids, rows, states, strict=True) if state]
+    if int(status.rpartition(" ")[2]) < len(rows):
+        # Somebody else has kept some of them meanwhile.
+        mine = {row["id"] for row in await uow.fetch("SELECT id FROM listings WHERE id = ANY($1)", ids)}
+        waiting = [each for each in waiting if each[0] in mine]
+    if waiting:
+        await _queue_new(uow, connection_id, waiting)
+
+
+async def _queue_new(uow: UnitOfWork, connection_id: UUID, waiting: Sequence[tuple[UUID, str, ChangeState]]) -> None:
+    """One change of each that is all of it: nobody else can have one of what was not there before."""
+    await uow.execute(
+        "INSERT INTO changes (organization_id, connection_id, id, listing_id, entity, direction, kind, field, before,"
+        " after, state) SELECT $1, $2, n.id, n.listing_id, n.entity, 'in', 'insert', '', 'null', 'null', n.state"
+        " FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[]) AS n (id, listing_id, entity, state)",
+        uow.organization_id,
+        connection_id,
+        new_ids(len(waiting)),
+        *map(list, zip(*waiting, strict=True)),
+    )
+
+
+async def is_any_to_come_back(uow: UnitOfWork, connection_id: UUID) -> bool:
+    """Whether what is new on the platform may be a record that has vanished, or one that waits to be made there."""
+    found: bool = await uow.fetchval(
+        "SELECT EXISTS (SELECT FROM listings WHERE connection_id = $1 AND external_id IS NULL) OR EXISTS (SELECT"
+        " FROM listings WHERE connection_id = $1 AND entity = 'variant' AND gone_at IS NOT NULL"
+        " AND product_id IS NOT NULL AND external_id IS NOT NULL)",
+        connection_id,
+    )
+    return found
 
 
 async def _update(uow: UnitOfWork, rows: Sequence[tuple[UUID, Seen]]) -> None:

@@ -25,7 +25,7 @@ from services.sync.models import rule_of
 from services.sync.repository import changes, creations, listings, relinks
 from services.sync.repository.changes import WHOLE, Found
 from services.sync.repository.relinks import PRODUCT
-from shared.contracts.sync.shapes import ConnectionSettings
+from shared.contracts.sync.shapes import ChangeState, ConnectionSettings
 from shared.unit_of_work import UnitOfWork
 
 # Records that are compared as a whole: whoever takes them tells for himself what is new in them.
@@ -59,6 +59,27 @@ async def analyse(
     rows = await listings.list_unanalysed(uow, connection["id"], entities, most)
     await _look_at(uow, connection, settings, rows)
     return len(rows)
+
+
+async def fates_of_new(
+    uow: UnitOfWork, connection: asyncpg.Record, settings: ConnectionSettings, entities: Sequence[str]
+) -> dict[str, ChangeState | None]:
+    """What becomes of records that are new here, by kind, so that they are kept with it and need no further look.
+
+    None are told while something has vanished or waits to be made: what is new may be that.
+    """
+    if await listings.is_any_to_come_back(uow, connection["id"]):
+        return {}
+    return {entity: _fate_of_new(settings, entity) for entity in entities}
+
+
+def _fate_of_new(settings: ConnectionSettings, entity: str) -> ChangeState | None:
+    """How the change waits that takes it over; None: it is acknowledged as it is."""
+    if entity == "stock":
+        # What a platform has of stock is a fact about it, not a change of ours: stock is imported on demand.
+        return None
+    absorbs = settings.absorb_orders if entity == "order" else settings.absorb_products
+    return "queued" if absorbs else "review"
 
 
 async def analyse_these(
@@ -133,16 +154,14 @@ def _of_returned(row: Mapping[str, Any], product_id: UUID) -> Findings:
 
 def _of_whole(settings: ConnectionSettings, row: Mapping[str, Any], remote: dict[str, Any]) -> Findings:
     """A record that is new here, or one that is taken as it is."""
-    if row["entity"] == "stock":
-        # What a platform has of stock is a fact about it, not a change of ours: stock is imported on demand.
+    state = _fate_of_new(settings, row["entity"])
+    if state is None:
         return Findings(remote, is_marked=True)
     acknowledged = None if row["acknowledged"] is None else orjson.loads(row["acknowledged"])
     if acknowledged == remote:
         return Findings(acknowledged, in_over=[WHOLE])
-    absorbs = settings.absorb_orders if row["entity"] == "order" else settings.absorb_products
     kind = "insert" if acknowledged is None else "update"
-    state = "queued" if absorbs or kind == "update" else "review"
-    found = Found(row["id"], row["entity"], "in", kind, WHOLE, None, None, state)  # type: ignore[arg-type]
+    found = Found(row["id"], row["entity"], "in", kind, WHOLE, None, None, state if kind == "insert" else "queued")
     return Findings(acknowledged, [found])
 
 

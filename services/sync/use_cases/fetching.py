@@ -22,7 +22,7 @@ from services.sync.repository import changes, connections, issues, listings, rel
 from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import Seen
 from services.sync.use_cases import forgetting
-from services.sync.use_cases.analysing import analyse
+from services.sync.use_cases.analysing import analyse, fates_of_new
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.history import left_out
 from services.sync.use_cases.keeping import as_kept
@@ -137,7 +137,9 @@ async def _keep(run: Run, uow: UnitOfWork, page: Page, *, is_full: bool) -> None
         seen = await forgetting.kept_forgotten(uow, run.connection_id, seen)
     # Whoever looks for what is gone has to know what was seen; to everybody else a write of each record is wasted.
     seen_by = run.job.id if is_full and point["was_reset"] else None
-    stored = await listings.store(uow, run.connection_id, seen, seen_by=seen_by)
+    # What is gone is found out at the end, and may be what is new.
+    fates = {} if seen_by else await fates_of_new(uow, run.connection, run.settings, run.rule.entities)
+    stored = await listings.store(uow, run.connection_id, seen, seen_by=seen_by, fates=fates)
     run.job.count("scanned", scanned)
     readable = [each.external_id for each in seen if each.parent_external_id is None]
     await issues.resolve_code(uow, run.connection_id, same_records(run.kind), readable, "unreadable_record")

@@ -10,6 +10,7 @@ from tests.doors import eventually
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
 from tests.platforms.conftest import put_products
+from tests.services.sync.test_creating import configure
 from tests.services.sync.test_orders_and_stock import adjust, set_up
 from tests.waiting import until
 
@@ -74,6 +75,44 @@ async def test_reading_everything_again_writes_nothing_that_is_the_same(connecte
     assert (done["counters"]["unchanged"], done["counters"]["new"]) == (10, 2)
     after = await versions()
     assert {name: after[name] for name in before} == before
+
+
+async def kept_together(connected: Connected, entity: str) -> dict[str, tuple[bool, str | None, bool]]:
+    """Of records by their ids: whether no transaction wrote them after the one that made their change, how that waits,
+    and whether what it is here is to be compared with them.
+    """
+    uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    rows = await uow.fetch(
+        "SELECT l.external_id, l.analysed = l.digest AND l.xmin::text = coalesce(c.xmin::text, l.xmin::text),"
+        " c.state, l.marks > 0 FROM listings l LEFT JOIN changes c ON c.listing_id = l.id"
+        " AND c.kind = 'insert' AND c.is_open WHERE l.connection_id = $1 AND l.entity = $2",
+        UUID(connected.id),
+        entity,
+    )
+    await uow.rollback()
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+@pytest.mark.parametrize(("absorbs", "state"), [(True, "queued"), (False, "review")])
+async def test_what_is_new_is_written_once(connected: Connected, fake: CustomShop, absorbs: bool, state: str) -> None:
+    """A page keeps new records together with what becomes of them, and nothing looks at them again."""
+    await configure(connected, absorb_products=absorbs)
+    put_products(fake, 2)
+    fake.put_stock("SCARF-1", "main", 5)
+    done = await connected.run("import_products")
+    assert (done["counters"]["new"], done["counters"]["scanned"]) == (4, 2)
+    assert await kept_together(connected, "product") == {"1": (True, state, False), "2": (True, state, False)}
+    assert set((await kept_together(connected, "variant")).values()) == {(True, state, False)}
+
+
+async def test_new_stock_is_acknowledged_as_it_comes(connected: Connected, fake: CustomShop) -> None:
+    put_products(fake, 1)
+    fake.put_stock("SCARF-1", "main", 5)
+    await connected.run("import_products")
+    await connected.run("check_stock")
+    assert await kept_together(connected, "stock") == {"main/SCARF-1": (True, None, True)}
+    (listing,) = (await connected.get(f"/v1/listings?entity=stock&connection_id={connected.id}"))["items"]
+    assert listing["acknowledged"] == listing["remote"]
 
 
 async def test_the_next_page_is_asked_for_while_one_is_kept(
