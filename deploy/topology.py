@@ -113,8 +113,9 @@ async def surrounded(*, answers_here: bool, configuration: Settings | None = Non
         await database.close()
 
 
-# So many more objects than went away bring on a collection of the young ones.
-_YOUNG_OBJECTS = 10_000
+# So many more objects than went away bring on a collection of the young ones. More than a page of products with its
+# parts and rows has: with 10,000 a tenth of what building an offer costs was looking through pages not yet done with.
+_YOUNG_OBJECTS = 50_000
 
 
 def named(what: str) -> tuple[Service, ...]:

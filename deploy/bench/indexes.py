@@ -76,7 +76,7 @@ def index_catch_up(system: System) -> Figure:
     run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     told = json.loads(run.stdout)
     note = f"{told['offers']} offers, {told['cpu_seconds'] / told['offers'] * 1e6:.0f} µs of the process each"
-    note += f"; it grew by {told['bytes'] / 1e6:.0f} MB"
+    note += f"; it grew by {told['bytes'] / 1e6:.0f} MB, and by {told['most_bytes'] / 1e6:.0f} while it filled"
     return Figure("index catch-up", told["offers"] / told["seconds"], "offers", note=note)
 
 
@@ -94,9 +94,10 @@ async def _catch_up(url: str, folder: Path) -> dict[str, float]:
                 await asyncio.to_thread(_take_over, index, rows)
         await asyncio.to_thread(index.apply, [], sequence)
         seconds, spent = time.perf_counter() - started, time.process_time() - spent
+        most = process.memory_info().rss - before
         index.rest()
         grown = process.memory_info().rss - before
-        return {"offers": offers, "seconds": seconds, "cpu_seconds": spent, "bytes": grown}
+        return {"offers": offers, "seconds": seconds, "cpu_seconds": spent, "bytes": grown, "most_bytes": most}
     finally:
         await connection.close()
 

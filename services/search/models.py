@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 
-class OfferFields(msgspec.Struct, frozen=True):
+class OfferFields(msgspec.Struct, frozen=True, gc=False):
     """What an offer is found, filtered and ordered by.
 
     With US the ASCII unit separator, `categories` are `path<US>name<US>position`, `options` `name<US>value`, and
@@ -31,7 +31,7 @@ class OfferFields(msgspec.Struct, frozen=True):
     choices: list[list[str]] = []
 
 
-class GroupOffer(msgspec.Struct, frozen=True, array_like=True):
+class GroupOffer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An offer as one customer group sees it, because prices are others for it; `fields` None: not at all."""
 
     group: str

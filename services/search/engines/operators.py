@@ -21,6 +21,7 @@ from services.search.engines.analysis import analysis_of, prepared
 from services.search.engines.base import IndexUnreadable
 from services.search.engines.tantivy import left_in, read_sequence, require_left, write_at_rest, write_sequence
 from services.search.models import OperatorEntry, StoredEntry
+from shared.memory import give_back_memory
 
 # Fields or analysis changed: folders of another version are filled anew.
 VERSION = 2
@@ -140,6 +141,8 @@ class OperatorIndex:
                 with contextlib.suppress(ValueError, OSError):
                     writer.wait_merging_threads()
                     self._left = write_at_rest(self._folder, self.sequence)
+                del writer
+                give_back_memory()
 
     def close(self) -> None:
         self.rest()

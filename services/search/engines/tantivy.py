@@ -18,27 +18,24 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import tantivy
 from tantivy import FieldType, Order, Query
 
-from services.search.engines.analysis import Analysis, analysis_of, language_of, prepared
+from services.search.engines.analysis import analysis_of, language_of
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, NamedBy, Place, Question, Tuning
 from services.search.engines.matching import (
-    EVERYBODY,
     Conditions,
     Matching,
     Phrases,
-    audience_of,
-    choice_keys,
     narrowed,
-    option_key,
     with_others,
     without,
 )
+from services.search.engines.offer_documents import Facets, decode_facets, documents_of
 from services.search.engines.spelling import Spelling
-from services.search.models import OfferFields, StoredOffer
+from services.search.models import StoredOffer
 from shared.contracts.search.shapes import OfferSort
+from shared.memory import give_back_memory
 
 # Fields or analysis changed: folders of another version are filled anew.
 VERSION = 10
@@ -48,11 +45,6 @@ FEW = 3
 _WRITER_BYTES = 30_000_000
 # A commit costs 15 to 90 ms whatever it carries, and what was not committed is lost with the process.
 _MOST_UNCOMMITTED = 20_000
-_NUMBER_BITS = 28
-_PRICES = (1 << 35) - 1
-# Ages in ticks of 64 ms since 2020, so many that five classes of them fit into 36 bits: until 2047.
-_TICKS = 13_600_000_000
-_FIRST_MILLISECOND = 1_577_836_800_000
 _ORDERS = {"relevance": "by_rank", "price_asc": "by_price", "price_desc": "by_price_falling", "newest": "by_newest"}
 # The upper ends of price ranges, in minor units of a currency with two decimals; the same for all, as numbers.
 _PRICE_STEPS = (1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
@@ -133,13 +125,13 @@ class _State:
     stages: dict[tuple[Any, ...], tuple[str, Query]] = field(default_factory=dict)
     summaries: dict[tuple[Any, ...], _Summary] = field(default_factory=dict)
     # What offers are counted under, by where they lie.
-    counted: "dict[tuple[int, int], _Facets]" = field(default_factory=dict)
+    counted: dict[tuple[int, int], Facets] = field(default_factory=dict)
 
-    def facets_at(self, address: tantivy.DocAddress) -> "_Facets":
+    def facets_at(self, address: tantivy.DocAddress) -> Facets:
         place = address.segment_ord, address.doc
         known = self.counted.get(place)
         if known is None:
-            known = _decode_facets(_stored(self.searcher, address, "facets"))
+            known = decode_facets(_stored(self.searcher, address, "facets"))
             if len(self.counted) < _KEPT_FACETS:
                 self.counted[place] = known
         return known
@@ -166,6 +158,8 @@ class TantivyIndex:
             self._index.register_tokenizer("spelled", analysis.spelled)
             self._writer: tantivy.IndexWriter | None = None
             self._state = self._present(read_sequence(folder, self._index.searcher()))
+            # Of an index that was empty and is being filled, the numbers of the offers that it has by now.
+            self._filled: set[int] | None = None if self._state.searcher.num_docs else set()
             self._left = left_in(folder)
         except (ValueError, OSError) as error:
             raise IndexUnreadable(str(error)) from error
@@ -184,6 +178,8 @@ class TantivyIndex:
                 self._take_over(offers)
                 if not is_more or self._uncommitted >= _MOST_UNCOMMITTED:
                     self._commit(sequence)
+                if not is_more:
+                    self._filled = None
         except (ValueError, OSError) as error:
             # tantivy raises ValueError for whatever went wrong with a file.
             raise IndexUnreadable(str(error)) from error
@@ -194,8 +190,12 @@ class TantivyIndex:
             self._writer = self._index.writer(heap_size=_WRITER_BYTES, num_threads=1)
         self._uncommitted += len(offers)
         for offer in offers:
-            self._writer.delete_documents_by_term("key", offer.product_id)
-            for document in _documents_of(offer, self._matching.analysis):
+            if self._filled is None or offer.number in self._filled:
+                self._writer.delete_documents_by_term("key", offer.product_id)
+            else:
+                # There is nothing to take away, and to look for it in every segment is a sixth of what an offer costs.
+                self._filled.add(offer.number)
+            for document in documents_of(offer, self._matching.analysis):
                 self._writer.add_document(document)
 
     def _commit(self, sequence: int) -> None:
@@ -219,6 +219,8 @@ class TantivyIndex:
                 with contextlib.suppress(ValueError, OSError):
                     writer.wait_merging_threads()
                     self._left = write_at_rest(self._folder, self.sequence)
+                del writer
+                give_back_memory()
 
     def close(self) -> None:
         self.rest()
@@ -471,126 +473,7 @@ def require_left(folder: Path, left: str) -> None:
         raise ValueError("Somebody else wrote to the folder of the index.")
 
 
-def _documents_of(offer: StoredOffer, analysis: Analysis) -> Iterable[tantivy.Document]:
-    """An offer and its page as everybody sees them, and those that customer groups see in their place."""
-    if offer.fields is None:
-        return
-    usual = _offer_document(offer, offer.fields, offer.document, analysis)
-    usual.add_text("spelled", prepared(_written(offer.fields)))
-    if offer.groups:
-        usual.add_text("kind", "varied")
-    pages = [usual, _page_document(offer, offer.page)]
-    for document in pages:
-        document.add_text("audience", EVERYBODY)
-        for each in offer.groups:
-            document.add_text("replaced_for", each.group)
-    yield from pages
-    for each in offer.groups:
-        if each.fields is not None:
-            own = _offer_document(offer, each.fields, each.document, analysis)
-            for document in (own, _page_document(offer, each.page)):
-                document.add_text("audience", audience_of(each.group))
-                yield document
-
-
-def _written(fields: OfferFields) -> str:
-    return f"{fields.title} {fields.names}"
-
-
-def _offer_document(offer: StoredOffer, fields: OfferFields, ready: bytes, analysis: Analysis) -> tantivy.Document:
-    document = tantivy.Document()
-    document.add_text("key", offer.product_id)
-    document.add_text("offer_slug", offer.slug)
-    document.add_text("kind", "offer")
-    document.add_text("kind", "available" if fields.is_available else "unavailable")
-    if fields.is_sold_out:
-        document.add_text("kind", "sold_out")
-    written = _written(fields)
-    document.add_text("title", analysis.indexed(fields.title))
-    document.add_text("names", analysis.indexed(written))
-    document.add_text("text", analysis.indexed(f"{written} {fields.text}"))
-    for code in fields.codes:
-        document.add_text("codes", code)
-    if fields.brand:
-        document.add_text("brand", fields.brand)
-        document.add_text("brand_key", fields.brand.casefold())
-    _add_categories(document, fields.categories)
-    for option in fields.options:
-        document.add_text("options", option)
-        document.add_text("option_keys", option_key(*option.split("\x1f", 1)))
-    for together in {key for choice in fields.choices for key in choice_keys(choice)}:
-        document.add_text("choice_keys", together)
-    for attribute in fields.attributes:
-        document.add_text("attributes", attribute)
-        document.add_text("attribute_keys", option_key(*attribute.split("\x1f", 2)[:2]))
-    if fields.price is not None:
-        document.add_unsigned("price", max(fields.price, 0))
-    for name, key in _sort_keys(offer.number, fields).items():
-        document.add_unsigned(name, key)
-    document.add_bytes("facets", _encode_facets(_facets_of(fields)))
-    document.add_float("boost", (1.3 if fields.is_featured else 1.0) * (1.0 if fields.is_available else 0.7))
-    document.add_bytes("document", ready)
-    return document
-
-
-def _page_document(offer: StoredOffer, page: bytes) -> tantivy.Document:
-    """Kept apart, so that a list does not unpack the descriptions of its neighbours."""
-    document = tantivy.Document()
-    document.add_text("key", offer.product_id)
-    document.add_text("slug", offer.slug)
-    document.add_bytes("page", page)
-    return document
-
-
-def _add_categories(document: tantivy.Document, categories: Iterable[str]) -> None:
-    terms = set()
-    for category in categories:
-        document.add_text("category", category)
-        path = category.split("\x1f", 1)[0]
-        terms |= {path, path.rsplit("/", 1)[-1]}
-    for term in terms:
-        document.add_text("categories", term)
-
-
-def _sort_keys(number: int, fields: OfferFields) -> dict[str, int]:
-    """One number per order, rising, and different for each offer of a shop: a cursor needs nothing else.
-
-    What is sold out comes last in each. Of offers of one moment (a tick of 64 ms) the one sold last is the newer one.
-    """
-    price = _PRICES if fields.price is None else min(max(fields.price, 0), _PRICES)
-    falling = _PRICES if fields.price is None else _PRICES - price
-    age = _TICKS - min(max((fields.created_milliseconds - _FIRST_MILLISECOND) >> 6, 0), _TICKS)
-    rank = 4 if fields.is_sold_out else 2 * (not fields.is_featured) + (not fields.is_available)
-    last = fields.is_sold_out << 35
-    latest = (1 << _NUMBER_BITS) - 1 - number
-    return {
-        "by_rank": (rank * (_TICKS + 1) + age) << _NUMBER_BITS | latest,
-        "by_price": (last | price) << _NUMBER_BITS | number,
-        "by_price_falling": (last | falling) << _NUMBER_BITS | number,
-        "by_newest": (last | age) << _NUMBER_BITS | latest,
-    }
-
-
 # --- counting
-
-
-class _Facets(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an offer is counted under, as its fields have it."""
-
-    price: int | None
-    brand: str | None
-    categories: list[str]
-    options: list[str]
-    attributes: list[str]
-
-
-_encode_facets = msgspec.msgpack.Encoder().encode
-_decode_facets = msgspec.msgpack.Decoder(_Facets).decode
-
-
-def _facets_of(fields: OfferFields) -> _Facets:
-    price = None if fields.price is None else max(fields.price, 0)
-    return _Facets(price, fields.brand or None, fields.categories, fields.options, fields.attributes)
 
 
 def _first_that_finds(searcher: tantivy.Searcher, stages: dict[str, Query]) -> str:
@@ -690,7 +573,7 @@ class _Counter:
 
     def __init__(self, state: _State, query: Query, found: Any) -> None:
         self._state, self._query, self._count = state, query, found.count
-        self._few: list[_Facets] | None = None
+        self._few: list[Facets] | None = None
         if found.count <= _COUNTED_BY_HAND:
             self._few = [state.facets_at(address) for _, address in found.hits]
 
@@ -715,7 +598,7 @@ class _Many:
     count, hits = _COUNTED_BY_HAND + 1, ()
 
 
-def _prices_of(few: Iterable[_Facets]) -> tuple[list[tuple[int, int | None, int]], int | None, int | None]:
+def _prices_of(few: Iterable[Facets]) -> tuple[list[tuple[int, int | None, int]], int | None, int | None]:
     prices = sorted([each.price for each in few if each.price is not None])
     if not prices:
         return [], None, None
@@ -724,7 +607,7 @@ def _prices_of(few: Iterable[_Facets]) -> tuple[list[tuple[int, int | None, int]
     return [(ends[place] or 0, ends[place + 1], count) for place, count in counts.items()], prices[0], prices[-1]
 
 
-_BY_HAND: dict[str, Callable[[list[_Facets]], Any]] = {
+_BY_HAND: dict[str, Callable[[list[Facets]], Any]] = {
     "category": lambda few: Counter([term for each in few for term in each.categories]),
     "brand": lambda few: Counter([each.brand for each in few if each.brand is not None]),
     "options": lambda few: Counter([term for each in few for term in each.options]),

@@ -170,6 +170,7 @@ class Followers(ABC, Generic[K, S, F]):
         index = await self._opened(standing)
         reader = self._readers[key] = await self._made(standing, index)
         self._note_asked(key, reader)
+        self._rest_later(reader)
         if self._following is None:
             self._following = background.begin(self._follow())
         return reader
@@ -279,6 +280,9 @@ class Followers(ABC, Generic[K, S, F]):
             log.warning("index_filled_anew", kind=self.kind, of=str(self._folder_of(standing)), error=str(error))
             await self._renew(reader, standing, afresh=True)
         reader.standing = standing
+        self._rest_later(reader)
+
+    def _rest_later(self, reader: F) -> None:
         reader.rests_at = asyncio.get_running_loop().time() + _REST_SECONDS
 
     async def _renew(self, reader: F, standing: S, *, afresh: bool = False) -> None:
@@ -286,6 +290,7 @@ class Followers(ABC, Generic[K, S, F]):
         before = reader.index
         reader.index = await self._opened(standing, afresh=afresh)
         reader.standing = standing
+        self._rest_later(reader)
         await asyncio.to_thread(before.close)
 
     async def _catch_up(self, standing: S, index: Any, *, is_new: bool = False) -> None:

@@ -759,3 +759,22 @@ def test_what_more_follows_is_found_with_it_and_nothing_is_lost_when_it_never_co
     assert numbers(ask(again, sort="newest")) == [4, 3, 1]
     index.apply([], 5)
     assert numbers(ask(index, sort="newest")) == [4, 3, 1]
+
+
+@pytest.mark.feature("SEA-8")
+def test_an_offer_that_changes_or_goes_while_its_index_fills_is_there_as_it_last_was(tmp_path: Path) -> None:
+    index = open_index(tmp_path / "index", "en-US")
+    index.apply([an_offer(number, "Scarf") for number in (1, 2, 3)], 3, is_more=True)
+    gone = replace(an_offer(3), fields=None, document=b"", page=b"")
+    index.apply([an_offer(2, "Shawl"), gone], 5, is_more=True)
+    index.apply([], 5)
+
+    assert sorted(numbers(ask(index))) == [1, 2]
+    assert numbers(ask(index, "shawl")) == [2]
+    # What was filled before it was opened is not filled anew.
+    index.close()
+    again = open_index(tmp_path / "index", "en-US")
+    again.apply([an_offer(1, "Stole")], 6, is_more=True)
+    again.apply([], 6)
+    assert sorted(numbers(ask(again))) == [1, 2]
+    assert numbers(ask(again, "scarf")) == []

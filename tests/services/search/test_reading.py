@@ -254,6 +254,28 @@ async def test_a_reader_nobody_asks_for_closes_and_its_folder_serves_the_next(
 
 
 @pytest.mark.feature("SEA-8")
+async def test_what_filling_an_index_took_is_given_back_also_when_nothing_changes_then(
+    chain: Seller, process: topology.Surrounded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers = process.surroundings.resident(Readers)
+    before = (await readers.reader(chain.organization_id, "main")).index
+    assert isinstance(before, TantivyIndex)
+    with monkeypatch.context() as patch:
+        _limit(patch, reader_idle_seconds=1e-6)
+        await _are_open(process, chain, [])
+    shutil.rmtree(before._folder)
+    monkeypatch.setattr(following, "_REST_SECONDS", 0.0)
+    filled = (await readers.reader(chain.organization_id, "main")).index
+    assert isinstance(filled, TantivyIndex)
+    assert filled.page("scarf") is not None
+
+    async def rests() -> bool:
+        return filled._writer is None
+
+    await eventually(rests)
+
+
+@pytest.mark.feature("SEA-8")
 async def test_a_folder_is_opened_again_only_when_it_was_left(
     chain: Seller, process: topology.Surrounded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
