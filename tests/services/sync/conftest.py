@@ -11,6 +11,7 @@ from tests.doors import Client
 from tests.factories.sync import Connected
 from tests.fakes.custom import CustomShop
 from tests.fakes.platforms import FakeShop
+from tests.services.sync.dying import Deaths
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,14 @@ def _fakes_are_asked(configuration: Settings, monkeypatch: pytest.MonkeyPatch) -
 def _feeds_that_are_due_start_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Feeds have places in half a minute; `test_running.py` looks at them."""
     monkeypatch.setattr(feeds, "_JITTER_SECONDS", 1)
+
+
+@pytest.fixture
+def deaths(monkeypatch: pytest.MonkeyPatch) -> Deaths:
+    """Workers die when a test says so."""
+    found = Deaths()
+    found.install(monkeypatch)
+    return found
 
 
 @pytest.fixture

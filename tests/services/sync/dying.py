@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+import services.sync.platforms.agent.client as agent
+import services.sync.platforms.custom.client as custom
+import services.sync.platforms.woocommerce.client as woocommerce
+from services.sync.use_cases import executing
 from shared.jobs import JobRunner, RunningJob
 from shared.messaging import inbox
 
@@ -93,3 +97,10 @@ def deliver_twice(monkeypatch: pytest.MonkeyPatch, is_wanted: Callable[[], bool]
         return await real(*given) if is_wanted() else received
 
     monkeypatch.setattr(inbox, "receive", receive)
+
+
+def ask_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long is waited by itself for a platform that is away is proved elsewhere; here only that it goes on."""
+    monkeypatch.setattr(executing, "_FIRST_RETRY_SECONDS", 0.2)
+    for client in (agent, custom, woocommerce):
+        monkeypatch.setattr(client, "_REST_SECONDS", 0.5)

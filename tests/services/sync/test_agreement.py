@@ -30,11 +30,7 @@ from typing import Any
 
 import pytest
 
-import services.sync.platforms.agent.client as agent
-import services.sync.platforms.custom.client as custom
-import services.sync.platforms.woocommerce.client as woocommerce
 from deploy import topology
-from services.sync.use_cases import executing
 from services.sync.use_cases.sessions import folder_of
 from tests.conftest import scale
 from tests.doors import Client
@@ -42,7 +38,7 @@ from tests.factories.sync import Connected
 from tests.fakes.files import FilesShop
 from tests.fakes.platforms import FakeShop
 from tests.platforms.conftest import FAKES
-from tests.services.sync.dying import Deaths, deliver_twice
+from tests.services.sync.dying import Deaths, ask_again_soon, deliver_twice
 from tests.services.sync.test_creating import configure
 from tests.services.sync.test_orders_and_stock import set_up
 from tests.services.sync.test_products_out import rule
@@ -60,19 +56,9 @@ STORIES = [(name, seed) for name in sorted(FAKES) for seed in SEEDS[:: 4 if name
 _TWICE = 0.3
 
 
-@pytest.fixture
-def deaths(monkeypatch: pytest.MonkeyPatch) -> Deaths:
-    found = Deaths()
-    found.install(monkeypatch)
-    return found
-
-
 @pytest.fixture(autouse=True)
 def _whoever_is_away_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How long is waited by itself is proved elsewhere; here only that it goes on."""
-    monkeypatch.setattr(executing, "_FIRST_RETRY_SECONDS", 0.2)
-    for client in (agent, custom, woocommerce):
-        monkeypatch.setattr(client, "_REST_SECONDS", 0.5)
+    ask_again_soon(monkeypatch)
 
 
 @pytest.fixture
