@@ -186,6 +186,7 @@ def create_app(lifespan: Lifespan[FastAPI], mounts: Sequence[Mounted] = (), righ
         middleware=[
             Middleware(RequestRecords),
             Middleware(_StraightToMounts, mounts=mounts),
+            Middleware(Asking, router=orders.hot_router, most_bytes=settings.body_limit),
             Middleware(Browsers, identify=asker),
             Middleware(Ready, routes=plain_routes, graphql=posted),
             Middleware(Timeouts, settings=settings),

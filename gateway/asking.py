@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Part
 
+from gateway.at_once import WHOLE_REQUEST
 from gateway.errors import GONE, problem_response
 from gateway.request import asker
 from shared.contracts.base import Message
@@ -24,11 +25,20 @@ from shared.errors import CrossdockError
 _JSON = frozenset({b"application/json", b"application/json; charset=utf-8"})
 
 
-class Asking:
-    """Answers the routes of `router`, each an endpoint that takes `message`, `ask` and `response` at a fixed path."""
+# What browsers say of pages of other sites, which are told more (`browsers.py`).
+_OF_PAGES = frozenset({b"origin", b"x-publishable-key"})
 
-    def __init__(self, app: ASGIApp, router: APIRouter) -> None:
-        self.app = app
+
+class Asking:
+    """Answers the routes of `router`, each an endpoint that takes `message`, `ask` and `response` at a fixed path.
+
+    With `most_bytes` it answers what arrived whole, in no more than these, and not from another site's page: nothing
+    that stands between here and the application is meant for that. It has no body to wait for, and its time is its
+    message's.
+    """
+
+    def __init__(self, app: ASGIApp, router: APIRouter, most_bytes: int | None = None) -> None:
+        self.app, self._most_bytes = app, most_bytes
         self._routes = {
             (method, route.path): _HotRoute(route)
             for route in router.routes
@@ -38,7 +48,7 @@ class Asking:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if route is None or scope["query_string"] or not _is_json(scope):
+        if route is None or scope["query_string"] or not _is_json(scope) or not self._is_taken(scope):
             await self.app(scope, receive, send)
             return
         body = _Body(receive)
@@ -53,6 +63,13 @@ class Asking:
             await self.app(scope, body.receive_again, send)
         else:
             await route.answer(message, scope, receive, send)
+
+    def _is_taken(self, scope: Scope) -> bool:
+        if self._most_bytes is None:
+            return True
+        whole = scope["state"].get(WHOLE_REQUEST)
+        is_small = whole is not None and len(whole) <= self._most_bytes
+        return is_small and all(name not in _OF_PAGES for name, _ in scope["headers"])
 
 
 class _Body:

@@ -3,7 +3,9 @@
 import asyncio
 import re
 import time
+from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -16,6 +18,7 @@ from shared import metrics
 from shared.errors import CrossdockError
 from shared.identifiers import new_id
 from shared.lingering import lingering
+from shared.logging import KnownLine
 
 log = structlog.get_logger("crossdock.http")
 
@@ -76,16 +79,32 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     if route in _UNEVENTFUL and status < 400:
         return
     caller = getattr(scope["state"].get("asker"), "caller", None)
-    log.info(
-        "request",
-        method=scope["method"],
-        path=scope["path"],
-        route=route,
-        status=status,
-        milliseconds=round(seconds * 1000, 2),
-        organization=str(caller.organization_id) if caller is not None and caller.organization_id else None,
-        caller=str(caller.id) if caller is not None and caller.id else None,
-    )
+    organization_id, caller_id = (None, None) if caller is None else (caller.organization_id, caller.id)
+    about = (scope["method"], scope["path"], route, status, organization_id, caller_id)
+    if route == scope["path"]:
+        # Of such there are few, which are asked over and over.
+        _known_line(*about).write(asyncio.get_running_loop(), scope["state"]["request_id"], seconds * 1000)
+    else:
+        log.info("request", **_values(*about), milliseconds=round(seconds * 1000, 2))
+
+
+@lru_cache(1024)
+def _known_line(*about: Any) -> KnownLine:
+    return KnownLine("request", **_values(*about))
+
+
+def _values(
+    method: str, path: str, route: str, status: int, organization_id: UUID | None, caller_id: UUID | None
+) -> dict[str, Any]:
+    """What the line of a request says."""
+    return {
+        "method": method,
+        "path": path,
+        "route": route,
+        "status": status,
+        "organization": str(organization_id) if organization_id else None,
+        "caller": str(caller_id) if caller_id else None,
+    }
 
 
 def route_template(scope: Scope) -> str:

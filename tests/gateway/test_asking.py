@@ -1,20 +1,24 @@
 """Hot routes are answered before the application's own routing, and nobody can tell."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
 
+from gateway.middleware import Timeouts
 from shared.bus.envelope import Caller
 from shared.contracts.accounts.shapes import Shop
 from tests.doors import Client
 from tests.factories.orders import Seller
+from tests.ports import served
 
 pytestmark = pytest.mark.feature("ORD-1", "GAT-1")
 
-QUOTED = {"shop": "main", "lines": [{"sku": "NOTHING", "quantity": 1}]}
+LINES = {"lines": [{"sku": "NOTHING", "quantity": 1}]}
+QUOTED = {"shop": "main", **LINES}
 
 
 @pytest.fixture
@@ -110,3 +114,69 @@ async def test_metrics_know_the_route(client: Client, merchant: Caller) -> None:
     assert answer.status_code == 404
     counted = (await client.get("/metrics")).text
     assert 'crossdock_http_requests_total{method="POST",route="/v1/quotes",status="404"}' in counted
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "status", "code"),
+    [
+        (LINES, {}, 201, None),
+        (LINES, {"Origin": "https://elsewhere.example"}, 201, None),
+        ({**LINES, "shop": "nowhere"}, {}, 404, "shop_not_found"),
+        ({"lines": [{"sku": "NOTHING", "quantity": "1"}]}, {}, 422, "validation_failed"),
+        (LINES, {"X-Publishable-Key": "cdp_of_nobody", "Origin": "https://elsewhere.example"}, 401, "invalid_token"),
+    ],
+)
+async def test_what_arrives_whole_is_answered_as_what_comes_in_parts(
+    application: Any,
+    client: Client,
+    merchant: Caller,
+    shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    content: Any,
+    more: dict[str, str],
+    status: int,
+    code: str | None,
+) -> None:
+    """In one piece it goes ahead of whatever is not meant for it, as is the time that a body may take."""
+    timed: list[str] = []
+    usual = Timeouts.__call__
+
+    async def noted(self: Timeouts, scope: Any, *rest: Any) -> None:
+        timed.append(scope["path"])
+        await usual(self, scope, *rest)
+
+    monkeypatch.setattr(Timeouts, "__call__", noted)
+    named = {"X-Request-Id": "one-for-both", **more}
+    headers = named if status == 401 else {**client.speaking_as(merchant), **named}
+    body = content if isinstance(content, bytes) else json.dumps({"shop": shop.code, **content}).encode()
+    async with served(application) as port:
+        whole = await _answered(port, headers, body)
+        assert timed == ([] if code in (None, "shop_not_found") and not more else ["/v1/quotes"])
+        parts = await _answered(port, {**headers, "Expect": "100-continue"}, body)
+    assert (whole.status, whole.body.get("code")) == (status, code)
+    assert (parts.status, parts.headers.keys(), parts.body.keys()) == (status, whole.headers.keys(), whole.body.keys())
+    assert status == 201 or parts.body == whole.body
+
+
+class _Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+async def _answered(port: int, headers: dict[str, str], body: bytes) -> _Answer:
+    """What is answered to a quote that is sent in one piece, or its body once it is asked for."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    sent = {"Host": "here", "Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    writer.write(f"POST /v1/quotes HTTP/1.1\r\n{head}\r\n".encode() + (b"" if "Expect" in headers else body))
+    async with asyncio.timeout(60):
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if answer.startswith("HTTP/1.1 100"):
+            writer.write(body)
+            answer = (await reader.readuntil(b"\r\n\r\n")).decode()
+        lines = answer.strip().split("\r\n")
+        told = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
+        read = json.loads(await reader.readexactly(int(told["content-length"])))
+    writer.close()
+    return _Answer(int(lines[0].split()[1]), told, read)
