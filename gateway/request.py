@@ -13,7 +13,7 @@ from gateway.shops_read import ShopsRead
 from shared import metrics
 from shared.bus.ask import Asker, Bus
 from shared.bus.envelope import Caller, Envelope
-from shared.contracts.base import Message, ReadyJson
+from shared.contracts.base import Message, ReadyJson, field_of
 from shared.errors import CrossdockError, Invalid
 
 A = TypeVar("A")
@@ -42,7 +42,7 @@ class _NotedBus:
         if isinstance(answer, ReadyJson):
             # What it stands on is noted; orjson reads no subclass of bytes.
             return cast(A, bytes(answer))
-        version = getattr(answer, "version", None)
+        version = field_of(answer, "version")
         if isinstance(version, int):
             self._state["version"] = version
         return answer

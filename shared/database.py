@@ -6,7 +6,7 @@ and in the same transaction. SQLAlchemy therefore neither pools, nor begins, nor
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -27,6 +27,19 @@ Connection = asyncpg.Connection
 POSTGRES_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 _FIRST_PLANS_SECONDS = 0.5
+
+# Types below are PostgreSQL's own, and the same in all databases (FirstNormalObjectId).
+_FIRST_OF_USERS = 16_384
+_built_in: dict[frozenset[int], Any] = {}
+
+
+class _Named:
+    """A statement that left the one alone that was prepared before it, as asyncpg sees it."""
+
+    name = "known"
+
+
+_NOTHING_PREPARED = _Named()
 
 _borrowed: ContextVar[asyncpg.Connection] = ContextVar("borrowed_connection")
 
@@ -63,6 +76,19 @@ class _Connection(asyncpg.Connection):
         self._seconds_until_then *= 2
         self._plans_are_good_until = time.monotonic() + self._seconds_until_then
         return "DISCARD PLANS"
+
+    async def _introspect_types(self, typeoids: Iterable[int], timeout: float | None) -> tuple[Any, Any]:
+        """What types are made of, as asyncpg asks for it on each connection: those of PostgreSQL itself once for all.
+
+        Its question takes PostgreSQL longer than the statement that has an array of JSON among its arguments.
+        """
+        asked = frozenset(typeoids)
+        if asked in _built_in:
+            return _built_in[asked], _NOTHING_PREPARED
+        types, statement = await super()._introspect_types(typeoids, timeout)
+        if max(asked) < _FIRST_OF_USERS:
+            _built_in[asked] = types
+        return types, statement
 
 
 class _BorrowedConnection(AsyncAdapt_asyncpg_connection):

@@ -93,3 +93,32 @@ async def test_a_transaction_says_how_isolated_it_is_also_where_plans_are_forgot
             assert await uow.fetchval("SHOW transaction_isolation") == "repeatable read"
         finally:
             await uow.rollback()
+
+
+async def test_what_postgresql_has_itself_is_asked_for_once(configuration: Settings) -> None:
+    """An array of JSON among the arguments of a statement is nothing that each connection has to ask for."""
+    database = await Database.connect(configuration.database_url.get_secret_value(), max_connections=1)
+    try:
+        for is_first in (True, False):
+            async with database.connection() as connection:
+                before = await _statements(connection)
+                told = await connection.fetchrow(
+                    "SELECT $1::json[] AS texts, $2::timestamptz[] AS moments, ARRAY(SELECT ROW(1, 'a'::text)) AS rows",
+                    ['{"a": 1}'],
+                    [],
+                )
+                assert tuple(told) == (['{"a": 1}'], [], [(1, "a")])
+                assert is_first or await _statements(connection) - before == 1
+                await connection.execute("CREATE TYPE pg_temp.own AS ENUM ('one', 'two')")
+                # A type of the database's own is another on each connection.
+                assert await connection.fetchval("SELECT $1::pg_temp.own[]", ["two"]) == ["two"]
+            await database._pool.expire_connections()
+    finally:
+        await database.close()
+
+
+async def _statements(connection: asyncpg.Connection) -> int:
+    """How many statements this connection has prepared so far, but for this one."""
+    own = "SELECT count(*) FROM pg_prepared_statements WHERE statement NOT LIKE '%pg_prepared_statements%'"
+    count: int = await connection.fetchval(own)
+    return count

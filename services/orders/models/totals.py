@@ -1,7 +1,8 @@
 """What an order comes to: the one place that adds it up. The table holds it to the same sum."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from services.orders.errors import AmountTooLarge, DiscountExceedsAmount, TaxExceedsAmount, WrongCurrency
 from shared.contracts.orders.shapes import OrderedLine
@@ -9,8 +10,7 @@ from shared.contracts.orders.totals import MOST_AMOUNT, Discount, ShippingCharge
 from shared.money import Money
 
 
-@dataclass(frozen=True)
-class Charges:
+class Charges(Struct, frozen=True):
     """What an order costs and saves beside its lines."""
 
     discounts: Sequence[Discount] = ()
@@ -18,8 +18,7 @@ class Charges:
     shipping: ShippingCharge | None = None
 
 
-@dataclass(frozen=True)
-class LineSum:
+class LineSum(Struct, frozen=True):
     """What a line comes to, in minor units."""
 
     unit_price: int
@@ -37,8 +36,7 @@ class LineSum:
         return self.goods - self.discount + self.tax
 
 
-@dataclass(frozen=True)
-class OrderSum:
+class OrderSum(Struct, frozen=True):
     """What an order comes to, in minor units: its columns of the same names."""
 
     goods: int
@@ -54,17 +52,17 @@ class OrderSum:
         return self.goods - self.line_discount - self.discount + self.shipping_price + self.line_tax + self.tax
 
     def shape(self, currency: str) -> Totals:
-        def money(amount: int) -> Money:
-            return Money.known(amount=amount, currency=currency)
-
-        return Totals.known(
-            goods=money(self.goods),
-            discounts=money(self.line_discount + self.discount),
-            shipping=money(self.shipping_price),
-            tax=money(self.line_tax + self.tax),
-            included_tax=money(self.included_tax),
-            total=money(self.total),
-        )
+        amounts = {
+            "goods": self.goods,
+            "discounts": self.line_discount + self.discount,
+            "shipping": self.shipping_price,
+            "tax": self.line_tax + self.tax,
+            "included_tax": self.included_tax,
+            "total": self.total,
+        }
+        # Most of them are nothing, and the goods the total.
+        money = {amount: Money.known(amount=amount, currency=currency) for amount in set(amounts.values())}
+        return Totals.known(**{name: money[amount] for name, amount in amounts.items()})
 
 
 def of_line(currency: str, line: OrderedLine, unit_price: int) -> LineSum:
@@ -101,6 +99,8 @@ def _sums(
     currency: str, of: str, payable: int, discounts: Sequence[Discount], taxes: Sequence[Tax]
 ) -> tuple[int, int, int]:
     """Discount, added and included tax."""
+    if not discounts and not taxes:
+        return 0, 0, 0
     discount = sum(_in(currency, of, each.amount) for each in discounts)
     if discount > payable:
         raise DiscountExceedsAmount(

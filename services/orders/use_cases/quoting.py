@@ -115,7 +115,8 @@ def _quote(
 ) -> Quote:
     message, shop, lines = priced.wanted.asked.message, priced.wanted.basket.shop, priced.wanted.basket.lines
     sums = pricing.line_sums(shop, lines, priced.prices)
-    sources = [_sources(line.sku, weighed) for line in lines]
+    by_sku = _sources(weighed)
+    sources = [by_sku.get(line.sku, []) for line in lines]
     parts = zip(lines, priced.prices, availabilities, sums, problems, sources, strict=True)
     charges = Charges(message.discounts, message.taxes, message.shipping)
     whole = totals.of_order(shop.currency, [line for line in sums if line is not None], charges).shape(shop.currency)
@@ -138,12 +139,15 @@ def _quote(
     )
 
 
-def _sources(sku: str, weighed: WeighedOrder) -> list[QuoteSource]:
-    return [
-        QuoteSource.known(sku=each.sku, centre=each.centre, quantity=each.quantity, beyond_stock=each.beyond_stock)
-        for each in weighed.sources
-        if each.line_sku == sku
-    ]
+def _sources(weighed: WeighedOrder) -> dict[str, list[QuoteSource]]:
+    """Where each line would come from, by the SKU of the line."""
+    sources: dict[str, list[QuoteSource]] = {}
+    for each in weighed.sources:
+        source = QuoteSource.known(
+            sku=each.sku, centre=each.centre, quantity=each.quantity, beyond_stock=each.beyond_stock
+        )
+        sources.setdefault(each.line_sku, []).append(source)
+    return sources
 
 
 def _line(

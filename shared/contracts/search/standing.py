@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared.contracts.base import Query, Shape
+from shared.contracts.base import Query, Shape, field_of
 from shared.contracts.search.messages import ShopCode
 
 
@@ -30,7 +30,7 @@ class ShopStanding(NamedTuple):
 
 def standing_of(answer: Any) -> ShopStanding | None:
     """How far the index was that an answer was found in; None for what says nothing of it, or not in our words."""
-    told = getattr(answer, "standing", None)
+    told = field_of(answer, "standing")
     return ShopStanding(*told) if told is not None and len(told) == len(ShopStanding._fields) else None
 
 
