@@ -18,7 +18,7 @@ from services.catalog.repository.exports import Wanted
 from services.catalog.use_cases.price_file import HEADINGS as PRICE_HEADINGS
 from services.catalog.use_cases.price_file import KnownList
 from shared.contracts.catalog.exports import ExportFilter
-from shared.contracts.inventory.messages import CountStock, ReadStock
+from shared.contracts.inventory.messages import CountStock, ReadStock, StockPortion
 from shared.contracts.platform.exported import CountRowsOfGroup, ReadRowsOfGroup
 from shared.exported import headings_of
 from shared.impex.profiles.crossdock import LOCALIZED
@@ -38,7 +38,9 @@ from shared.unit_of_work import UnitOfWork
 
 Rows = Iterable[list[str]]
 CHANNEL_CONTENT = "channel-content"
-_OF_PRODUCTS = frozenset(ExportFilter.model_fields) - {"orders"}
+_OF_PRODUCTS = frozenset(ExportFilter.model_fields) - {"orders", "centre", "supplier", "customer_group"}
+# How many SKUs another service is asked about at once.
+_SKUS_AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,6 @@ class Portion:
     texts: Mapping[UUID, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     tiers: Sequence[Mapping[str, Any]] = ()
     categories: Sequence[tuple[Sequence[str], Mapping[str, Any]]] = ()
-    stock: Sequence[tuple[Any, ...]] = ()
     told: Sequence[list[str]] = ()
     contents: Mapping[UUID, Mapping[UUID, KnownContent]] = field(default_factory=dict)
     category_paths: Mapping[UUID, Sequence[str]] = field(default_factory=dict)
@@ -260,20 +261,28 @@ class StockExport(GroupExport):
     counted = "places"
     asks = True
 
-    def __init__(self, skus: list[str] | None) -> None:
+    def __init__(self, skus: list[str] | None, centre: str | None) -> None:
         self._skus = skus
+        self._centre = centre
 
     async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:
-        places = (await uow.ask(CountStock(skus=self._skus))).places
+        places = (await uow.ask(CountStock(skus=self._skus, centre=self._centre))).places
         return places, _ANY if places else None
 
     async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
-        found = await uow.ask(ReadStock(skus=self._skus, after=after, first=first))
-        return Portion(found.next, len(found.rows), stock=found.rows)
+        found = await uow.ask(ReadStock(skus=self._skus, centre=self._centre, after=after, first=first))
+        return Portion(found.next, len(found.rows), told=_stock_rows(found))
+
+    def of(self, skus: list[str]) -> "StockExport":
+        """The same of these SKUs."""
+        return StockExport(skus, self._centre)
 
     def rows(self, portion: Portion) -> Rows:
-        for sku, centre, on_hand, policy in portion.stock:
-            yield [sku, centre, str(on_hand), policy]
+        return portion.told
+
+
+def _stock_rows(found: StockPortion) -> list[list[str]]:
+    return [[sku, centre, str(on_hand), policy] for sku, centre, on_hand, policy in found.rows]
 
 
 class ToldExport(GroupExport):
@@ -295,10 +304,54 @@ class ToldExport(GroupExport):
         found = await uow.ask(ReadRowsOfGroup(group=self._group, filter=self._wanted, after=after, first=first))
         return Portion(found.next, len(found.rows) if found.number is None else found.number, told=found.rows)
 
+    def of(self, skus: list[str]) -> "ToldExport":
+        """The same of these SKUs."""
+        return ToldExport(self._group, {**(self._wanted or {}), "skus": list[JsonValue](skus)})
+
     def rows(self, portion: Portion) -> Rows:
         return portion.told
 
 
+class OfSkusExport(OfProducts):
+    """What another service has of the SKUs of products, product by product: `skus` may narrow these further."""
+
+    asks = True
+
+    def __init__(self, wanted: Wanted, told: StockExport | ToldExport, skus: list[str] | None) -> None:
+        super().__init__(wanted)
+        self._told = told
+        self._skus = None if skus is None else frozenset(skus)
+        self.headings: Sequence[str] = told.headings
+
+    async def extent(self, uow: UnitOfWork) -> tuple[int, UUID | None]:
+        async with exports.one_view(uow):
+            return await exports.extent(uow, self._wanted)
+
+    async def read(self, uow: UnitOfWork, after: str | None, last: str, first: int) -> Portion:
+        async with exports.one_view(uow):
+            portion = await _read(uow, self._wanted, None, after, last, first, whole=False)
+        owned = [row["sku"] for rows in portion.variants.values() for row in rows]
+        skus = sorted(sku for sku in owned if self._skus is None or sku in self._skus)
+        told: list[list[str]] = []
+        for start in range(0, len(skus), _SKUS_AT_ONCE):
+            told += await self._all_of(uow, skus[start : start + _SKUS_AT_ONCE])
+        portion.told = told
+        return portion
+
+    async def _all_of(self, uow: UnitOfWork, skus: list[str]) -> list[list[str]]:
+        of, found = self._told.of(skus), list[list[str]]()
+        portion = await of.read(uow, None, "", _ROWS_AT_ONCE)
+        found += portion.told
+        while portion.after is not None:
+            portion = await of.read(uow, str(portion.after), "", _ROWS_AT_ONCE)
+            found += portion.told
+        return found
+
+    def rows(self, portion: Portion) -> Rows:
+        return portion.told
+
+
+_ROWS_AT_ONCE = 2000
 # Stands for a last thing where things have no ids.
 _ANY = UUID(int=0)
 
@@ -323,12 +376,21 @@ GROUPS: Mapping[str, Group] = {
     "prices": Group(("crossdock",), _OF_PRODUCTS),
     "categories": Group(("crossdock",), frozenset({"category_id"})),
     CHANNEL_CONTENT: Group(("crossdock",), _OF_PRODUCTS),
-    "stock": Group(("crossdock",), frozenset({"skus"})),
+    "stock": Group(("crossdock",), _OF_PRODUCTS | {"centre"}),
     "suppliers": Group(("crossdock",), frozenset()),
-    "supplier-links": Group(("crossdock",), frozenset()),
-    "customers": Group(("crossdock",), frozenset()),
+    "supplier-links": Group(("crossdock",), _OF_PRODUCTS | {"supplier"}),
+    "customers": Group(("crossdock",), frozenset({"customer_group"})),
     "orders": Group(("crossdock",), frozenset({"orders"})),
 }
+
+
+EVERYTHING = ExportFilter()
+
+
+def _of_skus(told: StockExport | ToldExport, wanted: Wanted, asked: ExportFilter) -> GroupExport:
+    """By products only where more than SKUs chooses them: those of no product are found, too, without."""
+    is_by_products = asked.model_dump(exclude_none=True).keys() & (_OF_PRODUCTS - {"skus"})
+    return OfSkusExport(wanted, told, asked.skus) if is_by_products else told
 
 
 async def columns_in_languages(uow: UnitOfWork, group: str, profile: str, wanted: Wanted) -> list[Localized]:
@@ -352,7 +414,7 @@ def group_export(
     shop_ids: list[UUID] | None,
     localized: Sequence[Localized] = (),
     lists: Sequence[ListToWrite] = (),
-    asked: ExportFilter | None = None,
+    asked: ExportFilter = EVERYTHING,
 ) -> GroupExport:
     """What `GROUPS` promises. `shop_ids` are those whose codes may be told; None: all."""
     digits = prices.digits if prices else None
@@ -365,12 +427,19 @@ def group_export(
         case "prices":
             return PriceExport(wanted, lists)
         case "stock":
-            return StockExport(asked.skus if asked else None)
+            return _of_skus(StockExport(asked.skus, asked.centre), wanted, asked)
+        case "supplier-links":
+            said: dict[str, JsonValue] = asked.model_dump(mode="json", include={"skus", "supplier"}, exclude_none=True)
+            return _of_skus(ToldExport(group, said or None), wanted, asked)
+        case "customers":
+            return ToldExport(
+                group, asked.model_dump(mode="json", include={"customer_group"}, exclude_none=True) or None
+            )
         case "orders":
-            orders = asked.orders if asked else None
+            orders = asked.orders
             wanted_orders = None if orders is None else orders.model_dump(mode="json", exclude_defaults=True)
             return ToldExport(group, wanted_orders)
-        case "suppliers" | "supplier-links" | "customers":
+        case "suppliers":
             return ToldExport(group)
         case _:
             return CategoryExport(wanted.category_ids, shop_ids)

@@ -69,7 +69,7 @@ async def read_stock(message: ReadStock, uow: UnitOfWork) -> StockPortion:
 
 @answers(CountStock, internal=True)
 async def count_stock(message: CountStock, uow: UnitOfWork) -> CountedStock:
-    return CountedStock(places=await lists.count_places(uow, message.skus))
+    return CountedStock(places=await lists.count_places(uow, message.skus, message.centre))
 
 
 @answers(TakeBackFileStock, internal=True)

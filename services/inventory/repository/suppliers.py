@@ -90,8 +90,14 @@ async def count_active_suppliers(uow: UnitOfWork) -> int:
     return count
 
 
-async def count_links(uow: UnitOfWork) -> int:
-    count: int = await uow.fetchval("SELECT count(*) FROM supplier_links")
+async def count_links(uow: UnitOfWork, skus: Sequence[str] | None = None, supplier: str | None = None) -> int:
+    """How many there are: of these SKUs, of the supplier with this code, or all."""
+    count: int = await uow.fetchval(
+        "SELECT count(*) FROM supplier_links WHERE ($1::text[] IS NULL OR sku = ANY($1))"
+        " AND ($2::text IS NULL OR supplier_id IN (SELECT id FROM suppliers WHERE code = $2))",
+        skus,
+        supplier,
+    )
     return count
 
 
@@ -159,12 +165,12 @@ _LINKS_BY_KEY = f"{_LINK} WHERE (l.sku, l.supplier_id) IN (SELECT * FROM unnest(
 
 
 async def list_links(
-    uow: UnitOfWork, sku: str | None, supplier: str | None, after: tuple[str, UUID] | None, most: int
+    uow: UnitOfWork, skus: Sequence[str] | None, supplier: str | None, after: tuple[str, UUID] | None, most: int
 ) -> list[asyncpg.Record]:
     return await uow.fetch(
-        f"{_LINK} WHERE ($1::text IS NULL OR l.sku = $1) AND ($2::text IS NULL OR p.code = $2)"
+        f"{_LINK} WHERE ($1::text[] IS NULL OR l.sku = ANY($1)) AND ($2::text IS NULL OR p.code = $2)"
         " AND ($3::text IS NULL OR (l.sku, l.supplier_id) > ($3, $4::uuid)) ORDER BY l.sku, l.supplier_id LIMIT $5",
-        sku,
+        skus,
         supplier,
         *(after or (None, None)),
         most,

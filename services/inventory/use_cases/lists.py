@@ -42,19 +42,26 @@ async def read_portion(uow: UnitOfWork, message: ReadStock) -> StockPortion:
     rows = await uow.fetch(
         "SELECT s.sku, c.code, s.on_hand, s.policy, s.centre_id FROM stock s"
         " JOIN fulfilment_centres c ON c.id = s.centre_id WHERE ($1::text[] IS NULL OR s.sku = ANY($1))"
-        " AND ($2::text IS NULL OR (s.sku, s.centre_id) > ($2, $3)) ORDER BY s.sku, s.centre_id LIMIT $4",
+        " AND ($2::text IS NULL OR (s.sku, s.centre_id) > ($2, $3)) AND ($5::text IS NULL OR c.code = $5)"
+        " ORDER BY s.sku, s.centre_id LIMIT $4",
         message.skus,
         str(position[0]) if position else None,
         cursor_id(position[1]) if position else None,
         message.first,
+        message.centre,
     )
     following = cursor_for(rows[-1]["sku"], str(rows[-1]["centre_id"])) if len(rows) == message.first else None
     return StockPortion(rows=[tuple(row)[:4] for row in rows], next=following)
 
 
-async def count_places(uow: UnitOfWork, skus: list[str] | None) -> int:
+async def count_places(uow: UnitOfWork, skus: list[str] | None, centre: str | None) -> int:
     """How many SKUs in centres there are: of these, or of all."""
-    found: int = await uow.fetchval("SELECT count(*) FROM stock WHERE $1::text[] IS NULL OR sku = ANY($1)", skus)
+    found: int = await uow.fetchval(
+        "SELECT count(*) FROM stock WHERE ($1::text[] IS NULL OR sku = ANY($1))"
+        " AND ($2::text IS NULL OR centre_id IN (SELECT id FROM fulfilment_centres WHERE code = $2))",
+        skus,
+        centre,
+    )
     return found
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.inventory.repository import suppliers
+from shared.contracts.base import Shape
 from shared.contracts.platform.exported import ReadRows
-from shared.exported import ExportedGroup, headings_of
+from shared.exported import ExportedGroup, Filter, headings_of
 from shared.impex.writing_products import major
 from shared.money import exponent
 from shared.pagination import cursor_for, cursor_id, cursor_values
@@ -23,11 +24,24 @@ async def _read_suppliers(uow: UnitOfWork, after: str | None, first: int) -> Rea
     return ReadRows(rows=[[_cell(row[name]) for name in _OF_SUPPLIERS] for row in found], next=following)
 
 
-async def _read_links(uow: UnitOfWork, after: str | None, first: int) -> ReadRows:
+class _WantedLinks(Shape):
+    """Which links: of these SKUs, of the supplier with this code."""
+
+    skus: list[str] | None = None
+    supplier: str | None = None
+
+
+async def _count_links(uow: UnitOfWork, told: Filter) -> int:
+    wanted = _WantedLinks.model_validate(told or {})
+    return await suppliers.count_links(uow, wanted.skus, wanted.supplier)
+
+
+async def _read_links(uow: UnitOfWork, after: str | None, first: int, told: Filter) -> ReadRows:
     """By SKU, then supplier."""
+    wanted = _WantedLinks.model_validate(told or {})
     position = cursor_values(after, 2)
     place = (str(position[0]), cursor_id(position[1])) if position else None
-    found = await suppliers.list_links(uow, None, None, place, first)
+    found = await suppliers.list_links(uow, wanted.skus, wanted.supplier, place, first)
     following = cursor_for(found[-1]["sku"], str(found[-1]["supplier_id"])) if len(found) == first else None
     rows = [_with_cost(dict(row)) for row in found]
     return ReadRows(rows=[[_cell(row[name]) for name in _OF_LINKS] for row in rows], next=following)
@@ -45,5 +59,5 @@ def _cell(value: Any) -> str:
 
 EXPORTED = (
     ExportedGroup.whole("suppliers", suppliers.count_suppliers, _read_suppliers),
-    ExportedGroup.whole("supplier-links", suppliers.count_links, _read_links),
+    ExportedGroup("supplier-links", _count_links, _read_links),
 )

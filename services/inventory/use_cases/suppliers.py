@@ -148,7 +148,8 @@ async def list_links(uow: UnitOfWork, message: ListSupplierLinks) -> Page[Suppli
     """By SKU and supplier."""
     position = cursor_values(message.after, 2)
     after = (str(position[0]), cursor_id(position[1])) if position else None
-    rows = await stored.list_links(uow, message.sku, message.supplier, after, message.first + 1)
+    skus = None if message.sku is None else [message.sku]
+    rows = await stored.list_links(uow, skus, message.supplier, after, message.first + 1)
     page = rows[: message.first]
     following = None
     if len(rows) > message.first:

@@ -102,21 +102,25 @@ WHERE c.id = g.id
 """
 
 
-async def count(uow: UnitOfWork) -> int:
-    """How many customers there are that are not erased."""
-    found: int = await uow.fetchval("SELECT count(*) FROM customers WHERE erased_at IS NULL")
+async def count(uow: UnitOfWork, group: str | None) -> int:
+    """How many customers there are that are not erased: in a group, or in all."""
+    found: int = await uow.fetchval(
+        "SELECT count(*) FROM customers WHERE erased_at IS NULL AND ($1::text IS NULL OR customer_group = $1)", group
+    )
     return found
 
 
-async def list_with_address(uow: UnitOfWork, after: str | None, first: int) -> list[asyncpg.Record]:
+async def list_with_address(uow: UnitOfWork, after: str | None, first: int, group: str | None) -> list[asyncpg.Record]:
     """Customers that are not erased, by e-mail address, each with its default shipping address as JSON."""
     return await uow.fetch(
         "SELECT c.email, c.name, c.phone, c.customer_group, c.notes, a.address FROM (SELECT * FROM customers"
-        " WHERE erased_at IS NULL AND ($1::text IS NULL OR email > $1) ORDER BY email LIMIT $2) c"
+        " WHERE erased_at IS NULL AND ($1::text IS NULL OR email > $1) AND ($3::text IS NULL OR customer_group = $3)"
+        " ORDER BY email LIMIT $2) c"
         " LEFT JOIN customer_addresses a ON a.customer_id = c.id AND a.kind = 'shipping' AND a.is_default"
         " ORDER BY c.email",
         after,
         first,
+        group,
     )
 
 

@@ -21,6 +21,9 @@ _Word = Annotated[str, StringConstraints(max_length=100)]
 class ExportFilter(Shape):
     """Which products: those that everything that is given holds for; what is not given is not asked.
 
+    Of stock and supplier links these are the products whose SKUs they are of, and `centre` or `supplier`, codes, choose
+    among them; a SKU that the catalog does not have is found by `skus` alone. Of customers `customer_group` chooses.
+
     `category_id` stands for its branch; `assigned_to` is a shop's code, and asks for what stands in an enabled
     category assigned to it; `changed_since` looks at the product with its variants, texts and categories, not at
     prices. Ids and SKUs that there are not match nothing. `query` and `sets` are words and sets as in lists of
@@ -38,6 +41,9 @@ class ExportFilter(Shape):
     product_ids: Annotated[list[UUID], Field(max_length=MOST_NAMED)] | None = None
     skus: Annotated[list[Sku], Field(max_length=MOST_NAMED)] | None = None
     orders: OrderFilter | None = None
+    centre: _Word | None = None
+    supplier: _Word | None = None
+    customer_group: _Word | None = None
 
 
 class ExportDraft(Shape):

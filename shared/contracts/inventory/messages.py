@@ -57,10 +57,11 @@ class StockPortion(Shape):
 
 
 class ReadStock(Query[StockPortion]):
-    """Stock for a file, of these SKUs or all, up to 2,000 places at a time. Internal."""
+    """Stock for a file, of these SKUs or all, in a centre or all, up to 2,000 places at a time. Internal."""
 
     timeout_seconds = 60.0
     skus: list[str] | None = None
+    centre: str | None = None
     first: Annotated[int, Field(ge=1, le=2000)] = 2000
     after: str | None = None
 
@@ -72,9 +73,10 @@ class CountedStock(Shape):
 
 
 class CountStock(Query[CountedStock]):
-    """How many SKUs in centres there are, of these SKUs or all. Internal."""
+    """How many SKUs in centres there are, of these SKUs or all, in a centre or all. Internal."""
 
     skus: list[str] | None = None
+    centre: str | None = None
 
 
 class StockTakenBack(Shape):

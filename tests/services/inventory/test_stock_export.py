@@ -99,7 +99,7 @@ async def test_who_may_not_see_stock_does_not_export_it(process: topology.Surrou
         (merchant.caller, StartExport(draft=ExportDraft(group="stock", shop="main")), "unsupported_filter"),
         (
             merchant.caller,
-            StartExport(draft=ExportDraft(group="stock", filter=ExportFilter(brand="x"))),
+            StartExport(draft=ExportDraft(group="stock", filter=ExportFilter(customer_group="x"))),
             "unsupported_filter",
         ),
     ):

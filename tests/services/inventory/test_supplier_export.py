@@ -88,7 +88,7 @@ async def test_who_may_not_see_them_neither_exports_nor_downloads_them(
             (reader, ExportDraft(group=group), "missing_scope"),
             (limited, ExportDraft(group=group), "stock_of_all_shops" if group == "stock" else "group_of_all_shops"),
             (merchant.caller, ExportDraft(group=group, shop="main"), "unsupported_filter"),
-            (merchant.caller, ExportDraft(group=group, filter=ExportFilter(brand="x")), "unsupported_filter"),
+            (merchant.caller, ExportDraft(group=group, filter=ExportFilter(customer_group="x")), "unsupported_filter"),
             (merchant.caller, ExportDraft(group=group, profile="shopify"), "unsupported_profile"),
         ):
             with pytest.raises(CrossdockError) as refused:

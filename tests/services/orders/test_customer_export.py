@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from deploy import topology
 from shared.bus.envelope import Caller
-from shared.contracts.catalog.exports import ExportDraft, GetExportFile, StartExport
+from shared.contracts.catalog.exports import ExportDraft, ExportFilter, GetExportFile, StartExport
 from shared.contracts.orders.customers import (
     CreateCustomer,
     CustomerAddress,
@@ -59,6 +60,14 @@ async def test_customers_come_back_unchanged(merchant: Merchant, monkeypatch: py
     assert (await bring_in(elsewhere, content=file)).counters["customers_inserted"] == 2
     _, ada = (await elsewhere.ask(ListCustomers())).items
     assert (ada.notes, ada.addresses) == (before[1].notes, before[1].addresses[1:])
+
+
+async def test_customers_of_a_group_alone(merchant: Merchant) -> None:
+    for group, emails in (("trade", ["ada@example.com"]), ("none", [])):
+        done = await exported(merchant, group="customers", format="ndjson", filter=ExportFilter(customer_group=group))
+        assert done.progress.total == len(emails)
+        lines = (await content(merchant, done)).decode().splitlines()
+        assert [orjson.loads(line)["email"] for line in lines] == emails
 
 
 @pytest.mark.feature("GAT-3")

@@ -11,7 +11,7 @@ from services.catalog.use_cases import exporting, finding
 from shared.bus.envelope import Caller, service_envelope
 from shared.contracts.catalog.messages import CreateProduct, PauseProduct, SetProductText
 from shared.contracts.catalog.shapes import Image, Product, ProductDraft, ProductText, VariantDraft
-from shared.contracts.inventory.messages import SetStockPolicy
+from shared.contracts.inventory.messages import SetStockPolicy, UpdateStock
 from shared.contracts.inventory.suppliers import (
     ChangeSupplierLink,
     CreateSupplier,
@@ -27,6 +27,8 @@ from tests.doors import caller_of, eventually
 from tests.factories.search import Seller
 
 pytestmark = pytest.mark.feature("SYN-13")
+# Groups that are of all shops together.
+_OF_ALL = ("stock", "supplier-links")
 
 
 @pytest.fixture
@@ -313,7 +315,12 @@ async def test_what_is_found_is_exported_whole(shop: Seller, monkeypatch: pytest
     headers = shop.client.speaking_as(shop.caller)
 
     async def exported(group: str, filter_: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
-        body = {"group": group, "format": "ndjson", "shop": "main", "filter": filter_}
+        body = {
+            "group": group,
+            "format": "ndjson",
+            "filter": filter_,
+            **({"shop": "main"} if group not in _OF_ALL else {}),
+        }
         begun = await shop.client.post("/v1/exports", json=body, headers=headers)
         assert begun.status_code == 202, begun.text
         path = f"exports/{begun.json()['id']}"
@@ -335,11 +342,22 @@ async def test_what_is_found_is_exported_whole(shop: Seller, monkeypatch: pytest
     assert (await exported("variants", {"sets": ["without:brand"], "query": "mug"}))[0] == every[::2]
     assert (await exported("products", {"sets": ["without:brand"], "skus": ["M-1", "M-4"]}))[0] == ["M-4"]
     assert (await exported("products", {"sets": ["tag:none"]}))[0] == []
+    stocked = UpdateStock(rows=[{"sku": sku, "on_hand": 3} for sku in (*every, "NOBODYS")])
+    await shop.ask(stocked)
+    await shop.ask(CreateSupplier(supplier=SupplierDraft(code="ada", name="Ada", currency="USD")))
+    for sku in ("M-1", "M-2", "M-3"):
+        await shop.ask(CreateSupplierLink(link=SupplierLinkDraft(supplier="ada", sku=sku)))
+    assert (await exported("stock", {"sets": ["with:brand"], "query": "mug"}))[0] == every[1::2]
+    assert (await exported("stock", {"brand": "Skerry", "skus": ["M-1", "M-2"], "centre": "main"}))[0] == ["M-1"]
+    assert (await exported("stock", {"brand": "Skerry", "centre": "moon"}))[0] == []
+    assert (await exported("stock", {"skus": ["NOBODYS"]}))[0] == ["NOBODYS"]
+    assert (await exported("supplier-links", {"sets": ["with:brand"], "supplier": "ada"}))[0] == ["M-1", "M-3"]
+    assert (await exported("supplier-links", {"supplier": "bea"}))[0] == []
     query = 'mutation {startExport(draft: {filter: {sets: ["brand:skerry"]}}) {... on Export {filter {sets}}}}'
     answer = await shop.client.post("/graphql", json={"query": query}, headers=headers)
     assert answer.json()["data"] == {"startExport": {"filter": {"sets": ["brand:skerry"]}}}
     for group, sets, code in (
-        ("stock", ["with:brand"], "unsupported_filter"),
+        ("suppliers", ["with:brand"], "unsupported_filter"),
         ("products", ["x:y"], "validation_failed"),
     ):
         body = {"group": group, "filter": {"sets": sets}}
