@@ -42,6 +42,8 @@ class Assembly:
         if variants or not holding:
             rows = tuple([row for row, _ in group.records])
             said.append(ProductRecord(handle=group.handle, rows=rows, variants=tuple(variants), **values))
+        else:
+            said += _without_variant(group.records, said)
         return said
 
     def _describing(self, records: list[Record]) -> Record | None:
@@ -245,6 +247,12 @@ def _split(row: int, group: Group) -> RowError:
     return RowError(row, None, shortened(group.handle), "split_product", message)
 
 
+def _without_variant(records: Sequence[Record], said: Sequence[Outcome]) -> list[Outcome]:
+    """Rows that add to a product of which nothing is taken, because each row with a variant was refused."""
+    refused = sorted({outcome.row for outcome in said if isinstance(outcome, RowError)})
+    return [_dragged(row, refused[0]) for row, _ in records if refused and row not in refused]
+
+
 def _dragged(row: int, describing: int) -> RowError:
-    message = f"Row {describing}, which describes this product, was refused."
+    message = f"Row {describing}, without which there is nothing of this product, was refused."
     return RowError(row, None, None, "product_refused", message)

@@ -92,6 +92,11 @@ class ProductFile:
         """The fields of ProductRecord and VariantRecord that this file has a column for."""
         return self.layout.fields_of_records()
 
+    @property
+    def own_headings(self) -> Sequence[str]:
+        """The headings of the uploader's file."""
+        return self.source.original.header if isinstance(self.source, ArrangedSource) else self.source.header
+
     def read(self) -> Iterator[Outcome]:
         """Products, each after the errors and notices of its rows, in the order of the file.
 

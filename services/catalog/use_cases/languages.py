@@ -1,7 +1,8 @@
 """Files whose rows say their language: whether name and description are the product's own, or what it says in another.
 
 In the language of the shop they are its own. In another one they are kept as texts in that language, and what the
-product says by itself stays; a new product, which has to be called something, takes them as its own, too.
+product says by itself stays; a new product, which has to be called something, takes them as its own, too. Of a product
+that a file says in several languages, its own is what it says in that of the shop.
 """
 
 from collections.abc import Sequence
@@ -22,17 +23,29 @@ async def told_apart(
     if not any(record.language for record in records):
         return records
     known = await text_files.own_texts(uow, sorted(foreign)) if foreign else {}
-    return [_told(record, is_foreign=record.handle in foreign, own=known.get(record.handle)) for record in records]
+    return [
+        _told(record, shop, is_foreign=record.handle in foreign, own=known.get(record.handle)) for record in records
+    ]
 
 
 def _is_foreign(record: ProductRecord, shop: KnownShop | None) -> bool:
+    return shop is not None and record.language is not None and not _is_spoken(record.language, shop)
+
+
+def _is_spoken(locale: str, shop: KnownShop) -> bool:
     """English of whatever country is the language of an English shop."""
-    if shop is None or record.language is None:
-        return False
-    return record.language.partition("-")[0] != shop.locale.partition("-")[0]
+    return locale.partition("-")[0] == shop.locale.partition("-")[0]
 
 
-def _told(record: ProductRecord, *, is_foreign: bool, own: tuple[str, str] | None) -> ProductRecord:
-    if not is_foreign:
-        return record if record.language is None else replace(record, texts=())
+def _told(
+    record: ProductRecord, shop: KnownShop | None, *, is_foreign: bool, own: tuple[str, str] | None
+) -> ProductRecord:
+    if record.language is None:
+        return record
+    if not is_foreign or shop is None:
+        return replace(record, texts=tuple(text for text in record.texts if text.locale != record.language))
+    home = next((text for text in record.texts if _is_spoken(text.locale, shop)), None)
+    if home is not None:
+        others = tuple(text for text in record.texts if text is not home)
+        return replace(record, title=home.title, description_html=home.description_html, texts=others)
     return record if own is None else replace(record, title=own[0], description_html=own[1])

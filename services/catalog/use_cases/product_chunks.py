@@ -113,9 +113,14 @@ class ProductImport:
                 message = f"'{name}' makes no difference to a {self._file.profile.name} file."
                 yield Notice(1, None, value, "option_not_used", message)
         if "cost" in self._file.fields:
-            yield Notice(1, None, None, "column_not_kept", "Costs are not kept: they belong to supplier links.")
+            yield self._column_not_kept("cost", "Costs are not kept: they belong to supplier links.")
         if "price" in self._file.fields and self._shop is None:
-            yield Notice(1, None, None, "column_not_kept", "Prices are not kept: the organization has no shop.")
+            yield self._column_not_kept("price", "Prices are not kept: the organization has no shop.")
+
+    def _column_not_kept(self, field: str, message: str) -> Notice:
+        """With the uploader's heading, where one column alone holds it."""
+        heading = self.layout.heading(field)
+        return Notice(1, heading if heading in self._file.own_headings else None, None, "column_not_kept", message)
 
     async def apply(self, uow: UnitOfWork, job: RunningJob, chunk: ProductChunk, number: int) -> None:
         """Write a chunk; adds to the chunk's errors and notices what only the catalog could know."""

@@ -21,9 +21,11 @@
 
 In the language of the import's shop, name and description are the product's own. In another they are what it says in
 that language, `title[de]` in Crossdock's own files, and what it says by itself stays; a new product takes them as its
-own, too. Several languages of one item are several files.
+own, too. Further rows of an item, each in a language of its own, give its name and description in that; whatever else
+they say is not looked at: the item is as its first row has it.
 
-Nothing is ever the last to win silently: a vendorSku that comes twice is an error on both rows.
+Nothing is ever the last to win silently: a vendorSku that comes twice in one language, or in none, is an error on both
+rows.
 """
 
 import re
@@ -49,7 +51,7 @@ from shared.impex.terms import UNSAID, FileTerms
 from shared.locales import canonical_locale
 
 _READ = {
-    "vendorSku": "sku",
+    "vendorSku": IGNORED,
     "name": IGNORED,
     "brand": "brand",
     "msrp": "price",
@@ -69,6 +71,7 @@ _READ = {
 _HANDLE = "handle (of groupId, else name and vendorSku)"
 _TITLE = "name (of the product)"
 _LANGUAGE = "language (of the product)"
+_SKU = "vendorSku (of the variant)"
 _BARCODE = "barcode (UPC, EAN, ISBN or ITF-14)"
 _NAMES = ("option 1 name", "option 2 name")
 _VALUES = ("option 1 value", "option 2 value")
@@ -76,6 +79,7 @@ _ADDED = {
     _HANDLE: "handle",
     _TITLE: "title",
     _LANGUAGE: "language",
+    _SKU: "sku",
     _BARCODE: "barcode",
     **{heading: f"option_{n}_name" for n, heading in enumerate(_NAMES, 1)},
     **{heading: f"option_{n}_value" for n, heading in enumerate(_VALUES, 1)},
@@ -162,6 +166,7 @@ _ORIGINS = {
     _HANDLE: ("groupid", "name", "vendorsku"),
     _TITLE: ("name",),
     _LANGUAGE: ("language",),
+    _SKU: ("vendorsku",),
     _BARCODE: tuple(folded(code) for code in ("UPC", "EAN", "ISBN", "ITF-14", "ITF14")),
     **dict.fromkeys((*_NAMES, *_VALUES), ("colour", "color", "size")),
     **dict.fromkeys(_WEIGHED, ("weight",)),
@@ -183,6 +188,10 @@ class _Groups(Arrangement):
         self.added: Sequence[str] = (*_ADDED, *weighed, *measured, *([_UNIT] if measured else []))
         self._groups = KeyIndex()
         self._handles = KeyIndex()
+        # On which row an item is first, first in a language, and where its group begins.
+        self._items = KeyIndex()
+        self._starts = KeyIndex()
+        self._said = KeyIndex()
 
     def _cell(self, fields: Sequence[str], *names: str) -> str:
         """The first of these columns that has something."""
@@ -190,10 +199,15 @@ class _Groups(Arrangement):
         return next(filter(None, found), "")
 
     def learn(self, row: int, fields: Sequence[str]) -> None:
-        group = self._cell(fields, "groupid")
-        if not group or self._groups.add(group, row) is None:
-            self._handles.add(self._slug(fields), row)
+        group, sku = self._cell(fields, "groupid"), self._cell(fields, "vendorsku")
         locale = _known_language(self._cell(fields, "language"))
+        self._items.add(sku, row)
+        self._said.add(_in_language(sku, locale), row)
+        if not self._is_translation(row, fields):
+            start = self._groups.add(group, row) if group else None
+            self._starts.add(sku, row if start is None else start)
+            if start is None:
+                self._handles.add(self._slug(fields), row)
         if locale is not None and locale not in self._languages and len(self._languages) < _MOST_LANGUAGES:
             self._languages.add(locale)
             self.added = (*self.added, *_headings(locale))
@@ -203,19 +217,36 @@ class _Groups(Arrangement):
             raise Misplaced("missing_sku", "The row has no vendorSku.", "vendorSku")
         if not self._cell(fields, "name"):
             raise Misplaced("missing_name", "The row has no name.", "name")
+        if self._is_translation(row, fields):
+            return self._starts.find(self._cell(fields, "vendorsku")) or row, 1
         group = self._cell(fields, "groupid")
         return ((self._groups.add(group, row) or row) if group else row), 0
 
+    def _is_translation(self, row: int, fields: Sequence[str]) -> bool:
+        """Whether a row says of an item that was there before what it is called in another language."""
+        sku, locale = self._cell(fields, "vendorsku"), _known_language(self._cell(fields, "language"))
+        first = self._items.find(sku)
+        if not sku or first in (None, row) or locale is None:
+            return False
+        return self._said.find(_in_language(sku, locale)) == row and self._said.find(_in_language(sku, None)) is None
+
     def complete(self, group: Sequence[Record]) -> Iterator[tuple[int, dict[str, str]] | BrokenRecord]:
-        names = self._options(group) if len(group) > 1 else []
-        handle = self._handle(*group[0])
-        for number, (row, fields) in enumerate(group):
+        translations = [record for record in group if self._is_translation(*record)]
+        items = group[: len(group) - len(translations)]
+        if not items:
+            message = "The item whose name the row gives was refused."
+            yield from (BrokenRecord(row, list(fields), "product_refused", message) for row, fields in translations)
+            return
+        names = self._options(items) if len(items) > 1 else []
+        handle = self._handle(*items[0])
+        for number, (row, fields) in enumerate(items):
             values = [self._cell(fields, *_SPELLINGS[name]) for name in names]
-            texts = {} if number else self._texts(fields)
+            texts = {} if number else self._translated(translations) | self._texts(fields)
             yield (
                 row,
                 {
                     _HANDLE: handle,
+                    _SKU: self._cell(fields, "vendorsku"),
                     **texts,
                     _BARCODE: self._cell(fields, *_CODES),
                     **dict(zip(_NAMES, names, strict=False)),
@@ -224,6 +255,16 @@ class _Groups(Arrangement):
                     **self._sizes(fields),
                 },
             )
+        yield from ((row, {_HANDLE: handle}) for row, _ in translations)
+
+    def _translated(self, rows: Sequence[Record]) -> dict[str, str]:
+        """What these rows call their product, of each language the first."""
+        found: dict[str, str] = {}
+        for _, fields in reversed(rows):
+            locale = _known_language(self._cell(fields, "language"))
+            if locale in self._languages:
+                found |= {heading: self._cell(fields, name) for heading, name in _headings(locale).items()}
+        return found
 
     def _texts(self, fields: Sequence[str]) -> dict[str, str]:
         """What the row calls its product, by itself and in the language of the row."""
@@ -289,6 +330,10 @@ def _language(cell: str) -> str | None:
     if locale is None and cell.strip():
         raise InvalidCell("invalid_language", f"{cell[:50]!r} is not the tag of a language, such as en or pt-BR.")
     return locale
+
+
+def _in_language(sku: str, locale: str | None) -> str:
+    return f"{sku}\x1f{locale or ''}"
 
 
 def _headings(locale: str) -> dict[str, str]:

@@ -146,3 +146,29 @@ async def test_what_makes_no_difference_is_said(shop_catalog: Catalog) -> None:
     done = await shop_catalog.bring_in(file, profile="shopify", weight_unit="kg")
     page = await shop_catalog.ask(ListImportRemarks(import_id=done.id, kind="notice"))
     assert [(remark.code, remark.value) for remark in page.items] == [("option_not_used", "kg")]
+
+
+@pytest.mark.feature("CAT-1", "CAT-8")
+async def test_a_supplier_s_item_in_several_languages_is_one_product(shop_catalog: Catalog) -> None:
+    def row(language: str, name: str, sku: str = "M-1") -> dict[str, str]:
+        own = {"vendorSku": sku, "name": name, "msrp": "3", "language": language}
+        return own | {"description": f"<p>{name}</p>"}
+
+    file = csv_file([row("de", "Becher"), row("en", "Mug"), row("fr", "Tasse")], SUPPLIER)
+    first = await shop_catalog.bring_in(file, profile="supplier")
+    assert (first.counters["products_inserted"], first.counters["variants_inserted"]) == (1, 1)
+    assert (first.counters["errors"], first.counters["rows"]) == (0, 3)
+    several = [("de", "Becher", "<p>Becher</p>"), ("fr", "Tasse", "<p>Tasse</p>")]
+    assert await texts(shop_catalog) == ("Mug", "<p>Mug</p>", several)
+    again = await shop_catalog.bring_in(file, profile="supplier")
+    assert counted(again, "products") == {"unchanged": 1}
+
+    # Without the shop's own language what the product says by itself stays.
+    changed = csv_file([row("fr", "Gobelet"), row("de", "Becher")], SUPPLIER)
+    done = await shop_catalog.bring_in(changed, profile="supplier")
+    assert counted(done, "products") == {"updated": 1}
+    assert await texts(shop_catalog) == ("Mug", "<p>Mug</p>", [several[0], ("fr", "Gobelet", "<p>Gobelet</p>")])
+    # The shop's own language first, as well.
+    last = csv_file([row("en", "Cup"), row("fr", "Tasse")], SUPPLIER)
+    await shop_catalog.bring_in(last, profile="supplier")
+    assert await texts(shop_catalog) == ("Cup", "<p>Cup</p>", several)

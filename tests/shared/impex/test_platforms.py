@@ -448,6 +448,34 @@ def test_a_language_that_there_is_not_refuses_its_row(tmp_path: Path) -> None:
     assert read.products["mug-b"].texts == (TextRecord("pt-BR", title="Mug"),)
 
 
+def test_a_supplier_s_item_may_come_in_several_languages(tmp_path: Path) -> None:
+    rows = [
+        item("A", language="en", groupId="g", size="S"),
+        item("B", language="en", groupId="g", size="M"),
+        item("A", "Schal", language="de", groupId="g", msrp="1"),
+        item("B", "Schal M", language="de", groupId="g"),
+        item("C", "Mug", language="en"),
+        item("C", "Becher", language="de"),
+        item("C", "Humpen", language="de"),
+        item("D", "Cup"),
+        item("D", "Tasse", language="de"),
+        item("E", "Pot", language="en", msrp="x"),
+        item("E", "Topf", language="de"),
+    ]
+    read = Read(tmp_path / "a.csv", table(SUPPLIER, *rows))
+    assert sorted(read.errors) == [
+        *((6, "duplicate_sku"), (7, "product_refused"), (8, "duplicate_sku")),
+        *((9, "duplicate_sku"), (10, "duplicate_sku")),
+        *((11, "invalid_price"), (12, "product_refused")),
+    ]
+    scarf = read.products["scarf-g"]
+    assert [(variant.sku, variant.price) for variant in scarf.variants] == [
+        (sku, Money(amount=2990, currency="USD")) for sku in ("A", "B")
+    ]
+    assert {text.locale: text.title for text in scarf.texts} == {"en": "Scarf", "de": "Schal"}
+    assert read.notices == {}
+
+
 @pytest.mark.feature("CAT-7")
 def test_bad_rows_of_a_supplier_are_refused_by_row(tmp_path: Path) -> None:
     rows = [
