@@ -62,7 +62,12 @@ class Assembly:
         values, faults = self._converted(describing, self._layout.product)
         if faults:
             said += faults
-            said += [_dragged(row, describing[0]) for row, _ in records if row != describing[0]]
+            # Corrected, they should not be refused for what could have been said now.
+            said += self._converted(describing, self._layout.variant)[1]
+            for record in records:
+                if record[0] != describing[0]:
+                    said.append(_dragged(record[0], describing[0]))
+                    said += self._converted(record, self._layout.variant)[1]
             return None
         self._profile.finish(values)
         attributes = [name for name in values if name.startswith(ATTRIBUTE)]

@@ -142,7 +142,7 @@ def decimal(cell: str) -> Decimal:
 def grams(cell: str) -> int:
     """A weight in grams; parts of a gram are rounded, halves up. Raises InvalidCell."""
     if _DECIMAL.fullmatch(cell) is None:
-        raise InvalidCell("invalid_weight", f"{cell!r} is not a weight in grams.")
+        raise InvalidCell("invalid_weight", f"{cell!r} is not a weight: write a number of zero or more.")
     weight = int(Decimal(cell.replace(",", ".")).quantize(Decimal(1), ROUND_HALF_UP))
     if weight > _LARGEST_INTEGER:
         raise InvalidCell("invalid_weight", f"{cell!r} grams is more than any parcel weighs.")

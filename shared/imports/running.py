@@ -48,6 +48,8 @@ from shared.unit_of_work import UnitOfWork
 
 _KINDS: tuple[SampleKind, ...] = ("insert", "update", "skip", "delete")
 _ERRORS_AT_ONCE = 5000
+# What is counted of a file, whatever is taken of it; and of what was taken back.
+_OF_FILE = frozenset(("rows", "errors", "notices", "conflicts"))
 _TAKEN = ("inserted", "updated", "unchanged", "deleted", "archived")
 
 
@@ -369,13 +371,18 @@ class _Run:
     async def _report(self) -> None:
         """Write the error file, and say so when nothing could be taken. Raises NothingImported, ImportAborted."""
         has_errors = self._job.counters.get("errors", 0) > 0
+        is_aborted = self._takes_all and has_errors and not self._is_dry
         results, checksum = await self._error_file() if has_errors else ([], None)
         async with self._job.step() as uow:
+            if is_aborted:
+                # What would have been taken was not.
+                for name in self._job.counters.keys() - _OF_FILE:
+                    del self._job.counters[name]
             self._job.result_files = results
             self._job.total = self._job.done
             await uow.execute("UPDATE imports SET errors_sha256 = $2 WHERE id = $1", self._id, checksum)
             await uow.execute("DELETE FROM import_named WHERE import_id = $1", self._id)
-        if self._takes_all and has_errors and not self._is_dry:
+        if is_aborted:
             raise ImportAborted("Nothing was changed: correct the rows of the error file and upload the file again.")
         if not any(count for name, count in self._job.counters.items() if name.endswith(_TAKEN)):
             reason = "the error file says why" if has_errors else "the mode skips every one of them"

@@ -64,6 +64,20 @@ class Written:
     updated: set[UUID]
 
 
+async def owners_of(uow: UnitOfWork, skus: list[str]) -> dict[str, str]:
+    """The slug of the product that has each of these SKUs."""
+    await uow.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+    rows = await uow.fetch(_OWNERS, skus)
+    return {row["sku"]: row["slug"] for row in rows}
+
+
+_OWNERS = (
+    "SELECT v.sku, p.slug FROM unnest($1::text[]) AS asked (sku)"
+    " CROSS JOIN LATERAL (SELECT * FROM variants v WHERE v.sku = asked.sku OFFSET 0) v"
+    " CROSS JOIN LATERAL (SELECT * FROM products p WHERE p.id = v.product_id OFFSET 0) p"
+)
+
+
 async def stored_of(uow: UnitOfWork, slugs: list[str], skus: list[str]) -> Stored:
     """What the catalog has under these slugs and SKUs."""
     # The tables may have grown tenfold since a plan was cached.
@@ -81,12 +95,7 @@ async def stored_of(uow: UnitOfWork, slugs: list[str], skus: list[str]) -> Store
         list(variants),
     ):
         variants[row["product_id"]].append(KnownVariant(row["id"], row["sku"], tuple(row["option_values"])))
-    owners = await uow.fetch(
-        "SELECT v.sku, p.slug FROM unnest($1::text[]) AS asked (sku)"
-        " CROSS JOIN LATERAL (SELECT * FROM variants v WHERE v.sku = asked.sku OFFSET 0) v"
-        " CROSS JOIN LATERAL (SELECT * FROM products p WHERE p.id = v.product_id OFFSET 0) p",
-        skus,
-    )
+    owners = await uow.fetch(_OWNERS, skus)
     return Stored(
         {
             row["slug"]: KnownProduct(row["id"], tuple(row["options"]), tuple(variants[row["id"]]), row["placed"])

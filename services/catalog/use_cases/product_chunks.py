@@ -28,7 +28,7 @@ from services.catalog.repository import (
 from services.catalog.repository.categories import Path
 from services.catalog.repository.fingerprints import Standing
 from services.catalog.repository.shops import KnownShop
-from services.catalog.use_cases import attributes, languages, product_sheets, sale_prices
+from services.catalog.use_cases import attributes, languages, product_sheets, renamed, sale_prices
 from services.catalog.use_cases.product_sheets import NewProducts
 from services.catalog.use_cases.repeats import ProductChunk, Repeats
 from services.catalog.use_cases.resolution import Resolution, ResolvedProduct, resolve, skus_in_question
@@ -131,7 +131,7 @@ class ProductImport:
         self._meets_new_products = not chunk.sheet or len(known) < len(chunk.sheet)
         await asyncio.to_thread(self._file.assemble, chunk.gathered, [*lapsed, *known])
         gathered = chunk.gathered
-        resolution = await self._resolve(uow, gathered.products)
+        resolution = await self._resolve(uow, chunk)
         self._file.tell(gathered, resolution.errors, resolution.notices)
         touched = await self._take(uow, job, resolution, new, price_list_id)
         remarked = {remark.row for remarks in (chunk.errors, chunk.notices) for remark in remarks}
@@ -139,8 +139,13 @@ class ProductImport:
         _count_unchanged(job, unchanged)
         await self._pass_on_stock(uow, job, resolution.products, new, chunk, number)
 
-    async def _resolve(self, uow: UnitOfWork, products: Sequence[ProductRecord]) -> Resolution:
+    async def _resolve(self, uow: UnitOfWork, chunk: ProductChunk) -> Resolution:
         """What the products of a chunk are in the catalog; values that their attributes do not allow are errors."""
+        products: Sequence[ProductRecord] = chunk.gathered.products
+        if self._file.profile.makes_handles:
+            named = await renamed.known_by_skus(uow, products)
+            chunk.rename(zip(products, named, strict=True))
+            products = named
         told = await languages.told_apart(uow, products, self._shop)
         records, unfit = await attributes.fit_records(uow, told, self.layout.attribute_heading)
         stored = await staging.stored_of(uow, [product.handle for product in records], skus_in_question(records))

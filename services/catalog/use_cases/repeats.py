@@ -18,7 +18,7 @@ from services.catalog.use_cases.resolution import ResolvedProduct
 from shared.contracts.platform.imports import ImportMode
 from shared.impex.gathering import Group
 from shared.impex.products import Chunk, ProductFile
-from shared.impex.rows import Notice, RowError, VariantRecord
+from shared.impex.rows import Notice, ProductRecord, RowError, VariantRecord
 from shared.impex.sheets import SheetProduct
 from shared.unit_of_work import UnitOfWork
 
@@ -47,6 +47,11 @@ class ProductChunk:
     @property
     def rows(self) -> int:
         return self.gathered.rows
+
+    def rename(self, products: Iterable[tuple[ProductRecord, ProductRecord]]) -> None:
+        """What is remembered of these stands under the handles of the latter."""
+        digests = {now.handle: self.digests[was.handle] for was, now in products if was.handle in self.digests}
+        self.digests = {**self.digests, **digests}
 
     def groups_to_read(self) -> list[Group]:
         return [group for group in self.gathered.groups if self.unchanged.get(group.handle) is not group]

@@ -58,6 +58,8 @@ class ProductProfile(ABC):
     composed: ClassVar[frozenset[str]] = frozenset()
     # What separates several things in one cell, of the fields that may hold several.
     separators: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    # Whether handles are made of names, which change: products are known by their SKUs then, where these are known.
+    makes_handles: ClassVar[bool] = False
     # What an uploader may say of all rows that makes a difference.
     terms: ClassVar[frozenset[str]] = frozenset()
     # Fields of a product that `finish` makes something of together, or that are neither plain texts nor attributes by

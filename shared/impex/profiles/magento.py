@@ -146,6 +146,7 @@ class MagentoProfile(ProductProfile):
     name = "magento"
     headings = MappingProxyType({**_READ, **dict.fromkeys(_UNKEPT, NOT_KEPT), **_ADDED, **_WEIGHTS, **sales.ADDED})
     keys = ("handle",)
+    makes_handles = True
     variant_marks = ("mark",)
     needed = (("sku",), ("name", "url_key"))
     first_row_is_variant = False

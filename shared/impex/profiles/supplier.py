@@ -111,6 +111,7 @@ class SupplierProfile(ProductProfile):
     name = "supplier"
     headings = MappingProxyType({**_READ, **_ADDED, **_MEASURES})
     keys = ("handle",)
+    makes_handles = True
     variant_marks = ("sku",)
     needed = (("vendorSku",), ("name",))
     first_row_is_variant = True

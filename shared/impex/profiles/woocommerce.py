@@ -139,6 +139,7 @@ class WooCommerceProfile(ProductProfile):
     name = "woocommerce"
     headings = MappingProxyType({**_READ, **dict.fromkeys(_UNKEPT, NOT_KEPT), **_ADDED, **_MEASURES, **sales.ADDED})
     keys = ("handle",)
+    makes_handles = True
     variant_marks = ("mark",)
     needed = (("Name",),)
     first_row_is_variant = False

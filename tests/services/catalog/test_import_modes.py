@@ -315,6 +315,7 @@ async def test_with_abort_one_wrong_row_leaves_everything_as_it_was(
     rows[47]["Variant Price"] = "oops"
     refused = await shop_catalog.bring_in(csv_file(rows), on_error="abort")
     assert (refused.state, refused.error["code"]) == ("failed", "import_aborted")  # type: ignore[index]
+    assert refused.counters.keys() <= {"rows", "errors", "notices"}
     assert await codes(shop_catalog, refused) == [(49, "invalid_price")]
     assert await everything(shop_catalog) == before
     assert await shop_catalog.events("stock_file_imported") == []

@@ -172,3 +172,34 @@ async def test_a_supplier_s_item_in_several_languages_is_one_product(shop_catalo
     last = csv_file([row("en", "Cup"), row("fr", "Tasse")], SUPPLIER)
     await shop_catalog.bring_in(last, profile="supplier")
     assert await texts(shop_catalog) == ("Cup", "<p>Cup</p>", several)
+
+
+@pytest.mark.feature("CAT-1", "CAT-8")
+async def test_what_a_platform_or_supplier_calls_otherwise_is_the_same_by_its_sku(shop_catalog: Catalog) -> None:
+    async def titles() -> dict[str, str]:
+        rows = await shop_catalog.rows("SELECT v.sku, p.title FROM variants v JOIN products p ON p.id = v.product_id")
+        return {row["sku"]: row["title"] for row in rows}
+
+    await shop_catalog.bring_in(supplied("en", "Mug"), profile="supplier")
+    renamed = await shop_catalog.bring_in(supplied("en", "Large mug"), profile="supplier")
+    assert (counted(renamed, "products"), renamed.counters["errors"]) == ({"updated": 1}, 0)
+    foreign = await shop_catalog.bring_in(supplied("de", "Becher"), profile="supplier")
+    assert counted(foreign, "products") == {"updated": 1}
+    assert await texts(shop_catalog) == ("Large mug", "", [("de", "Becher", None)])
+    again = await shop_catalog.bring_in(supplied("de", "Becher"), profile="supplier")
+    assert counted(again, "products") == {"unchanged": 1}
+
+    def called(a: str, b: str) -> bytes:
+        own = {"Type": "simple", "Published": "1", "Regular price": "5"}
+        return csv_file([{**own, "SKU": "A", "Name": a}, {**own, "SKU": "B", "Name": b}], WOO)
+
+    await shop_catalog.bring_in(called("Scarf", "Hat"), profile="woocommerce")
+    swapped = await shop_catalog.bring_in(called("Hat", "Scarf"), profile="woocommerce")
+    assert (counted(swapped, "products"), swapped.counters["errors"]) == ({"updated": 2}, 0)
+    assert await titles() == {"M-1": "Large mug", "A": "Hat", "B": "Scarf"}
+    # A name that became free is taken by something new: it is another product.
+    own = {"Type": "simple", "Published": "1", "Regular price": "5"}
+    rows = [{**own, "SKU": "A", "Name": "Cap"}, {**own, "SKU": "NEW", "Name": "Scarf"}]
+    done = await shop_catalog.bring_in(csv_file(rows, WOO), profile="woocommerce")
+    assert (counted(done, "products"), done.counters["errors"]) == ({"inserted": 1, "updated": 1}, 0)
+    assert await titles() == {"M-1": "Large mug", "A": "Cap", "B": "Scarf", "NEW": "Scarf"}

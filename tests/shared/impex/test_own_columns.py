@@ -73,6 +73,7 @@ def test_faults_of_woocommerce_variations_name_the_attribute_s_column(tmp_path: 
         woo("simple", "a", "Other"),
     ]
     assert said(Read(tmp_path / "a.csv", table(WOO, *rows))) == [
+        ("product_refused", None, None),
         ("duplicate_variant", "Attribute 1 value(s)", "Blue"),
         ("duplicate_sku", "SKU", "a"),
         ("missing_option_value", "Attribute 2 value(s)", None),
@@ -121,6 +122,7 @@ def test_faults_of_magento_variants_name_where_their_options_are_said(tmp_path: 
     twins = HOODIE | {"configurable_variations": "sku=MH-S,size=S|sku=MH-M,size=S|sku=MH-L"}
     read = Read(tmp_path / "a.csv", table(MAGENTO, twins, child("MH-S"), child("MH-M"), child("MH-L")))
     assert said(read) == [
+        ("product_refused", None, None),
         ("duplicate_variant", "configurable_variations", "S"),
         ("duplicate_variant", "configurable_variations", "S"),
         ("missing_option_value", "configurable_variations", None),
@@ -186,3 +188,18 @@ def test_no_fault_names_a_column_that_the_file_has_not(tmp_path: Path) -> None:
         faults: list[RowError] = read.reasons
         assert faults
         assert {fault.column for fault in faults} <= own
+
+
+def test_all_that_is_wrong_with_a_product_and_its_variants_is_said_at_once(tmp_path: Path) -> None:
+    rows = [
+        PULLOVER | {"Images": "nowhere"},
+        variation("a", "pull", "Blue") | {"Regular price": "x", "Stock": "y"},
+        variation("b", "pull", "Green"),
+    ]
+    assert said(Read(tmp_path / "a.csv", table(WOO, *rows))) == [
+        ("invalid_url", "Images", "nowhere"),
+        ("product_refused", None, None),
+        ("invalid_price", "Regular price", "x"),
+        ("invalid_integer", "Stock", "y"),
+        ("product_refused", None, None),
+    ]
