@@ -30,4 +30,6 @@ def following(cron: str | None, time_zone: str, after: datetime) -> datetime | N
     """
     if cron is None:
         return None
-    return next(CronSim(cron, after.astimezone(ZoneInfo(time_zone)))).astimezone(UTC)
+    times = (each.astimezone(UTC) for each in CronSim(cron, after.astimezone(ZoneInfo(time_zone))))
+    # In the second of two equal hours cronsim names the times of the first, which are over.
+    return next(each for each in times if each > after)
