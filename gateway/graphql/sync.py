@@ -43,6 +43,12 @@ from shared.contracts.sync.messages import (
 )
 from shared.contracts.sync.report import GetListingReportSheet
 from shared.contracts.sync.shapes import Connection
+from shared.contracts.sync.snapshots import (
+    ConnectionSnapshot,
+    GetConnectionSnapshot,
+    GetConnectionSnapshotSheet,
+    ListConnectionSnapshots,
+)
 from shared.contracts.sync.upkeep import GetConnectionStats, MaintainConnection
 from shared.contracts.sync.work import Feed, FeedExecution, Issue, Listing, QueuedChange
 
@@ -59,6 +65,10 @@ FIELDS = (
     query("connectionStats", GetConnectionStats),
     mutation("maintainConnection", MaintainConnection),
     query("connectionDeletionPreview", PreviewConnectionDeletion),
+    node(ConnectionSnapshot, GetConnectionSnapshot, "connection_id"),
+    query("connectionSnapshot", GetConnectionSnapshot),
+    connection("connectionSnapshots", ListConnectionSnapshots),
+    query("connectionSnapshotSheet", GetConnectionSnapshotSheet),
     query("connectionClocks", ListClocks),
     query("connectionMatches", PreviewMatches),
     mutation("createConnection", CreateConnection),

@@ -1,13 +1,16 @@
 """Connections to store platforms: made, tested, matched, gone live with, and forgotten."""
 
 import base64
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import StreamingResponse
 
 from gateway.request import Ask
 from gateway.rest.preconditions import ExpectedVersion, tagged
+from shared.bus.ask import Asker
 from shared.contracts.base import Page, Shape
 from shared.contracts.platform.shapes import Job
 from shared.contracts.sync.messages import (
@@ -32,6 +35,13 @@ from shared.contracts.sync.messages import (
     TestConnection,
 )
 from shared.contracts.sync.shapes import Connection, ConnectionChange, ConnectionDraft, Entity
+from shared.contracts.sync.snapshots import (
+    ConnectionSnapshot,
+    ConnectionSnapshotSheet,
+    GetConnectionSnapshot,
+    GetConnectionSnapshotSheet,
+    ListConnectionSnapshots,
+)
 from shared.contracts.sync.upkeep import ConnectionStats, GetConnectionStats, MaintainConnection
 from shared.contracts.sync.work import Checklist, Clocks, DeletionPreview, MatchPreview, StartedExecutions
 from shared.errors import TooLarge
@@ -95,8 +105,45 @@ async def change_connection(
 
 @router.delete("/connections/{connection_id}", status_code=204)
 async def delete_connection(connection_id: UUID, ask: Ask) -> None:
-    """Forget a connection with its listings, changes and clocks. Products, orders and the platform stay untouched."""
+    """Forget a connection with its listings, changes and clocks. Products, orders and the platform stay untouched.
+
+    What it had is kept for 90 days, if nobody says otherwise, at `/v1/connection-snapshots`; its credentials are not.
+    """
     await ask(DeleteConnection(connection_id=connection_id))
+
+
+@router.get("/connection-snapshots")
+async def list_connection_snapshots(ask: Ask, first: First = 50, after: After = None) -> Page[ConnectionSnapshot]:
+    """What deleted connections had: settings, feeds and clocks, without credentials. Newest connection first."""
+    return await ask(ListConnectionSnapshots(first=first, after=after))
+
+
+@router.get("/connection-snapshots/{connection_id}")
+async def get_connection_snapshot(connection_id: UUID, ask: Ask) -> ConnectionSnapshot:
+    """What a deleted connection had, by its id."""
+    return await ask(GetConnectionSnapshot(connection_id=connection_id))
+
+
+@router.get("/connection-snapshots/{connection_id}/records", response_class=StreamingResponse)
+async def download_connection_snapshot(connection_id: UUID, ask: Ask) -> StreamingResponse:
+    """The records of a deleted connection, with their changes and issues: a line of JSON for each.
+
+    Refused (409) for the moments after the deletion in which they are still put together.
+    """
+    wanted = GetConnectionSnapshotSheet(connection_id=connection_id)
+    first = await ask(wanted)
+    return StreamingResponse(
+        _lines(ask, wanted, first),
+        media_type="application/jsonl",
+        headers={"Content-Disposition": f'attachment; filename="connection-{connection_id}.jsonl"'},
+    )
+
+
+async def _lines(ask: Asker, wanted: GetConnectionSnapshotSheet, sheet: ConnectionSnapshotSheet) -> AsyncIterator[str]:
+    yield sheet.lines
+    while sheet.next is not None:
+        sheet = await ask(wanted.model_copy(update={"after": sheet.next}))
+        yield sheet.lines
 
 
 @router.get("/connections/{connection_id}/deletion-preview")

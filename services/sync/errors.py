@@ -7,6 +7,14 @@ class ConnectionNotFound(NotFound):
     """There is no such connection."""
 
 
+class ConnectionSnapshotNotFound(NotFound):
+    """Nothing is kept of such a connection: there was none, or its time is over."""
+
+
+class ConnectionSnapshotNotWhole(Conflict):
+    """The records of a connection that was just deleted are still being put together."""
+
+
 class ConnectionChangedSince(Conflict):
     """The connection was changed since it was read."""
 

@@ -13,7 +13,7 @@ from services.sync.errors import (
     PlatformAway,
     PlatformRefused,
 )
-from services.sync.repository import changes, desk, issues, standings, webhooks
+from services.sync.repository import changes, desk, issues, snapshots, standings, webhooks
 from services.sync.repository import feeds as runs_of_feeds
 from services.sync.repository.feeds import START_FEED
 from services.sync.repository.upkeep import MAINTENANCE_JOB
@@ -142,7 +142,7 @@ async def run_feed(job: RunningJob) -> None:
 
 @every(3600)
 async def drop_what_was_settled_long_ago(_payload: dict[str, Any], uow: UnitOfWork) -> None:
-    """Changes that were made or called off, issues that are over, webhooks and runs of feeds are kept for a time."""
+    """Changes, issues, webhooks, snapshots and runs of feeds that are over are kept for a time."""
     kept = sync_settings()
     go_on(
         uow,
@@ -151,5 +151,6 @@ async def drop_what_was_settled_long_ago(_payload: dict[str, Any], uow: UnitOfWo
         await issues.drop_resolved(uow, kept.settled_retention, AT_ONCE),
         await desk.drop_old(uow, _DESK_RETENTION, AT_ONCE),
         await webhooks.drop_old(uow, kept.webhook_retention, AT_ONCE),
+        await snapshots.drop_old(uow, kept.snapshot_retention, AT_ONCE),
         await runs_of_feeds.drop_ended(uow, settings().job_retention, AT_ONCE),
     )

@@ -1,6 +1,6 @@
 """Connections to store platforms."""
 
-from services.sync.use_cases import connecting, going_live, knocking, maintaining, matching, standing
+from services.sync.use_cases import connecting, going_live, knocking, maintaining, matching, snapshots, standing
 from shared.contracts.base import Done, Page
 from shared.contracts.platform.shapes import Job
 from shared.contracts.sync.messages import (
@@ -22,6 +22,13 @@ from shared.contracts.sync.messages import (
     TestConnection,
 )
 from shared.contracts.sync.shapes import Connection
+from shared.contracts.sync.snapshots import (
+    ConnectionSnapshot,
+    ConnectionSnapshotSheet,
+    GetConnectionSnapshot,
+    GetConnectionSnapshotSheet,
+    ListConnectionSnapshots,
+)
 from shared.contracts.sync.upkeep import ConnectionStats, GetConnectionStats, MaintainConnection
 from shared.contracts.sync.work import Checklist, Clocks, DeletionPreview, MatchPreview
 from shared.service import answers
@@ -82,6 +89,23 @@ async def preview_connection_deletion(message: PreviewConnectionDeletion, uow: U
 async def delete_connection(message: DeleteConnection, uow: UnitOfWork) -> Done:
     await connecting.delete(uow, message.connection_id)
     return Done(id=message.connection_id)
+
+
+@answers(ListConnectionSnapshots, scope="sync:read")
+async def list_connection_snapshots(message: ListConnectionSnapshots, uow: UnitOfWork) -> Page[ConnectionSnapshot]:
+    return await snapshots.list_page(uow, message.first, message.after)
+
+
+@answers(GetConnectionSnapshot, scope="sync:read")
+async def get_connection_snapshot(message: GetConnectionSnapshot, uow: UnitOfWork) -> ConnectionSnapshot:
+    return await snapshots.get(uow, message.connection_id)
+
+
+@answers(GetConnectionSnapshotSheet, scope="sync:read")
+async def get_connection_snapshot_sheet(
+    message: GetConnectionSnapshotSheet, uow: UnitOfWork
+) -> ConnectionSnapshotSheet:
+    return await snapshots.sheet(uow, message.connection_id, message.after)
 
 
 @answers(ListClocks, scope="sync:read")

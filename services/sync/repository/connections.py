@@ -1,6 +1,6 @@
 """Queries of connections and of how far each has been read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -116,20 +116,16 @@ async def delete(uow: UnitOfWork, connection_id: UUID) -> None:
     await uow.execute("DELETE FROM connections WHERE id = $1", connection_id)
 
 
-async def drop_left(uow: UnitOfWork, connection_id: UUID, most: int) -> int:
-    """Drop some records and issues that a connection has left, records with their changes. Returns how many, at most
-    `most`. Nothing of one that is there.
-    """
-    left = most
-    for table in ("listings", "issues"):
-        status = await uow.execute(
-            f"DELETE FROM {table} WHERE id = ANY(ARRAY(SELECT id FROM {table} WHERE connection_id = $1 LIMIT $2))"  # noqa: S608
-            " AND NOT EXISTS (SELECT FROM connections WHERE id = $1)",
+async def drop_left(
+    uow: UnitOfWork, connection_id: UUID, listing_ids: Sequence[UUID], issue_ids: Sequence[UUID]
+) -> None:
+    """Drop these records with their changes, and these issues, of a connection that is gone."""
+    for table, ids in (("listings", listing_ids), ("issues", issue_ids)):
+        await uow.execute(
+            f"DELETE FROM {table} WHERE id = ANY($2) AND NOT EXISTS (SELECT FROM connections WHERE id = $1)",  # noqa: S608
             connection_id,
-            left,
+            list(ids),
         )
-        left -= int(status.rpartition(" ")[2])
-    return most - left
 
 
 # --- clocks

@@ -14,11 +14,12 @@ from services.sync.repository import connections, creations, feeds, standings, u
 from services.sync.repository.shops import SHOPS
 from services.sync.repository.upkeep import MAINTENANCE_JOB
 from services.sync.sealing import sealed
-from services.sync.use_cases import agents, schedules, sessions
+from services.sync.use_cases import agents, schedules, sessions, snapshots
 from services.sync.use_cases.comparing_anew import compare_anew
 from services.sync.use_cases.configuring import check_names, merged, unknown_places
 from services.sync.use_cases.creating import FIND_CANDIDATES, drop_creations
-from services.sync.use_cases.dropping import drop_left_behind
+from services.sync.use_cases.dropping import drop_soon
+from services.sync.use_cases.feeds import shape as feed_shape
 from services.sync.use_cases.telling import identity
 from shared import clock, jobs
 from shared.bus.envelope import ShopNotFound
@@ -273,15 +274,18 @@ async def preview_deletion(uow: UnitOfWork, connection_id: UUID) -> DeletionPrev
 
 
 async def delete(uow: UnitOfWork, connection_id: UUID) -> None:
-    """Forget a connection with all that hangs on it. Raises ConnectionNotFound, ConnectionIsBusy."""
+    """Forget a connection but for a snapshot of what it had. Raises ConnectionNotFound, ConnectionIsBusy."""
     row = await connections.get(uow, connection_id, lock=True)
     if await feeds.find_running(uow, connection_id) is not None:
         raise ConnectionIsBusy("Feeds of the connection still run; cancel them, or wait for their end.")
     if await upkeep.find_running(uow, MAINTENANCE_JOB, connection_id) is not None:
         raise ConnectionIsBusy("The connection is being put in order; cancel that, or wait for its end.")
     counts = await connections.count_what_it_has(uow, connection_id)
+    kinds = [feed_shape(each) for each in await feeds.list_of(uow, connection_id)]
+    clocks = [Clock(**dict(each)) for each in await connections.list_clocks(uow, connection_id)]
+    await snapshots.begin(uow, row["shop_id"], shape(row), kinds, clocks, counts)
     await connections.delete(uow, connection_id)
-    await drop_left_behind(uow, connection_id)
+    drop_soon(uow, connection_id)
     uow.record(ConnectionRemoved(connection_id=connection_id))
     standings.tell_soon(uow)
     uow.audit("connection.delete", "connection", connection_id, before=_described(row) | {"counts": counts})

@@ -126,6 +126,8 @@ class PreviewConnectionDeletion(Query[DeletionPreview]):
 class DeleteConnection(Command[Done]):
     """Forget a connection: its listings, changes, clocks and credentials. Products, orders and the platform stay.
 
+    A snapshot of what it had, without credentials, is kept for a time.
+
     Refused: `connection_not_found` (404), `connection_is_busy` (409).
     """
 

@@ -72,9 +72,9 @@ async def test_what_a_deleted_connection_had_goes_in_portions_and_is_out_of_sigh
     drop = connections.drop_left
     seen: list[int] = []
 
-    async def dropping_some(uow: UnitOfWork, connection_id: UUID, most: int) -> int:
+    async def dropping_some(uow: UnitOfWork, *arguments: Any) -> None:
         seen.append(await uow.fetchval("SELECT count(*) FROM listings"))
-        return await drop(uow, connection_id, most)
+        await drop(uow, *arguments)
 
     monkeypatch.setattr(connections, "drop_left", dropping_some)
     answer = await connected.client.delete(f"/v1/connections/{connected.id}", headers=connected.headers)
@@ -83,10 +83,12 @@ async def test_what_a_deleted_connection_had_goes_in_portions_and_is_out_of_sigh
         assert (await connected.get(f"/v1/{path}?first=50"))["items"] == []
 
     async def all_are_gone() -> bool:
-        return len(seen) == 5 and await connected.waiting_tasks() == 0
+        return len(seen) >= 5 and await connected.waiting_tasks() == 0
 
     await eventually(all_are_gone, 60)
-    assert seen == [12, 9, 6, 3, 0]
+    # When the records are gone, issues may follow.
+    assert seen[:5] == [12, 9, 6, 3, 0]
+    assert not any(seen[5:])
     uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
     left = await uow.fetchval(
         "SELECT (SELECT count(*) FROM listings) + (SELECT count(*) FROM changes) + (SELECT count(*) FROM issues)"
