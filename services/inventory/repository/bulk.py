@@ -11,18 +11,17 @@ from services.inventory.models import Place
 from shared.unit_of_work import UnitOfWork
 
 
-class BulkRow(NamedTuple):
-    """A row that can be applied. No other of its call is for the same SKU and centre."""
+class BulkRows(NamedTuple):
+    """Rows that can be applied, by column. No two of a call are for the same SKU and centre."""
 
-    number: int
-    sku: str
-    centre_id: UUID
-    on_hand: int | None
-    delta: int | None
-    reference: str | None
-    as_of: datetime | None
-    policy: str | None
-    movement_id: UUID
+    skus: Sequence[str]
+    centre_ids: Sequence[UUID]
+    on_hand: Sequence[int | None]
+    deltas: Sequence[int | None]
+    references: Sequence[str | None]
+    as_of: Sequence[datetime | None]
+    policies: Sequence[str | None]
+    movement_ids: Sequence[UUID]
 
 
 async def look_up_by_keys(uow: UnitOfWork) -> None:
@@ -42,26 +41,26 @@ CROSS JOIN LATERAL (SELECT FROM stock s WHERE (s.sku, s.centre_id) = (p.sku, p.c
 """
 
 
-async def apply(uow: UnitOfWork, rows: Sequence[BulkRow], counted_at: datetime) -> list[asyncpg.Record]:
+async def apply(uow: UnitOfWork, rows: BulkRows, counted_at: datetime) -> list[asyncpg.Record]:
     """Judge and write rows. One record per row, in their order, of what became of it.
 
     Their stock is locked already: what others did meanwhile is seen, and stays. `counted_at` is when a count was made
     that does not say it.
     """
-    columns = (() if column.count(None) == len(column) else column for column in zip(*rows, strict=True))
     # `unnest` fills up with nulls what is shorter than the others: a column of nothing need not be sent.
+    columns = (() if column.count(None) == len(column) else column for column in rows)
     done = await uow.fetch(_APPLY, uow.organization_id, counted_at, *columns)
     by_number = {record["number"]: record for record in done}
-    return [by_number[row.number] for row in rows]
+    return [by_number[number] for number in range(1, len(done) + 1)]
 
 
 # `verdict` is a status of StockRowResult, or the code of a failure. The rules are those of `models.Stock`; the table's
 # constraints hold them as well.
 _APPLY = """
 WITH wanted AS MATERIALIZED (
-    SELECT * FROM unnest($3::integer[], $4::text[], $5::uuid[], $6::integer[], $7::integer[], $8::text[],
-        $9::timestamptz[], $10::text[], $11::uuid[])
-        AS w (number, sku, centre_id, counted, delta, reference, as_of, wanted_policy, movement_id)
+    SELECT * FROM unnest($3::text[], $4::uuid[], $5::integer[], $6::integer[], $7::text[], $8::timestamptz[],
+        $9::text[], $10::uuid[]) WITH ORDINALITY
+        AS w (sku, centre_id, counted, delta, reference, as_of, wanted_policy, movement_id, number)
 ), known AS (
     SELECT w.*, s.place, s.on_hand AS before, s.reserved, s.policy AS policy_before, s.version, s.backordered,
         s.warning_level, s.ideal_level, s.counted_at, m.repeated

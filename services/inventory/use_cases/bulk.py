@@ -7,7 +7,7 @@ import asyncpg
 
 from services.inventory.models import Place, Stock
 from services.inventory.repository import balances, bulk
-from services.inventory.repository.bulk import BulkRow
+from services.inventory.repository.bulk import BulkRows
 from services.inventory.use_cases import alerts, ledger, levels
 from services.inventory.use_cases.stock_rows import ReadRow
 from shared import clock
@@ -24,10 +24,9 @@ async def make(uow: UnitOfWork, places: Sequence[Place]) -> None:
 
 async def apply(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResult]:
     """Apply rows, each for a place of its own, whose stock is locked."""
-    wanted = [
-        BulkRow(r.number, r.sku, r.centre_id, r.on_hand, r.delta, r.reference, r.as_of, r.policy, movement_id)
-        for r, movement_id in zip(rows, new_ids(len(rows)), strict=True)
-    ]
+    _, skus, _, centre_ids, on_hand, deltas, references, as_of, policies = zip(*rows, strict=True)
+    ids = new_ids(len(rows))
+    wanted = BulkRows(skus, centre_ids, on_hand, deltas, references, as_of, policies, ids)
     done = await bulk.apply(uow, wanted, clock.now())
     await _tell(uow, rows, done)
     return [_result(row, record) for row, record in zip(rows, done, strict=True)]
@@ -43,19 +42,19 @@ async def _tell(uow: UnitOfWork, rows: Sequence[ReadRow], done: Sequence[asyncpg
     crossing: list[Stock] = []
     was_low: set[Place] = set()
     for row, record in zip(rows, done, strict=True):
-        moved = record["before"] != record["after"]
-        if not moved and record["policy_before"] == record["policy_after"]:
+        _, _, on_hand_before, on_hand, reserved, policy_before, policy, backordered, warning_level, _ = record
+        if on_hand_before == on_hand and policy_before == policy:
             continue
         changed.add(row.sku)
-        if _has_any(record, "before") != _has_any(record, "after"):
+        if _has_any(on_hand_before, reserved, policy_before) != _has_any(on_hand, reserved, policy):
             crossed.add(row.sku)
-        if record["backordered"] or record["reserved"] > record["after"]:
+        if backordered or reserved > on_hand:
             before, after = _stocks(row.sku, row.centre_id, record)
             short.append(after)
             was_short |= {before.place} if before.is_short else set()
             if after.backordered < before.backordered:
                 served.append(after.place)
-        if record["warning_level"] is not None:
+        if warning_level is not None:
             before, after = _stocks(row.sku, row.centre_id, record)
             crossing.append(after)
             was_low |= {before.place} if before.is_low else set()
@@ -67,9 +66,9 @@ async def _tell(uow: UnitOfWork, rows: Sequence[ReadRow], done: Sequence[asyncpg
     await alerts.tell_of_short_stock(uow, short, was_short)
 
 
-def _has_any(record: asyncpg.Record, when: str) -> bool:
-    """Whether there was, or is, any of it: the first half of `Stock.standing`."""
-    return record[when] > record["reserved"] or record[f"policy_{when}"] == "always"
+def _has_any(on_hand: int, reserved: int, policy: str) -> bool:
+    """Whether there is any of it: the first half of `Stock.standing`."""
+    return on_hand > reserved or policy == "always"
 
 
 def _stocks(sku: str, centre_id: UUID, record: asyncpg.Record) -> tuple[Stock, Stock]:
@@ -89,11 +88,12 @@ _FAILURES: Mapping[str, str] = {
 
 
 def _result(row: ReadRow, record: asyncpg.Record) -> StockRowResult:
-    verdict, on_hand, reserved = record["verdict"], record["after"], record["reserved"]
+    _, verdict, _, on_hand, reserved, *_ = record
     if verdict == "negative_stock":
         message = f"Only {on_hand} are on hand."
         return row.result("failed", on_hand=on_hand, code=verdict, message=message)
     if verdict in _FAILURES:
         known = on_hand if verdict == "too_much_stock" else None
         return row.result("failed", on_hand=known, code=verdict, message=_FAILURES[verdict])
-    return row.result(verdict, on_hand=on_hand, reserved=reserved, available=max(on_hand - reserved, 0))
+    available = on_hand - reserved if on_hand > reserved else 0
+    return row.result(verdict, on_hand, reserved, available)

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from services.inventory.errors import CentreNotFound, NoRows, TooManyRows
-from services.inventory.models import Movement, Place, Stock
+from services.inventory.models import Movement, Stock
 from services.inventory.repository import bulk as bulk_queries
 from services.inventory.repository import kits as kit_queries
 from services.inventory.repository import movements, shop_centres
@@ -42,31 +43,32 @@ async def apply(uow: UnitOfWork, rows: Sequence[Any]) -> StockUpdated:
     if good:
         results += await _apply(uow, good)
     results.sort(key=lambda result: result.row)
+    became = Counter(result.status for result in results)
     return StockUpdated(
         rows=len(results),
-        applied=sum(result.status == "applied" for result in results),
-        unchanged=sum(result.status in ("unchanged", "repeated", "superseded") for result in results),
-        failed=sum(result.status == "failed" for result in results),
+        applied=became["applied"],
+        unchanged=became["unchanged"] + became["repeated"] + became["superseded"],
+        failed=became["failed"],
         results=results,
     )
 
 
 async def _apply(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResult]:
     """What comes once is done in one statement; rows for the same place, one after the other."""
-    times = Counter((row.sku, row.centre_id) for row in rows)
+    times = Counter(map(_place, rows))
     places = sorted(times)
     await bulk.make(uow, places)
     # What was applied before is to be seen from here on, and everybody locks in one order.
     await bulk_queries.lock(uow, places)
-    once = sorted((row for row in rows if times[row.sku, row.centre_id] == 1), key=_place)
+    once = sorted(rows if len(times) == len(rows) else [row for row in rows if times[_place(row)] == 1], key=_place)
     results = await bulk.apply(uow, once) if once else []
     if len(once) < len(rows):
-        results += await _apply_in_turn(uow, [row for row in rows if times[row.sku, row.centre_id] > 1])
+        results += await _apply_in_turn(uow, [row for row in rows if times[_place(row)] > 1])
     return results
 
 
-def _place(row: ReadRow) -> Place:
-    return row.sku, row.centre_id
+# (sku, centre_id), taken in C.
+_place = itemgetter(ReadRow._fields.index("sku"), ReadRow._fields.index("centre_id"))
 
 
 async def _apply_in_turn(uow: UnitOfWork, rows: Sequence[ReadRow]) -> list[StockRowResult]:

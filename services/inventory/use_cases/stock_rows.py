@@ -48,7 +48,6 @@ class ReadRow(NamedTuple):
     def result(
         self,
         status: StockRowStatus,
-        *,
         on_hand: int | None = None,
         reserved: int | None = None,
         available: int | None = None,
@@ -56,11 +55,12 @@ class ReadRow(NamedTuple):
         message: str | None = None,
     ) -> StockRowResult:
         # Of values that were checked already: to check them again costs more than to apply the row.
+        number, sku, centre, *_ = self
         return StockRowResult.known(
-            row=self.number,
+            row=number,
             status=status,
-            sku=self.sku,
-            centre=self.centre,
+            sku=sku,
+            centre=centre,
             on_hand=on_hand,
             reserved=reserved,
             available=available,

@@ -221,7 +221,6 @@ async def test_rows_find_their_stock_by_its_key_whatever_the_planner_believes(
         f"EXPLAIN (ANALYZE, FORMAT JSON) {bulk._APPLY}",
         uow.organization_id,
         clock.now(),
-        list(range(count)),
         [sku for sku, _ in places],
         [centre_id for _, centre_id in places],
         [2] * count,
