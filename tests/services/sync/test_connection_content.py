@@ -316,3 +316,28 @@ async def test_a_connection_that_was_made_this_moment_has_content_before_anybody
     answer = await connected.client.patch(at, json={"title": "Own"}, headers=connected.headers)
     await connected.fake.stop()
     assert (answer.status_code, answer.json()["version"]) == (200, 1), answer.text
+
+
+@pytest.mark.feature("CAT-4", "SYN-6")
+async def test_what_changes_there_in_a_field_of_the_shops_is_the_products_and_what_the_shop_shows_goes_back(
+    two: Two,
+) -> None:
+    """The platform shows what the shop has for itself, which no platform's change erases."""
+    first, _ = two
+    await configure(first, fields=BOTH)
+    ours = await product_id(first)
+    answer = await first.client.patch(
+        f"/v1/products/{ours}/channel-content/main", json={"title": "The shop's"}, headers=first.headers
+    )
+    assert answer.status_code == 200, answer.text
+    await first.heard_all()
+    await sent(first)
+    assert there(first)["title"] == "The shop's"
+    put(first, title="Theirs")
+    await first.run("update_products")
+    await first.heard_all()
+    now = await content(first)
+    assert (now["title"]["value"], now["title"]["master"]) == ("The shop's", "Theirs")
+    assert await sent(first) == [1]
+    assert there(first)["title"] == "The shop's"
+    await all_quiet(first)
