@@ -5,7 +5,7 @@ refused, and an empty cell empties its field. One that deletes removes what its 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -55,6 +55,16 @@ class LinkFile(KeyedFile):
         super().__init__(opening, _COLUMNS, ("supplier", "sku"))
         self._suppliers: Mapping[str, Any] = {}
         self._named: _Named | None = None
+
+    def chunks(self) -> Iterator[TableChunk]:
+        primary = KeyIndex()
+        for chunk in super().chunks():
+            for item in chunk.items:
+                earlier = primary.add(item.values["sku"], item.row) if item.values.get("is_primary") else None
+                if earlier is not None:
+                    message = f"Row {earlier} makes another link of this SKU the primary one; this later row does it."
+                    chunk.notices.append(self._file.noticed(item, "sku", "primary_twice", message))
+            yield chunk
 
     async def prepare(self, job: RunningJob, chunk: TableChunk) -> None:
         await catalog_skus.tell_of_unknown(job, self._file, chunk)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.inventory.use_cases import importing, link_files
+from services.inventory.use_cases import importing, link_files, supplier_files
 from shared.contracts.inventory.ledger import AdjustStock
 from shared.contracts.inventory.messages import CreateFulfilmentCentre, ListStock
 from shared.contracts.inventory.suppliers import (
@@ -194,3 +194,21 @@ async def test_what_is_not_replaced_or_deleted_says_why(merchant: Merchant) -> N
     with pytest.raises(CrossdockError) as refusal:
         await bring_in(merchant, b"sku,on_hand\nA,0\n", mode="delete")
     assert (refusal.value.code, "ledger" in refusal.value.detail) == ("unsupported_mode", True)
+
+
+@pytest.mark.feature("INV-8", "CAT-7")
+async def test_two_rows_that_make_a_sku_s_link_primary_are_told(
+    merchant: Merchant,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supplier_files, "CHUNK_ROWS", 1)
+    for code in ("ada", "bea"):
+        await merchant.ask(CreateSupplier(supplier=SupplierDraft(code=code, name=code, currency="USD")))
+    content = b"supplier,sku,is_primary\nada,A,yes\nbea,B,yes\nbea,A,yes\n"
+    done = await bring_in(merchant, content, group="supplier-links")
+    assert await remarks(merchant, done, "notice") == [(4, "sku", "primary_twice")]
+    assert {key: link[3] for key, link in (await supplied(merchant)).items()} == {
+        ("ada", "A"): False,
+        ("bea", "A"): True,
+        ("bea", "B"): True,
+    }
