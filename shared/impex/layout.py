@@ -13,7 +13,7 @@ _FIELD_OF_RECORD = {
     **dict.fromkeys(("image_src", "image_position", "image_alt", "image_texts"), "images"),
     **dict.fromkeys((f"option_{n}_name" for n in range(1, OPTIONS + 1)), "option_names"),
     **dict.fromkeys((f"option_{n}_value" for n in range(1, OPTIONS + 1)), "option_values"),
-    "published": "status",
+    **dict.fromkeys(("published", "is_visible"), "status"),
     **dict.fromkeys(("media_texts", "media_previews", "media_positions"), "media"),
     "variant_attributes": "attributes of variants",
     **dict.fromkeys(("weight_value", "weight_unit", "weight_shown_in"), "weight"),

@@ -3,7 +3,7 @@
 Reads the rows as staging.py has staged them, in the same transaction.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -160,10 +160,13 @@ async def archive_unnamed(uow: UnitOfWork, import_id: UUID, most: int) -> int:
     return len(rows)
 
 
-async def count_active(uow: UnitOfWork, slugs: list[str] | None = None) -> int:
-    """How many products are active: of these, or of all."""
+async def count_active(uow: UnitOfWork, slugs: list[str] | None = None, skus: Sequence[str] = ()) -> int:
+    """How many products are active: of those with these slugs or SKUs, or of all."""
     count: int = await uow.fetchval(
-        "SELECT count(*) FROM products WHERE status = 'active' AND ($1::text[] IS NULL OR slug = ANY($1))", slugs
+        "SELECT count(*) FROM products WHERE status = 'active' AND ($1::text[] IS NULL OR slug = ANY($1)"
+        " OR id IN (SELECT product_id FROM variants WHERE sku = ANY($2)))",
+        slugs,
+        list(skus),
     )
     return count
 

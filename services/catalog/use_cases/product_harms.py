@@ -34,16 +34,29 @@ _IS_SOMETHING = re.compile(r"[^-−(]*[1-9]")
 
 @dataclass(slots=True)
 class _Named:
-    """Slugs of products and SKUs of variants that a part of a file names, by what becomes of them."""
+    """Slugs of products and SKUs of variants that a part of a file names, by what becomes of them.
+
+    Of products whose handles are made of names their SKUs, too.
+    """
 
     products: list[str] = field(default_factory=list)
+    product_skus: list[str] = field(default_factory=list)
     inactive: list[str] = field(default_factory=list)
+    inactive_skus: list[str] = field(default_factory=list)
     unpriced: list[str] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     unstocked: list[str] = field(default_factory=list)
 
     def is_full(self) -> bool:
-        lists = (self.products, self.inactive, self.unpriced, self.free, self.unstocked)
+        lists = (
+            self.products,
+            self.inactive,
+            self.product_skus,
+            self.inactive_skus,
+            self.unpriced,
+            self.free,
+            self.unstocked,
+        )
         return max(map(len, lists)) >= _ASKED_AT_ONCE
 
 
@@ -98,9 +111,9 @@ async def _there(uow: UnitOfWork, file: ProductFile, shop: KnownShop | None, *, 
 async def _count(uow: UnitOfWork, named: _Named, there: _There, gone: Counter[str]) -> None:
     async with uow.beforehand() as reading:
         if named.products:
-            gone["named"] += await replacing.count_active(reading, named.products)
+            gone["named"] += await replacing.count_active(reading, named.products, named.product_skus)
         if named.inactive:
-            gone["inactive"] += await replacing.count_active(reading, named.inactive)
+            gone["inactive"] += await replacing.count_active(reading, named.inactive, named.inactive_skus)
         if there.price_list_id is not None:
             for what, skus in (("unpriced", named.unpriced), ("free", named.free)):
                 if skus:
@@ -122,25 +135,37 @@ class _Survey:
         plan = {name: (column, convert) for name, column, convert in self._layout.variant}
         self._price = plan.get("price") if there.prices else None
         self._quantity = plan.get("quantity") if there.stocked else None
-        status = ("status", "published") if there.active else ()
+        status = ("status", "published", "is_visible") if there.active else ()
         self._status = [part for part in self._layout.product if part[0] in status]
 
     def parts(self) -> Iterator[_Named]:
         named = _Named()
+        is_going = False
         for handle, is_first, fields in described(self._file):
             if is_first:
-                self._note_product(named, handle, fields)
+                is_going = self._note_product(named, handle, fields)
+            if self._file.profile.makes_handles:
+                self._note_skus(named, fields, is_going=is_going)
             self._note_variant(named, handle, fields)
             if named.is_full():
                 yield named
                 named = _Named()
         yield named
 
-    def _note_product(self, named: _Named, handle: str, fields: Sequence[str]) -> None:
+    def _note_product(self, named: _Named, handle: str, fields: Sequence[str]) -> bool:
+        """Whether the product would be active no longer."""
         if self._archives:
             named.products.append(handle)
-        if self._status and self._is_inactive(fields):
+        is_going = bool(self._status) and self._is_inactive(fields)
+        if is_going:
             named.inactive.append(handle)
+        return is_going
+
+    def _note_skus(self, named: _Named, fields: Sequence[str], *, is_going: bool) -> None:
+        """By which a product is known that has another handle (renamed.py)."""
+        if sku := unguarded(fields[self._layout.sku]).strip():
+            named.product_skus += [sku] if self._archives else []
+            named.inactive_skus += [sku] if is_going else []
 
     def _is_inactive(self, fields: Sequence[str]) -> bool:
         values: dict[str, Any] = {}

@@ -142,3 +142,14 @@ async def test_a_delete_names_products_by_slugs_in_any_script(shop_catalog: Cata
     await shop_catalog.bring_in("Handle\nété\n".encode(), mode="delete", guard_percent=100)
     found = (await shop_catalog.ask(ListProducts())).items
     assert {product.slug: product.status for product in found} == {"été": "archived", "hiver": "active"}
+
+
+@pytest.mark.feature("CAT-6")
+async def test_products_that_are_called_otherwise_and_hidden_are_weighed(shop_catalog: Catalog) -> None:
+    def supplied(name: str, visible: str) -> bytes:
+        rows = [f"S-{n},{name} {n},B,5,1,en,{visible if n < 2 else 'true'}\n" for n in range(4)]
+        return f"vendorSku,name,brand,msrp,defaultCost,language,isVisible\n{''.join(rows)}".encode()
+
+    await shop_catalog.bring_in(supplied("Mug", "true"), profile="supplier")
+    held = await shop_catalog.bring_in(supplied("Cup", "false"), profile="supplier")
+    assert (held.state, harms(held)) == ("held", [("products_deactivated", 2, 4)])
