@@ -36,10 +36,9 @@ from graphql.execution.collect_fields import (
     collect_subfields,
 )
 from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
-from strawberry.types.arguments import convert_arguments
-from strawberry.types.field import StrawberryField
 
 from gateway.graphql.documents import Document
+from gateway.graphql.given import arguments_of
 from gateway.graphql.parsing import reader
 from gateway.graphql.plain import NotPlain
 from gateway.graphql.projection import Projection, projection
@@ -153,7 +152,7 @@ class Plan:
             selected = collect(cast(GraphQLObjectType, get_named_type(definition.type)), field).values()
             spared = read.field.message.spares - {group[0].node.name.value for group in selected}
             nodes = [each.node for each in field]
-            roots.append(_Root(key, nodes, read, definition, parse, write, self._schema, spared))
+            roots.append(_Root(key, nodes, read, definition, parse, write, arguments_of(definition), spared))
         return _Form(roots)
 
 
@@ -196,24 +195,19 @@ class _Root:
     definition: GraphQLField
     parse: Callable[[bytes], Any]
     write: Projection
-    schema: Schema
+    plainly: Callable[[dict[str, Any]], dict[str, Any]]
     # Parts of the answer that nobody selected, and that need not be found.
     spared: frozenset[str]
 
     def given(self, values: VariableValues) -> dict[str, Any]:
-        """The arguments as a resolver is given them. Raises GraphQLError."""
-        given = get_argument_values(self.definition, self.nodes[0], values)
-        arguments: StrawberryField = self.definition.extensions["strawberry-definition"]
-        converter = self.schema.schema_converter
-        return convert_arguments(given, arguments.arguments, converter.scalar_registry, self.schema.config)
+        """The arguments as graphql-core reads them. Raises GraphQLError."""
+        return get_argument_values(self.definition, self.nodes[0], values)
 
     def question(self, given: dict[str, Any]) -> Question:
         try:
-            message = self.read.message(given)
+            return self.read.message_of(self.plainly(given), self.spared)
         except CrossdockError as error:
             return error
-        spared = {name: False for name in self.spared if name not in message.model_fields_set}
-        return message.model_copy(update=spared) if spared else message
 
 
 @dataclass(frozen=True)

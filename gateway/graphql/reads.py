@@ -1,7 +1,7 @@
 """Reads: root fields of plain data, each one `ask`; the ordinary executor and the compiled path answer them alike."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,6 +41,19 @@ class Read:
         message: Message[Any] = arguments(self.field, given, self.id_types, takes_nulls=True)
         return message
 
+    def message_of(self, plainly: Mapping[str, Any], spared: Iterable[str]) -> Message[Any]:
+        """As `message`, from arguments that are mappings, lists and values alone; what is `spared` is not asked for."""
+        names = self._names
+        values = {names[name]: own_ids(names[name], value, self.id_types) for name, value in plainly.items()}
+        for name in spared:
+            values.setdefault(name, False)
+        message: Message[Any] = _made(self.field.message, values, takes_nulls=True)
+        return message
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return _fields_by_argument(self.field)
+
     async def answer(self, ask: Asker, message: Message[Any], read: Callable[[bytes], Any] = orjson.loads) -> Any:
         """The source of the field: a shape or what `read` makes of ready-made JSON, for a connection a `Connected`.
 
@@ -59,18 +72,26 @@ def arguments(
     With `takes_nulls` a null that the shape refuses is left out. Raises ValidationFailed, with a pointer to each
     argument that is wrong, and InvalidNodeId.
     """
-    names = {field.argument(name): name for name in field.message.model_fields}
+    names = _fields_by_argument(field)
     values = {
         names[name]: own_ids(names[name], plain(value), types)
         for name, value in given.items()
         if value is not strawberry.UNSET
     }
+    return _made(field.message, values, takes_nulls=takes_nulls)
+
+
+def _fields_by_argument(field: Field | Stream) -> dict[str, str]:
+    return {field.argument(name): name for name in field.message.model_fields}
+
+
+def _made(message: Any, values: Mapping[str, Any], *, takes_nulls: bool) -> Any:
     try:
-        return field.message.model_validate(values)
+        return message.model_validate(values)
     except ValidationError as error:
         if takes_nulls and (fewer := _without_refused_nulls(values, error)) is not None:
-            return arguments(field, {field.argument(name): value for name, value in fewer.items()}, types)
-        errors = entries_of(error, field.message)
+            return _made(message, fewer, takes_nulls=False)
+        errors = entries_of(error, message)
         raise ValidationFailed(f"{errors[0]['pointer']}: {errors[0]['message']}", errors) from None
 
 
