@@ -20,8 +20,6 @@ from shared.identifiers import new_id
 from shared.lingering import lingering
 from shared.logging import KnownLine
 
-log = structlog.get_logger("crossdock.http")
-
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._\-]{8,64}")
 # Asked every few seconds by machines, and about nobody: counted, and logged only when something is wrong.
 _UNEVENTFUL = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -79,32 +77,16 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     if route in _UNEVENTFUL and status < 400:
         return
     caller = getattr(scope["state"].get("asker"), "caller", None)
-    organization_id, caller_id = (None, None) if caller is None else (caller.organization_id, caller.id)
-    about = (scope["method"], scope["path"], route, status, organization_id, caller_id)
-    if route == scope["path"]:
-        # Of such there are few, which are asked over and over.
-        _known_line(*about).write(asyncio.get_running_loop(), scope["state"]["request_id"], seconds * 1000)
-    else:
-        log.info("request", **_values(*about), milliseconds=round(seconds * 1000, 2))
+    organization_id, id_ = (None, None) if caller is None else (caller.organization_id, caller.id)
+    line = _line(scope["method"], route, status, organization_id, id_)
+    request_id, loop = scope["state"]["request_id"], asyncio.get_running_loop()
+    line.write(loop, request_id, seconds * 1000, scope["path"])
 
 
 @lru_cache(1024)
-def _known_line(*about: Any) -> KnownLine:
-    return KnownLine("request", **_values(*about))
-
-
-def _values(
-    method: str, path: str, route: str, status: int, organization_id: UUID | None, caller_id: UUID | None
-) -> dict[str, Any]:
-    """What the line of a request says."""
-    return {
-        "method": method,
-        "path": path,
-        "route": route,
-        "status": status,
-        "organization": str(organization_id) if organization_id else None,
-        "caller": str(caller_id) if caller_id else None,
-    }
+def _line(method: str, route: str, status: int, organization_id: UUID | None, caller_id: UUID | None) -> KnownLine:
+    organization, caller = (str(each) if each else None for each in (organization_id, caller_id))
+    return KnownLine("request", method=method, route=route, status=status, organization=organization, caller=caller)
 
 
 def route_template(scope: Scope) -> str:

@@ -111,15 +111,18 @@ class KnownLine:
         masked = mask_secrets(None, "", {**values, "event": event, "level": "info"})
         self._beginning = orjson.dumps(masked, default=str).decode().removesuffix("}")
 
-    def write(self, loop: asyncio.AbstractEventLoop, request_id: str, milliseconds: float) -> None:
+    def write(
+        self, loop: asyncio.AbstractEventLoop, request_id: str, milliseconds: float, path: str | None = None
+    ) -> None:
         """Write it at the end of this turn of the loop. `request_id` is such as needs no escaping."""
         if _level > logging.INFO:
             return
         if not _gathered:
             loop.call_soon(_write_gathered)
         at = datetime.now(UTC).replace(tzinfo=None).isoformat()
+        where = "" if path is None else f',"path":{orjson.dumps(_masked("path", path, 0)).decode()}'
         _gathered.append(
-            f'{self._beginning},"milliseconds":{milliseconds:.2f},"request_id":"{request_id}","at":"{at}Z"}}\n'
+            f'{self._beginning}{where},"milliseconds":{milliseconds:.2f},"request_id":"{request_id}","at":"{at}Z"}}\n'
         )
 
 

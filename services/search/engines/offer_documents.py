@@ -141,13 +141,14 @@ def _sort_keys(number: int, fields: OfferFields) -> dict[str, int]:
 
 
 class Facets(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an offer is counted under, as its fields have it."""
+    """What an offer is counted under, and filtered by, as its fields have it."""
 
     price: int | None
     brand: str | None
     categories: list[str]
     options: list[str]
     attributes: list[str]
+    is_available: bool
 
 
 _encode_facets = msgspec.msgpack.Encoder().encode
@@ -156,4 +157,5 @@ decode_facets = msgspec.msgpack.Decoder(Facets).decode
 
 def _facets_of(fields: OfferFields) -> Facets:
     price = None if fields.price is None else max(fields.price, 0)
-    return Facets(price, fields.brand or None, fields.categories, fields.options, fields.attributes)
+    brand = fields.brand or None
+    return Facets(price, brand, fields.categories, fields.options, fields.attributes, fields.is_available)

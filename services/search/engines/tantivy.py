@@ -10,9 +10,8 @@ import os
 import shutil
 import threading
 import time
-from bisect import bisect_right
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,15 @@ from uuid import UUID
 import tantivy
 from tantivy import FieldType, Order, Query
 
+from services.search.engines import counting
 from services.search.engines.analysis import analysis_of, language_of
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, NamedBy, Place, Question, Tuning
+from services.search.engines.counting import (
+    ByHand,
+    InIndex,
+    of_variants,
+    tests_by_key,
+)
 from services.search.engines.matching import (
     Conditions,
     Matching,
@@ -38,7 +44,7 @@ from shared.contracts.search.shapes import OfferSort
 from shared.memory import give_back_memory
 
 # Fields or analysis changed: folders of another version are filled anew.
-VERSION = 10
+VERSION = 11
 # Fewer exact matches than these are few: nearly matching offers are shown with them.
 FEW = 3
 
@@ -46,20 +52,12 @@ _WRITER_BYTES = 30_000_000
 # A commit costs 15 to 90 ms whatever it carries, and what was not committed is lost with the process.
 _MOST_UNCOMMITTED = 20_000
 _ORDERS = {"relevance": "by_rank", "price_asc": "by_price", "price_desc": "by_price_falling", "newest": "by_newest"}
-# The upper ends of price ranges, in minor units of a currency with two decimals; the same for all, as numbers.
-_PRICE_STEPS = (1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
-_MOST_VALUES = {"brand": 1000, "category": 2000, "options": 5000, "attributes": 5000}
-# Values of options that are counted one by one, where a filter names options: those of most offers.
-_MOST_COUNTED = 200
 # So many offers share a barcode, or a SKU that is another's barcode, at most.
 _SHARING = 5
 _KEPT_SUMMARIES = 500
 _KEPT_FACETS = 10_000
 _KEPT_STATES = 8
 _STATE_SECONDS = 60.0
-# What finds no more is counted offer by offer: to set up the engine's own counting takes longer, however few there are.
-_COUNTED_BY_HAND = 50
-
 
 # What is looked up as it is. `audience` is who sees an offer or page, and `replaced_for` which groups see another.
 _TERMS = (
@@ -95,19 +93,36 @@ Hits = Sequence[tuple[Any, tantivy.DocAddress]]
 
 
 @dataclass(frozen=True)
+class _Meant:
+    """What words mean in one state of the index: how they match, and the first of their ranking."""
+
+    stage: str
+    query: Query
+    found: Any = None
+
+    @property
+    def is_little(self) -> bool:
+        return self.found is not None and self.found.count <= counting.COUNTED_BY_HAND
+
+
+@dataclass(frozen=True)
 class _Summary:
-    """What is the same for every page of a result. `pinned` come first; `query` finds the `rest`, in their order.
+    """What is the same for every page of a result. `pinned` come first; what `making` makes finds the `rest`, in order.
 
     A ranking has the `sold_out` ones among the rest behind the others, whatever their scores. `best` are the first of
     a ranking, where they were looked for.
     """
 
-    query: Query
+    making: Callable[[], Query]
     rest: int
     sold_out: int
     facets: FacetCounts
     pinned: list[tantivy.DocAddress]
     best: "Hits"
+
+    @property
+    def query(self) -> Query:
+        return self.making()
 
     @property
     def total(self) -> int:
@@ -122,12 +137,13 @@ class _State:
     sequence: int
     has_sold_out: bool
     has_groups: bool
-    stages: dict[tuple[Any, ...], tuple[str, Query]] = field(default_factory=dict)
+    meant: dict[tuple[Any, ...], _Meant] = field(default_factory=dict)
     summaries: dict[tuple[Any, ...], _Summary] = field(default_factory=dict)
+    corrections: dict[str, str | None] = field(default_factory=dict)
     # What offers are counted under, by where they lie.
     counted: dict[tuple[int, int], Facets] = field(default_factory=dict)
 
-    def facets_at(self, address: tantivy.DocAddress) -> Facets:
+    def counted_at(self, address: tantivy.DocAddress) -> Facets:
         place = address.segment_ord, address.doc
         known = self.counted.get(place)
         if known is None:
@@ -135,6 +151,14 @@ class _State:
             if len(self.counted) < _KEPT_FACETS:
                 self.counted[place] = known
         return known
+
+    def look(self, query: Query) -> tuple[int, list[Facets] | None]:
+        """How many a query finds, and what each is counted under, where that is little."""
+        return self.looked(_first_of(self.searcher, query))
+
+    def looked(self, found: Any) -> tuple[int, list[Facets] | None]:
+        is_little = found.count <= counting.COUNTED_BY_HAND
+        return found.count, [self.counted_at(address) for _, address in found.hits] if is_little else None
 
 
 class TantivyIndex:
@@ -254,10 +278,10 @@ class TantivyIndex:
 
     def search(self, question: Question) -> Found:
         state = self._state_of(question.place)
-        stage, query = self._stage(state, question)
-        summary = self._summary(state, question, stage, query)
-        documents, place = self._page(state, question, summary, question.place or Place(0, stage, state.sequence))
-        return Found(documents, place, summary.total, summary.facets, stage)
+        meant = self._meant(state, question)
+        summary = self._summary(state, question, meant)
+        documents, place = self._page(state, question, summary, question.place or Place(0, meant.stage, state.sequence))
+        return Found(documents, place, summary.total, summary.facets, meant.stage)
 
     def _page(
         self, state: _State, question: Question, summary: _Summary, place: Place
@@ -285,7 +309,13 @@ class TantivyIndex:
         return Spelling(self._state.searcher, self._matching).completions(words, most)
 
     def correction(self, words: str) -> str | None:
-        return Spelling(self._state.searcher, self._matching).correction(words)
+        state = self._state
+        if words in state.corrections:
+            return state.corrections[words]
+        found = Spelling(state.searcher, self._matching).correction(words)
+        if len(state.corrections) < _KEPT_SUMMARIES:
+            state.corrections[words] = found
+        return found
 
     def _state_of(self, place: Place | None) -> _State:
         """The state a ranking was begun in, for a minute: within it, every offer has its place."""
@@ -302,63 +332,109 @@ class TantivyIndex:
         while len(self._earlier) > _KEPT_STATES:
             self._earlier.popitem(last=False)
 
-    def _stage(self, state: _State, question: Question) -> tuple[str, Query]:
+    def _meant(self, state: _State, question: Question) -> _Meant:
         """The strictest stage that finds enough, or the one a page before was of; and how the words match in it.
 
         The filter has no say, or narrowing it would widen the words.
         """
         named = question.place.stage if question.place else None
         key = (question.words, question.tuning.version, question.group, named)
-        known = state.stages.get(key)
+        known = state.meant.get(key)
         if known is None:
-            stages = {
-                name: self._seen_by(state, question.group, query)
-                for name, query in self._matching.stages(question.words, self._phrases(question.tuning)).items()
-            }
-            stage = named or _first_that_finds(state.searcher, stages)
-            known = stage, stages.get(stage) or Query.empty_query()
-            if len(state.stages) < _KEPT_SUMMARIES:
-                state.stages[key] = known
+            known = self._understood(state, question, named)
+            if len(state.meant) < _KEPT_SUMMARIES:
+                state.meant[key] = known
         return known
 
-    def _summary(self, state: _State, question: Question, stage: str, query: Query) -> _Summary:
+    def _understood(self, state: _State, question: Question, named: str | None) -> _Meant:
+        tuning = question.tuning
+        stages = {
+            name: self._seen_by(state, question.group, query)
+            for name, query in self._matching.stages(question.words, self._phrases(tuning)).items()
+        }
+        if named is not None and named not in stages:
+            return _Meant(named, Query.empty_query())
+        if "all" in stages:
+            return _Meant("all", stages["all"])
+        stage, found = _first_that_finds(state.searcher, {named: stages[named]} if named else stages)
+        query = stages[stage]
+        if tuning.boosted_brands or tuning.boosted_categories:
+            query = self._matching.boosted(query, tuning.boosted_brands, tuning.boosted_categories)
+            found = _first_of(state.searcher, query, is_ranked=True)
+        return _Meant(stage, query, found)
+
+    def _summary(self, state: _State, question: Question, meant: _Meant) -> _Summary:
         pins = question.pins if question.sort == "relevance" else ()
         about = question.filter.model_dump_json(), question.tuning.version, question.group
-        key = (question.words, stage, *about, pins, question.facets)
+        key = (question.words, meant.stage, *about, pins, question.facets)
         known = state.summaries.get(key)
         if known is None:
-            if question.words.strip():
-                query = self._matching.boosted(
-                    query, question.tuning.boosted_brands, question.tuning.boosted_categories
-                )
-            known = self._summed_up(state, query, question, pins)
+            known = self._summed_up(state, meant, question, pins)
             if len(state.summaries) < _KEPT_SUMMARIES:
                 state.summaries[key] = known
         return known
 
-    def _summed_up(self, state: _State, query: Query, question: Question, pins: Sequence[str]) -> _Summary:
-        searcher = state.searcher
+    def _summed_up(self, state: _State, meant: _Meant, question: Question, pins: Sequence[str]) -> _Summary:
+        if not pins and not state.has_sold_out:
+            tests = tests_by_key(question.filter) if meant.is_little else None
+            if tests is not None:
+                return self._looked_through(state, meant, question, tests)
+        searcher, query = state.searcher, meant.query
         conditions = self._matching.conditions(question.filter)
         within = narrowed(query, conditions.but())
         if not pins and not state.has_sold_out:
-            found = _first_of(searcher, within, is_ranked=_is_ranked(question))
+            found = meant.found if within is query else None
+            found = found or _first_of(searcher, within, is_ranked=_is_ranked(question))
             best = found.hits if _is_ranked(question) else []
-            facets = _facets(state, query, within, conditions, found) if question.facets else FacetCounts()
-            return _Summary(within, found.count, 0, facets, [], best)
+            facets = self._facets(state, query, within, conditions, question, found)
+            return _Summary(lambda: within, found.count, 0, facets, [], best)
         if not pins:
             count, sold_out = self._counted(state, within)
-            facets = _facets(state, query, within, conditions) if question.facets else FacetCounts()
-            return _Summary(within, count, sold_out, facets, [], [])
+            facets = self._facets(state, query, within, conditions, question)
+            return _Summary(lambda: within, count, sold_out, facets, [], [])
         # What is sold out comes last, pinned or not.
         named = self._seen_by(state, question.group, self._matching.one_of("offer_slug", pins))
         pinned = without(named, self._sold_out)
         query = with_others(query, pinned)
         together = narrowed(query, conditions.but())
-        facets = _facets(state, query, together, conditions) if question.facets else FacetCounts()
+        facets = self._facets(state, query, together, conditions, question)
         rest = without(within, pinned)
         addresses = [self._pinned(searcher, slug, [pinned, *conditions.but()]) for slug in pins]
         count, sold_out = self._counted(state, rest)
-        return _Summary(rest, count, sold_out, facets, [each for each in addresses if each is not None], [])
+        found_pins = [each for each in addresses if each is not None]
+        return _Summary(lambda: rest, count, sold_out, facets, found_pins, [])
+
+    def _looked_through(
+        self, state: _State, meant: _Meant, question: Question, tests: Mapping[str, Callable[[Facets], bool]]
+    ) -> _Summary:
+        """Of little that words find, what fits the filter: offer by offer, and without asking the engine again."""
+        best, within = [], []
+        beside: dict[str, list[Facets]] = {key: [] for key in tests}
+        for hit in meant.found.hits:
+            offer = state.counted_at(hit[1])
+            missed = [key for key, fits in tests.items() if not fits(offer)]
+            if not missed:
+                best.append(hit)
+                within.append(offer)
+            elif len(missed) == 1:
+                beside[missed[0]].append(offer)
+        told = counting.told(counting.facets(ByHand(within, beside), tests)) if question.facets else FacetCounts()
+
+        def query() -> Query:
+            return narrowed(meant.query, self._matching.conditions(question.filter).but())
+
+        return _Summary(query, len(best), 0, told, [], best)
+
+    def _facets(
+        self, state: _State, query: Query, within: Query, conditions: Conditions, question: Question, found: Any = None
+    ) -> FacetCounts:
+        """Counts of `within`, which is `query` within conditions; `found` is what `_first_of` says of it."""
+        if not question.facets:
+            return FacetCounts()
+        few = state.look(within) if found is None else state.looked(found)
+        counts = counting.facets(InIndex(state.searcher, query, conditions, state.look, within, few), list(conditions))
+        options = of_variants(lambda each: _count(state.searcher, each), query, conditions, counts["options"])
+        return counting.told(counts, options)
 
     def _counted(self, state: _State, query: Query) -> tuple[int, int]:
         """How many a query finds, and how many of them are sold out."""
@@ -473,19 +549,25 @@ def require_left(folder: Path, left: str) -> None:
         raise ValueError("Somebody else wrote to the folder of the index.")
 
 
-# --- counting
+# --- finding
 
 
-def _first_that_finds(searcher: tantivy.Searcher, stages: dict[str, Query]) -> str:
-    if "all" in stages or _count(searcher, stages["code"]) > 0 or "words" not in stages:
-        return next(iter(stages))
-    exactly = _count(searcher, stages["words"])
-    if exactly >= FEW:
-        return "words"
-    nearly = _count(searcher, stages["nearly"])
-    if nearly > 0:
-        return "nearly" if nearly > exactly else "words"
-    return "words" if exactly else "any"
+def _first_that_finds(searcher: tantivy.Searcher, stages: dict[str, Query]) -> tuple[str, Any]:
+    """A stage, and what `_first_of` says of it."""
+
+    def first(name: str) -> Any:
+        return _first_of(searcher, stages[name], is_ranked=True)
+
+    if len(stages) == 1 or _count(searcher, stages["code"]) > 0:
+        name = next(iter(stages))
+        return name, first(name)
+    exactly = first("words")
+    if exactly.count >= FEW:
+        return "words", exactly
+    nearly = first("nearly")
+    if nearly.count > 0:
+        return ("nearly", nearly) if nearly.count > exactly.count else ("words", exactly)
+    return ("words", exactly) if exactly.count else ("any", first("any"))
 
 
 def _count(searcher: tantivy.Searcher, query: Query) -> int:
@@ -496,7 +578,7 @@ def _count(searcher: tantivy.Searcher, query: Query) -> int:
 
 def _first_of(searcher: tantivy.Searcher, query: Query, *, is_ranked: bool = False) -> Any:
     """How many there are (`count`), and so many of them (`hits`) as are counted by hand: of a ranking, the first."""
-    return searcher.search(query, _COUNTED_BY_HAND, weight_by_field="boost" if is_ranked else None)
+    return searcher.search(query, counting.COUNTED_BY_HAND, weight_by_field="boost" if is_ranked else None)
 
 
 def _best(searcher: tantivy.Searcher, query: Query, offset: int, most: int) -> list[Any]:
@@ -514,141 +596,3 @@ def _documents(searcher: tantivy.Searcher, hits: Iterable[tuple[Any, Any]]) -> l
 def _stored(searcher: tantivy.Searcher, address: tantivy.DocAddress, name: str) -> bytes:
     value: bytes = searcher.doc(address)[name][0]
     return value
-
-
-_AGGREGATIONS: dict[str, dict[str, Any]] = {
-    "category": {"category": {"terms": {"field": "category", "size": _MOST_VALUES["category"]}}},
-    "brand": {"brand": {"terms": {"field": "brand", "size": _MOST_VALUES["brand"]}}},
-    "options": {"options": {"terms": {"field": "options", "size": _MOST_VALUES["options"]}}},
-    "attributes": {"attributes": {"terms": {"field": "attributes", "size": _MOST_VALUES["attributes"]}}},
-    "price": {
-        "price": {"stats": {"field": "price"}},
-        "ranges": {
-            "range": {
-                "field": "price",
-                "ranges": [
-                    {"from": low, "to": high} if high else {"from": low}
-                    for low, high in zip((0, *_PRICE_STEPS), (*_PRICE_STEPS, None), strict=True)
-                ],
-            }
-        },
-    },
-}
-
-
-# Facets of which each name is one of its own: a condition on a colour does not narrow the counts of colours.
-_NAMED = frozenset({"options", "attributes"})
-# By facet, how many offers there are of each value; of prices, by their ranges, and the lowest and highest of all.
-_Counts = dict[str, Any]
-
-
-def _facets(state: _State, query: Query, within: Query, conditions: Conditions, found: Any = None) -> FacetCounts:
-    """Counts of `within`; a facet with a condition of its own is counted as if that were not there.
-
-    `found` is what `_first_of` says of `within`.
-    """
-    together = _Counter(state, within, found or _first_of(state.searcher, within))
-    named = set(conditions)
-    counts = together.counts([name for name in _AGGREGATIONS if name not in named])
-    for key in conditions:
-        others = together.but_for(narrowed(query, conditions.but(key)))
-        if key in _AGGREGATIONS:
-            counts |= others.counts([key])
-        elif (kind := f"{key.split(':', 1)[0]}s") in _NAMED:
-            counts[kind] = _with_own(counts[kind], others.counts([kind])[kind], key.split(":", 1)[1])
-    ranges, lowest, highest = counts["price"]
-    return FacetCounts(
-        counts["category"],
-        counts["brand"],
-        _of_variants(state.searcher, query, conditions, counts["options"]),
-        counts["attributes"],
-        ranges,
-        lowest,
-        highest,
-    )
-
-
-class _Counter:
-    """Counts what a query finds: offer by offer where it finds few."""
-
-    def __init__(self, state: _State, query: Query, found: Any) -> None:
-        self._state, self._query, self._count = state, query, found.count
-        self._few: list[Facets] | None = None
-        if found.count <= _COUNTED_BY_HAND:
-            self._few = [state.facets_at(address) for _, address in found.hits]
-
-    def but_for(self, wider: Query) -> "_Counter":
-        """A counter of a query that finds all that this one does, and perhaps more."""
-        if self._few is None:
-            return _Counter(self._state, wider, _Many)
-        found = _first_of(self._state.searcher, wider)
-        return self if found.count == self._count else _Counter(self._state, wider, found)
-
-    def counts(self, names: Sequence[str]) -> _Counts:
-        if self._few is not None:
-            return {name: _BY_HAND[name](self._few) for name in names}
-        asked = {part: about for name in names for part, about in _AGGREGATIONS[name].items()}
-        buckets = self._state.searcher.aggregate(self._query, asked)
-        return {name: _priced(buckets) if name == "price" else _counted(buckets[name]) for name in names}
-
-
-class _Many:
-    """More than are counted by hand, whichever they are."""
-
-    count, hits = _COUNTED_BY_HAND + 1, ()
-
-
-def _prices_of(few: Iterable[Facets]) -> tuple[list[tuple[int, int | None, int]], int | None, int | None]:
-    prices = sorted([each.price for each in few if each.price is not None])
-    if not prices:
-        return [], None, None
-    counts = Counter([bisect_right(_PRICE_STEPS, price) for price in prices])
-    ends = (0, *_PRICE_STEPS, None)
-    return [(ends[place] or 0, ends[place + 1], count) for place, count in counts.items()], prices[0], prices[-1]
-
-
-_BY_HAND: dict[str, Callable[[list[Facets]], Any]] = {
-    "category": lambda few: Counter([term for each in few for term in each.categories]),
-    "brand": lambda few: Counter([each.brand for each in few if each.brand is not None]),
-    "options": lambda few: Counter([term for each in few for term in each.options]),
-    "attributes": lambda few: Counter([term for each in few for term in each.attributes]),
-    "price": _prices_of,
-}
-
-
-def _with_own(counts: dict[str, int], own: dict[str, int], name: str) -> dict[str, int]:
-    def is_named(term: str) -> bool:
-        return term.split("\x1f", 1)[0].casefold() == name.casefold()
-
-    others = {term: count for term, count in counts.items() if not is_named(term)}
-    return others | {term: count for term, count in own.items() if is_named(term)}
-
-
-def _of_variants(
-    searcher: tantivy.Searcher, query: Query, conditions: Conditions, counts: dict[str, int]
-) -> dict[str, int]:
-    """Counts of options, by the variants that have what is asked of other options as well."""
-    if not conditions.options:
-        return counts
-    found = {}
-    for term, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_COUNTED]:
-        beside = conditions.beside(*term.split("\x1f", 1))
-        own = count if beside is None else _count(searcher, narrowed(query, beside))
-        if own:
-            found[term] = own
-    return found
-
-
-def _counted(terms: dict[str, Any]) -> dict[str, int]:
-    return {bucket["key"]: bucket["doc_count"] for bucket in terms["buckets"]}
-
-
-def _priced(counts: dict[str, Any]) -> tuple[list[tuple[int, int | None, int]], int | None, int | None]:
-    """Ranges that hold anything; `from` inclusive (tantivy leaves out a zero), `to` exclusive. Then the ends of all."""
-    ranges = [
-        (int(bucket.get("from") or 0), None if bucket.get("to") is None else int(bucket["to"]), bucket["doc_count"])
-        for bucket in counts["ranges"]["buckets"]
-        if bucket["doc_count"]
-    ]
-    stats = counts["price"]
-    return (ranges, None, None) if not stats["count"] else (ranges, int(stats["min"]), int(stats["max"]))

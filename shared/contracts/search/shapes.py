@@ -217,13 +217,14 @@ class OfferFilter(Shape):
     Prices are minor units, inclusive.
     """
 
-    category: FilterValues = []
-    brand: FilterValues = []
+    # Lists are made, not given: one that is given as a default is copied, with all that may lie in it, for each.
+    category: FilterValues = Field(default_factory=list)
+    brand: FilterValues = Field(default_factory=list)
     price_min: MinorUnits | None = None
     price_max: MinorUnits | None = None
     in_stock: Annotated[bool, Field(strict=False)] | None = None
-    options: Annotated[list[OptionFilter], Field(max_length=20)] = []
-    attributes: Annotated[list[AttributeFilter], Field(max_length=20)] = []
+    options: Annotated[list[OptionFilter], Field(max_length=20)] = Field(default_factory=list)
+    attributes: Annotated[list[AttributeFilter], Field(max_length=20)] = Field(default_factory=list)
 
 
 class FacetValue(Shape):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, strategies
 from msgspec.structs import replace
 
-from services.search.engines import tantivy as engine
+from services.search.engines import counting
 from services.search.engines.base import FacetCounts, Found, IndexUnreadable, Question, Tuning
 from services.search.engines.matching import choice_keys
 from services.search.engines.spelling import mistakes_between
@@ -163,9 +163,9 @@ def test_totals_and_facets_are_what_counting_by_hand_gives(
 ) -> None:
     """Whether the index counts what it finds offer by offer, all at once, or some facets so and some so."""
     index, offers = many
-    monkeypatch.setattr(engine, "_COUNTED_BY_HAND", few)
-    monkeypatch.setattr(engine._Many, "count", few + 1)
+    monkeypatch.setattr(counting, "COUNTED_BY_HAND", few)
     index._state.summaries.clear()
+    index._state.meant.clear()
     found = ask(index, words, filter=OfferFilter(**wanted))
     matching = [offer for offer in offers if not words or words in offer.fields.title.lower()]
     assert found.total == len([offer for offer in matching if _passes(offer, wanted)])
@@ -178,6 +178,52 @@ def test_totals_and_facets_are_what_counting_by_hand_gives(
     assert sum(count for _, _, count in counts.prices) == len(prices)
     for low, high, count in counts.prices:
         assert count == len([price for price in prices if low <= price and (high is None or price < high)])
+
+
+@pytest.mark.feature("SEA-2")
+@pytest.mark.parametrize("sort", ["relevance", "price_asc"])
+@pytest.mark.parametrize("words", ["scarf", "scarf kettle", "scrf"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"category": ["/clothing/knitwear/"], "price_min": 900},
+        {"brand": ["NORTHWIND", "äther"], "category": ["kitchen"], "in_stock": False},
+        {"attributes": [{"code": "fit", "values": ["Slim", "loose"]}], "price_max": 20_000},
+        {"attributes": [{"code": "fit", "values": ["slim"]}, {"code": "made", "values": ["PT"]}], "in_stock": True},
+        {"attributes": [{"code": "fit", "values": ["slim"]}], "options": [{"name": "Colour", "values": ["red"]}]},
+        {"price_min": 5000, "price_max": 100},
+        {"price_min": 0},
+    ],
+)
+def test_what_is_looked_through_by_hand_is_what_the_engine_finds(
+    many: tuple[TantivyIndex, list[StoredOffer]],
+    words: str,
+    wanted: dict[str, Any],
+    sort: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    index, offers = many
+    fits = ("fit\x1fslim\x1fFit\x1fSlim", "fit\x1fLoose\x1fFit\x1fLoose", "made\x1fpt\x1fMade in\x1fPT")
+    index.apply(
+        [
+            replace(offer, fields=replace(offer.fields, attributes=list(fits[place % 4 : place % 7])))
+            for place, offer in enumerate(offers)
+        ],
+        2,
+    )
+    answers = []
+    for few in (1, 10_000):
+        monkeypatch.setattr(counting, "COUNTED_BY_HAND", few)
+        index._state.summaries.clear()
+        index._state.meant.clear()
+        answers.append(
+            (
+                ask(index, words, filter=OfferFilter(**wanted), sort=sort),
+                walk(index, words, filter=OfferFilter(**wanted), sort=sort),
+            )
+        )
+    assert answers[0] == answers[1]
 
 
 def _passes(offer: StoredOffer, wanted: dict[str, Any], but: str = "") -> bool:
