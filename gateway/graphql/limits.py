@@ -65,7 +65,7 @@ def find_excess(document: DocumentNode) -> str | None:
 def _excess_of(sizes: list[tuple[int, int, int]]) -> str | None:
     depth, aliases = (max((each[column] for each in sizes), default=0) for column in (0, 1))
     for what, found, most in (
-        ("levels deep", depth, MAX_DEPTH),
+        ("levels", depth, MAX_DEPTH),
         ("aliases", aliases, MAX_ALIASES),
         ("fields", sum(each[2] for each in sizes), MAX_FIELDS),
     ):
