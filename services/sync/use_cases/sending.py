@@ -11,7 +11,7 @@ expected another value than the platform has (`stale`) is made anew from what is
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -250,20 +250,25 @@ async def _settle_answered(run: Run, uow: UnitOfWork, answered: Sequence[Answere
     for each in answered:
         of.setdefault(each[1].outcome, []).append(each)
     await _settle_written(run, uow, of.get("ok", []), of.get("unchanged", []))
-    if stale := of.get("stale"):
-        await changes.put_off(uow, _tried(stale), "stale", MOST_ATTEMPTS, run.job.id)
-        await _hasten(run, uow, stale)
     troubles = []
+    if stale := of.get("stale"):
+        failed = set(await changes.put_off(uow, _tried(stale), "stale", MOST_ATTEMPTS, run.job.id))
+        in_vain = [each for each in stale if _has_any(each[0], failed)]
+        troubles += [_trouble(run, queued, answer, is_final=True) for queued, answer in in_vain]
+        await _hasten(run, uow, stale)
     if retry := of.get("retry"):
         failed = set(await changes.put_off(uow, _tried(retry), "retry", MOST_ATTEMPTS, run.job.id))
         for queued, answer in retry:
-            is_final = any(change["id"] in failed for change in queued.changes)
-            troubles.append(_trouble(run, queued, answer, is_final=is_final))
+            troubles.append(_trouble(run, queued, answer, is_final=_has_any(queued, failed)))
     if refused := of.get("person"):
         await changes.settle_tried(uow, _tried(refused), "failed", "refused", run.job.id)
         troubles += [_trouble(run, queued, answer, is_final=True) for queued, answer in refused]
     if troubles:
         await run.tell(uow, *troubles)
+
+
+def _has_any(queued: Queued, change_ids: Set[UUID]) -> bool:
+    return any(change["id"] in change_ids for change in queued.changes)
 
 
 async def _hasten(run: Run, uow: UnitOfWork, stale: Sequence[Answered]) -> None:

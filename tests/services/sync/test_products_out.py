@@ -1,9 +1,13 @@
 """Products go out where their fields are ours: only what is different, each once, and conflicts ask a person."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from services.sync.platforms.base import Outcome, Written
+from services.sync.platforms.custom.platform import CustomSession
+from services.sync.use_cases import sending
 from services.sync.use_cases.outgoing_price import outgoing_price
 from shared.contracts.sync.shapes import PriceRule
 from shared.money import Money
@@ -285,3 +289,25 @@ async def test_what_was_gone_and_comes_back_is_looked_at_again(connected: Connec
     fake.put_product("6", kept[0] | {"title": "Back again"}, kept[1])
     await connected.run("update_products")
     assert (await connected.products())["scarf-6"]["title"] == "Back again"
+
+
+@pytest.mark.feature("SYN-11")
+@pytest.mark.parametrize("outcome", ["retry", "stale"])
+async def test_what_is_tried_in_vain_ends_and_a_person_is_told(
+    connected: Connected, fake: CustomShop, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MOST_ATTEMPTS", 2)
+    await live(connected, fake, title={"policy": "ours"})
+    await edit(connected, "scarf-1", title="Ours")
+
+    async def in_vain(_session: CustomSession, writes: Sequence[Any]) -> list[Written]:
+        return [Written(outcome, "The platform is not in the mood.") for _ in writes]
+
+    monkeypatch.setattr(CustomSession, "write_products", in_vain)
+    for _ in range(2):
+        await try_again_now(connected)
+        await connected.run("export_products")
+    (failed,) = await connected.changes(direction="out", state="failed")
+    assert failed["field"] == "title"
+    (issue,) = [each for each in await connected.issues() if each["feed"] == "export_products"]
+    assert (issue["issue_class"], issue["remote_message"]) == ("error", "The platform is not in the mood.")

@@ -9,7 +9,7 @@ import pytest
 
 from services.sync.repository.feeds import START_FEED
 from services.sync.tasks import WORKS
-from services.sync.use_cases import feeds
+from services.sync.use_cases import executing, feeds
 from services.sync.use_cases.executing import Run
 from services.sync.use_cases.taking import imports
 from shared.bus.envelope import service_envelope
@@ -331,3 +331,43 @@ async def test_settings_name_what_there_is(connected: Connected, settings: dict[
     refused = await connected.client.patch(path, json=body, headers=connected.headers)
     assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
     assert pointer in refused.json()["errors"][0]["pointer"], refused.text
+
+
+async def test_a_platform_that_stays_away_is_given_up_and_a_person_is_told(
+    connected: Connected, fake: CustomShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executing, "MOST_RETRIES", 2)
+    monkeypatch.setattr(executing, "_FIRST_RETRY_SECONDS", 0.1)
+    fake.faults.away = 100
+    done = await connected.run("import_products")
+    assert (done["state"], done["error"]["code"]) == ("failed", "platform_refused"), done
+    assert fake.faults.away == 97
+    classes = {each["issue_class"] for each in await connected.issues()}
+    assert classes == {"error"}, "what was tried by itself is for a person now"
+    assert [alert["title"] for alert in await connected.alerts("sync")] == ["A feed of a connection has stopped"]
+    fake.faults.away = 0
+    await connected.run("import_products")
+    assert {each["code"] for each in await connected.issues()} <= {"matches_not_seen"}
+
+
+async def test_of_times_that_were_missed_one_is_made_up_for(connected: Connected, fake: CustomShop) -> None:
+    feed = connected.feeds["import_suppliers"]
+    at = f"/v1/feeds/{feed['id']}"
+    answer = await connected.client.patch(at, json={"cron": "0 * * * *"}, headers=connected.headers)
+    assert answer.status_code == 200, answer.text
+    uow = connected.process.surroundings.unit_of_work("sync", connected.inside("sync"))
+    await uow.execute("UPDATE feeds SET next_run_at = now() - interval '9 hours' WHERE id = $1", UUID(feed["id"]))
+    await uow.commit()
+
+    async def runs() -> list[str]:
+        items = (await connected.get(f"/v1/feed-executions?feed_id={feed['id']}"))["items"]
+        return [each["state"] for each in items]
+
+    async def ran() -> bool:
+        return await runs() == ["succeeded"]
+
+    await eventually(ran, 60)
+    (run,) = (await connected.get(f"/v1/feed-executions?feed_id={feed['id']}"))["items"]
+    assert (await connected.get(at))["next_run_at"] > run["created_at"]
+    await connected.heard_all()
+    assert await runs() == ["succeeded"]
