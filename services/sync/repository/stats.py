@@ -14,16 +14,30 @@ async def count_listings(uow: UnitOfWork, connection_id: UUID) -> list[asyncpg.R
     """`entity`, `state`, `count` and `linked`: of stock levels and supplier links, those whose SKU is of a variant that
     is linked.
     """
-    return await uow.fetch(
-        "WITH known AS MATERIALIZED (SELECT DISTINCT sku FROM listings WHERE connection_id = $1 AND entity = 'variant'"
-        " AND product_id IS NOT NULL AND sku IS NOT NULL)"
-        " SELECT l.entity, CASE WHEN l.external_id IS NULL THEN CASE WHEN l.gone_at IS NULL THEN 'waiting'"
-        " ELSE 'called_off' END WHEN l.gone_at IS NULL THEN 'there' ELSE 'gone' END AS state, count(*) AS count,"
-        " count(CASE WHEN l.entity IN ('stock', 'supplier_link') THEN k.sku"
-        " ELSE coalesce(l.product_id, l.order_id)::text END) AS linked"
-        " FROM listings l LEFT JOIN known k ON k.sku = l.sku WHERE l.connection_id = $1 GROUP BY 1, 2 ORDER BY 1, 2",
-        connection_id,
-    )
+    return await uow.fetch(_LISTINGS, connection_id)
+
+
+# Both read the index `listings_walked` alone, which has all of these columns, and group by what they are made of: of
+# an expression PostgreSQL takes every row for a group of its own, and sorts them all.
+_LISTINGS = """
+WITH known AS MATERIALIZED (
+    SELECT DISTINCT sku FROM listings WHERE connection_id = $1 AND version > 0 AND entity = 'variant'
+        AND product_id IS NOT NULL AND sku IS NOT NULL
+), by_sku AS (
+    SELECT entity, external_id IS NULL AS waits, gone_at IS NULL AS is_there, count(*) AS linked
+    FROM (SELECT entity, external_id, gone_at, sku FROM listings WHERE connection_id = $1 AND version > 0
+        AND entity IN ('stock', 'supplier_link') OFFSET 0) l
+    WHERE sku IN (SELECT sku FROM known) GROUP BY 1, 2, 3
+), counted AS (
+    SELECT entity, external_id IS NULL AS waits, gone_at IS NULL AS is_there, count(*) AS count,
+        count(*) FILTER (WHERE product_id IS NOT NULL OR order_id IS NOT NULL) AS linked
+    FROM listings WHERE connection_id = $1 AND version > 0 GROUP BY 1, 2, 3
+)
+SELECT c.entity, CASE WHEN c.waits THEN CASE WHEN c.is_there THEN 'waiting' ELSE 'called_off' END
+    WHEN c.is_there THEN 'there' ELSE 'gone' END AS state, c.count,
+    CASE WHEN c.entity IN ('stock', 'supplier_link') THEN coalesce(s.linked, 0) ELSE c.linked END AS linked
+FROM counted c LEFT JOIN by_sku s ON (s.entity, s.waits, s.is_there) = (c.entity, c.waits, c.is_there) ORDER BY 1, 2
+"""
 
 
 async def count_changes(uow: UnitOfWork, connection_id: UUID) -> list[asyncpg.Record]:

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.sync.repository import changes, creations, issues, listings, relinks
+from services.sync.repository import changes, creations, issues, listings, relinks, stats
 from services.sync.repository.changes import WHOLE, Found
 from services.sync.repository.issues import Trouble
 from services.sync.repository.listings import Seen, WrittenValues
@@ -22,6 +22,7 @@ from shared.contracts.sync.messages import ListChanges, ListListings
 from shared.contracts.sync.shapes import ConnectionSettings
 from shared.unit_of_work import UnitOfWork
 from tests.conftest import scale
+from tests.doors import eventually
 from tests.factories.sync import Connected
 
 pytestmark = [pytest.mark.feature("SYN-4", "SYN-12", "SYN-10"), pytest.mark.timeout(1800)]
@@ -58,6 +59,11 @@ FROM sync.listings WHERE connection_id = $1
 """
 
 
+_AS_LARGE_AS_USUAL = (
+    "SET session_replication_role = replica; UPDATE sync.listings SET remote = jsonb_build_object('description',"
+    " repeat('Many words. ', 80))"
+)
+_SEEN_BY_ALL = "SELECT relallvisible / relpages::float8 FROM pg_class WHERE oid = 'sync.listings'::regclass"
 _AN_HOUR_LATER = (
     "ANALYZE sync.listings; ANALYZE sync.changes; ANALYZE sync.issues;"
     " UPDATE sync.listings SET marks = 1, analysed = NULL; UPDATE sync.changes SET state = 'queued';"
@@ -250,6 +256,35 @@ async def dear(full: Connected, statements: dict[str, Statement]) -> dict[str, i
 
 async def test_no_statement_of_a_page_reads_all(full: Connected) -> None:
     assert await dear(full, STATEMENTS) == {}
+
+
+async def test_how_a_connection_stands_is_counted_in_an_index(full: Connected) -> None:
+    """Nothing but that is read, once they are vacuumed as PostgreSQL does by itself."""
+    database = await asyncpg.connect(os.environ["CROSSDOCK_ADMIN_URL"])
+    try:
+        await database.execute(_AS_LARGE_AS_USUAL, timeout=1200)
+
+        async def is_vacuumed() -> bool:
+            """Who still looks at what was there before keeps it from being so."""
+            await database.execute("VACUUM (ANALYZE, DISABLE_PAGE_SKIPPING) sync.listings", timeout=1200)
+            seen_by_all = await database.fetchval(_SEEN_BY_ALL)
+            assert seen_by_all == 1.0, seen_by_all
+            return True
+
+        await eventually(is_vacuumed)
+    finally:
+        await database.close()
+
+    async def count(uow: UnitOfWork, connection_id: UUID) -> None:
+        rows = {(row["entity"], row["state"]): row for row in await stats.count_listings(uow, connection_id)}
+        assert {name: row["count"] for name, row in rows.items()} == {
+            ("product", "there"): PRODUCTS,
+            ("variant", "there"): PRODUCTS,
+            ("stock", "there"): PRODUCTS,
+        }
+        assert {row["linked"] for row in rows.values()} == {PRODUCTS}
+
+    assert await dear(full, {"records are counted": count}) == {}
 
 
 async def test_a_page_is_kept_also_while_nothing_is_known_of_the_tables(full: Connected) -> None:
