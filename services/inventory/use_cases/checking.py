@@ -71,12 +71,15 @@ CROSS JOIN LATERAL (VALUES ('on_hand', s.on_hand, l.on_hand), ('reserved', s.res
 WHERE f.stored <> f.expected LIMIT $1
 """
 
+# Each movement is looked at once, beside the one before it: to look that up by its number reads, under row-level
+# security, all movements of the SKU for each of them.
 _CHAIN = """
-SELECT m.sku, m.centre_id, 'chain' AS what, m.on_hand_before AS stored, p.on_hand_after AS expected
-FROM stock_movements m
-LEFT JOIN stock_movements p ON (p.sku, p.centre_id, p.number) = (m.sku, m.centre_id, m.number - 1)
-WHERE (m.number > 1 AND p.number IS NULL)
-    OR (coalesce(p.on_hand_after, 0), coalesce(p.reserved_after, 0)) <> (m.on_hand_before, m.reserved_before)
+SELECT sku, centre_id, 'chain' AS what, on_hand_before AS stored, on_hand_last AS expected
+FROM (
+    SELECT sku, centre_id, number, on_hand_before, reserved_before, lag(number, 1, 0::bigint) OVER last AS number_last,
+        lag(on_hand_after, 1, 0) OVER last AS on_hand_last, lag(reserved_after, 1, 0) OVER last AS reserved_last
+    FROM stock_movements WINDOW last AS (PARTITION BY sku, centre_id ORDER BY number)) m
+WHERE number <> number_last + 1 OR (on_hand_before, reserved_before) <> (on_hand_last, reserved_last)
 LIMIT $1
 """
 

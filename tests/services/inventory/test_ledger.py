@@ -3,14 +3,16 @@
 import asyncio
 import csv
 import io
+import os
 from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
-from services.inventory.use_cases import centres, lists
+from services.inventory.use_cases import centres, checking, lists
 from shared import clock
 from shared.contracts.accounts.shapes import Shop
 from shared.contracts.inventory.arrivals import (
@@ -30,10 +32,12 @@ from shared.contracts.inventory.messages import (
     ListStockMovements,
     RemoveFulfilmentCentre,
     SetStockPolicy,
+    UpdateStock,
 )
 from shared.contracts.orders.events import OrderCancelled
 from shared.errors import CrossdockError
 from shared.identifiers import new_id
+from shared.unit_of_work import UnitOfWork
 from tests.doors import Client, caller_of
 from tests.factories.inventory import Merchant
 from tests.waiting import until
@@ -336,3 +340,52 @@ async def test_changes_by_hand_through_both_doors(client: Client, process: Any) 
     assert (await client.delete(path, headers=stranger)).status_code == 404
     assert (await client.delete(path, headers=headers)).json()["code"] == "centre_has_stock"
     assert (await client.delete(f"{path}?discard_stock=true", headers=headers)).status_code == 204
+
+
+@pytest.mark.feature("INV-2")
+async def test_a_check_reads_each_movement_a_few_times_however_many_a_sku_has(
+    merchant_of_stock: Merchant, shop: Shop
+) -> None:
+    movements = 600
+    rows = [{"sku": "A", "centre": "main", "delta": 1, "reference": f"r-{number}"} for number in range(movements)]
+    assert (await merchant_of_stock.ask(UpdateStock(rows=rows))).failed == 0
+
+    async def rows_read(uow: UnitOfWork) -> int:
+        # Joined row by row, as PostgreSQL does where the ledger is large.
+        for other in ("hashjoin", "mergejoin", "material"):
+            await uow.execute(f"SET LOCAL enable_{other} = off")
+        assert await checking.check(uow) == []
+        count: int = await uow.fetchval(
+            "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables"
+            " WHERE schemaname = 'inventory' AND relname = 'stock_movements'"
+        )
+        return count
+
+    assert movements <= await merchant_of_stock.inside("inventory", rows_read) < 20 * movements
+
+
+@pytest.mark.feature("INV-2")
+@pytest.mark.parametrize(
+    ("tampering", "number"),
+    [
+        ("UPDATE inventory.stock_movements SET on_hand_before = 4 WHERE sku = 'A' AND number = 2", 2),
+        ("UPDATE inventory.stock_movements SET reserved_before = 1 WHERE sku = 'A' AND number = 1", 1),
+        ("DELETE FROM inventory.stock_movements WHERE sku = 'A' AND number = 2", 3),
+    ],
+    ids=["another beginning", "something before the first", "a gap"],
+)
+async def test_a_movement_that_does_not_follow_is_found(
+    merchant_of_stock: Merchant, shop: Shop, tampering: str, number: int
+) -> None:
+    for level in (5, 3, 7):
+        await merchant_of_stock.stocked({"A": level})
+    assert await merchant_of_stock.discrepancies() == []
+    database = await asyncpg.connect(os.environ["CROSSDOCK_ADMIN_URL"])
+    try:
+        async with database.transaction():
+            await database.execute("SET LOCAL session_replication_role = replica")
+            await database.execute(f"{tampering} AND organization_id = $1", merchant_of_stock.organization_id)
+    finally:
+        await database.close()
+    (found,) = [each for each in await merchant_of_stock.discrepancies() if each.what == "chain"]
+    assert (found.sku, found.stored) == ("A", {1: 0, 2: 4, 3: 3}[number])
