@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 import asyncpg
 
@@ -37,6 +38,21 @@ def storefront_search(system: System) -> Figure:
         for other in _WORDS[:6]
     ]
     return _load("storefront search, every query new", system, requests, once=True)
+
+
+def storefront_search_of_new_words(system: System) -> Figure:
+    """As `storefront_search`, and no two have the same words: nothing that was found out for other queries helps."""
+    headers = system.headers("storefront")
+    items = system.ask("GET", "/v1/shops/main/offers?first=50", party="storefront")["items"]
+    titles = " ".join(item["title"].lower() for item in items)
+    words = sorted({word for word in titles.split() if word.isalpha() and len(word) > 4})
+    requests = [
+        http("GET", f"/v1/shops/main/offers?first=20&q={quote(f'{one} {other[: len(other) - cut]}')}", headers)
+        for cut in range(3)
+        for one in words
+        for other in words
+    ]
+    return _load("storefront search, words new, too", system, requests, once=True)
 
 
 def product_page(system: System) -> Figure:
@@ -171,6 +187,7 @@ async def _copy_and_merge(system: System) -> float:
 SCENARIOS: tuple[Callable[[System], Figure], ...] = (
     storefront_list,
     storefront_search,
+    storefront_search_of_new_words,
     relevance,
     product_page,
     graphql_list,
