@@ -10,6 +10,7 @@ from shared.contracts.catalog.pricing import PriceListDraft
 from shared.contracts.orders.imported import ListOrderConnections
 from shared.contracts.sync.messages import (
     CreateConnection,
+    DeleteConnection,
     GetFeedExecution,
     ListChanges,
     ListFeeds,
@@ -18,6 +19,7 @@ from shared.contracts.sync.messages import (
     RunFeed,
 )
 from shared.contracts.sync.shapes import ConnectionDraft, ConnectionSettings
+from shared.contracts.sync.snapshots import GetConnectionSnapshot
 from shared.security import SecretText
 from shared.settings import settings
 from tests.doors import Client, eventually
@@ -178,7 +180,7 @@ class Connected(Merchant):
 
 
 async def make(process: Surrounded, organization_id: UUID) -> dict[str, UUID | str]:
-    """A connection that orders has heard of, a run of one of its feeds, and what that has left."""
+    """A connection that orders has heard of, a run of one of its feeds, what it left, and one that was deleted."""
     seller = Merchant(process, organization_id)
     seller.services = ("catalog", "orders", "sync")
     shop = await seller.open_shop("of-sync")
@@ -195,6 +197,8 @@ async def make(process: Surrounded, organization_id: UUID) -> dict[str, UUID | s
             settings=ConnectionSettings(platform=fake.settings),
             credentials={name: SecretText(text) for name, text in fake.credentials.items()},
         )
+        deleted = await process.bus.ask(CreateConnection(connection=draft), envelope)
+        await seller.ask(DeleteConnection(connection_id=deleted.id))
         connection = await process.bus.ask(CreateConnection(connection=draft), envelope)
         feeds = await seller.ask(ListFeeds(connection_id=connection.id))
         feed = next(each for each in feeds.items if each.kind == "import_products")
@@ -212,12 +216,17 @@ async def make(process: Surrounded, organization_id: UUID) -> dict[str, UUID | s
         known = await seller.ask(ListOrderConnections(first=200))
         return connection.id in {each.id for each in known.items}
 
+    async def is_left_whole() -> bool:
+        return (await seller.ask(GetConnectionSnapshot(connection_id=deleted.id))).is_whole
+
     await until(is_known_to_orders)
+    await until(is_left_whole)
     listing = (await seller.ask(ListListings(connection_id=connection.id, entity="product"))).items[0]
     change = (await seller.ask(ListChanges(listing_id=listing.id))).items[0]
     issue = (await seller.ask(ListIssues(connection_id=connection.id))).items[0]
     return {
         "connection_id": connection.id,
+        "deleted_connection_id": deleted.id,
         "feed_id": feed.id,
         "execution_id": execution.id,
         "listing_id": listing.id,

@@ -162,6 +162,7 @@ def named_for(operation: str, ids: Ids) -> Ids:
         "gateway": ids["gateway_id"],
         "reconciliation": ids["reconciliation_id"],
         "root_id": ids["category_id"],
+        "connection_id": ids["deleted_connection_id" if "snapshot" in about else "connection_id"],
         "actor": ids["user_id"],
         "requested_by": ids["user_id"],
         "slug": "of-nothing",
@@ -528,7 +529,7 @@ async def test_a_node_is_there_for_its_owner_alone(
     name = type_name(node.shape)
     body = {
         "query": "query($id: ID!) { node(id: $id) { __typename id } }",
-        "variables": {"id": node_id(name, theirs[node.key])},
+        "variables": {"id": node_id(name, named_for(name, theirs)[node.key])},
     }
     own = await client.post("/graphql", json=body, headers=client.speaking_as(merchant))
     assert own.json()["data"] == {"node": {"__typename": name, "id": body["variables"]["id"]}}  # type: ignore[index]
