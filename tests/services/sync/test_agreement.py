@@ -18,10 +18,10 @@ twice, pages drift, and workers die (`dying.py`). Edits, faults, deaths and the 
   nothing of both meets: see below.
 * **the number of writes is the minimum.** A unit is what a platform takes as one: a product with its own fields, the
   variant of a product, a level of stock. While others write, a unit has at most one effective write for each time that
-  somebody gave a reason: an edit here, and over there one of a field that is ours, or a sale. Where all that happens
-  between two quiet moments is said here, it is exact: one effective write for each unit that is different in the end,
-  however often it was edited, and whatever was lost meanwhile; none for the others; no idle one; and no more repeats
-  and refusals than answers were lost and workers died.
+  somebody gave a reason: an edit here, and over there one of a field that is ours, a sale, or goods that leave where
+  stock is kept until then. Where all that happens between two quiet moments is said here, it is exact: one effective
+  write for each unit that is different in the end, however often it was edited, and whatever was lost meanwhile; none
+  for the others; no idle one; and no more repeats and refusals than answers were lost and workers died.
 """
 
 import random
