@@ -6,7 +6,7 @@
 | `name` | the title of the product |
 | `brand` | the brand |
 | `msrp` | the price, until the merchant has one of their own |
-| `defaultCost` | what the item costs the merchant; known and not kept, as a notice says: costs belong to supplier links |
+| `defaultCost` | what the item costs the merchant; known and not kept, as a notice says: costs are of supplier links |
 | `language` | of name and description, as `en` or `pt-BR` (below) |
 | `isVisible` | true is active, false paused; nothing leaves a product as it is, and makes a new one active |
 | `images` | web addresses, separated by spaces |
