@@ -444,19 +444,29 @@ async def list_of_entity(
 _MARKED = "marks = marks + 1, stale_since = least(stale_since, coalesce($2::timestamptz, now()))"
 
 
+# Records of products, and those whose variants are linked to a product that they are not linked to themselves.
+_OF_PRODUCTS = (
+    "SELECT o.id FROM unnest($1::uuid[]) AS asked (id) CROSS JOIN LATERAL ("
+    " SELECT p.id FROM listings p WHERE p.product_id = asked.id AND p.entity = 'product' OFFSET 0) o"
+    " UNION ALL SELECT p.id FROM unnest($1::uuid[]) AS asked (id) CROSS JOIN LATERAL ("
+    " SELECT v.connection_id, v.parent_external_id FROM listings v WHERE v.product_id = asked.id"
+    "  AND v.entity = 'variant' OFFSET 0) v CROSS JOIN LATERAL ("
+    " SELECT p.id, p.product_id FROM listings p WHERE p.connection_id = v.connection_id AND p.entity = 'product'"
+    "  AND p.external_id = v.parent_external_id OFFSET 0) p WHERE p.product_id IS DISTINCT FROM asked.id"
+)
+
+
 async def mark_products(uow: UnitOfWork, product_ids: Sequence[UUID], connection_id: UUID | None = None) -> None:
     """These products may be different here: compare them with what is there, also what there stands in another one.
 
     On all connections, or on one.
     """
+    # Found one by one and collected before they are locked: joined, each was compared with each while nothing was known
+    # of the tables, for minutes where many connections have the same products.
     await uow.execute(
-        f"UPDATE listings SET {_MARKED} WHERE id IN (SELECT l.id FROM listings l WHERE l.id IN ("  # noqa: S608
-        " SELECT id FROM listings WHERE product_id = ANY($1) AND entity = 'product'"
-        " UNION ALL SELECT p.id FROM listings v JOIN listings p ON p.connection_id = v.connection_id"
-        "  AND p.entity = 'product' AND p.external_id = v.parent_external_id"
-        "  WHERE v.product_id = ANY($1) AND v.entity = 'variant' AND p.product_id IS DISTINCT FROM v.product_id)"
-        " AND ($3::uuid IS NULL OR l.connection_id = $3)"
-        " AND l.gone_at IS NULL AND l.external_id IS NOT NULL ORDER BY l.id FOR NO KEY UPDATE OF l)",
+        f"UPDATE listings SET {_MARKED} WHERE id = ANY(ARRAY(SELECT l.id FROM listings l"  # noqa: S608
+        f" WHERE l.id = ANY(ARRAY({_OF_PRODUCTS})) AND ($3::uuid IS NULL OR l.connection_id = $3)"
+        " AND l.gone_at IS NULL AND l.external_id IS NOT NULL ORDER BY l.id FOR NO KEY UPDATE OF l))",
         list(product_ids),
         uow.written_at,
         connection_id,
@@ -466,8 +476,8 @@ async def mark_products(uow: UnitOfWork, product_ids: Sequence[UUID], connection
 async def mark_stock(uow: UnitOfWork, skus: Sequence[str]) -> None:
     """Stock of these SKUs may be different here."""
     await uow.execute(
-        f"UPDATE listings SET {_MARKED} WHERE id IN (SELECT id FROM listings WHERE sku = ANY($1)"  # noqa: S608
-        " AND entity = 'stock' AND gone_at IS NULL ORDER BY id FOR NO KEY UPDATE)",
+        f"UPDATE listings SET {_MARKED} WHERE id = ANY(ARRAY(SELECT id FROM listings WHERE sku = ANY($1)"  # noqa: S608
+        " AND entity = 'stock' AND gone_at IS NULL ORDER BY id FOR NO KEY UPDATE))",
         list(skus),
         uow.written_at,
     )

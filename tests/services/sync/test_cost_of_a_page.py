@@ -200,6 +200,15 @@ async def _products(uow: UnitOfWork, connection_id: UUID) -> None:
     await listings.lock_by_names(uow, connection_id, [("product", name) for name in names])
 
 
+async def _mark(uow: UnitOfWork, connection_id: UUID) -> None:
+    """Of each product its record, and that of a variant which is linked to it though its own record is not."""
+    rows = await some(uow, connection_id, "product")
+    await listings.link(uow, {row["id"]: connection_id for row in rows})
+    await listings.mark_products(uow, [row["product_id"] for row in rows])
+    chosen = [row["id"] for row in rows]
+    assert await uow.fetchval("SELECT count(*) FROM listings WHERE id = ANY($1) AND marks > 1", chosen) == PAGE
+
+
 async def _acknowledge(uow: UnitOfWork, connection_id: UUID) -> None:
     chosen = await ids(uow, connection_id)
     await listings.acknowledge(uow, {each: {"title": "One"} for each in chosen})
@@ -287,12 +296,13 @@ async def test_how_a_connection_stands_is_counted_in_an_index(full: Connected) -
     assert await dear(full, {"records are counted": count}) == {}
 
 
-async def test_a_page_is_kept_also_while_nothing_is_known_of_the_tables(full: Connected) -> None:
-    """So it is during the first scan of a young installation."""
+async def test_a_page_is_kept_and_marked_also_while_nothing_is_known_of_the_tables(full: Connected) -> None:
+    """So it is during the first scan of a young installation; what it links is marked on all connections."""
     database = await asyncpg.connect(os.environ["CROSSDOCK_ADMIN_URL"])
     try:
         await database.execute("DELETE FROM pg_statistic WHERE starelid = 'sync.listings'::regclass")
     finally:
         await database.close()
     kept = {name: statement for name, statement in STATEMENTS.items() if name.startswith("a page is ")}
-    assert await dear(full, {name: each for name, each in kept.items() if name != "a page is analysed"}) == {}
+    kept = {name: each for name, each in kept.items() if name != "a page is analysed"}
+    assert await dear(full, kept | {"products are marked": _mark}) == {}
