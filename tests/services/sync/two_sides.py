@@ -26,9 +26,6 @@ FEEDS = (
     "update_orders",
     "confirm_shipments",
 )
-# What is ordered there leaves its stock only with the shipment: one that comes between our look at what is ordered and
-# our write is a reason to write again.
-_KEEP_UNTIL_SHIPPED = ("magento",)
 OUT = ("export_products", "export_stock", "confirm_shipments")
 # What fakes call a write to a product itself, or to one of its variants.
 _OF_PRODUCTS = ("product", "products", "variant", "variation", "combinations")
@@ -156,7 +153,6 @@ class Story:
         (bought,) = (await self.connected.get(f"/v1/orders/{chosen['order_id']}"))["lines"]
         number = f"TRACK-{chosen['external_id']}"
         self.shipped[chosen["external_id"]] = number
-        self.reasons[bought["sku"]] += self.fake.platform in _KEEP_UNTIL_SHIPPED
         lines = [{"sku": bought["sku"], "quantity": 1}]
         draft = {"order_id": chosen["order_id"], "lines": lines, "tracking_numbers": [number]}
         await self.connected.post("/v1/shipments", draft, status=201)
@@ -164,6 +160,8 @@ class Story:
     async def make_here(self) -> None:
         """A product that the shop sells and the platform does not have."""
         self.is_made = True
+        # It comes without a level of stock, which the next export says.
+        self.reasons[MADE] += 1
         self.fake.put_category(["Warm"])
         values = {
             "title": "Mitten",
